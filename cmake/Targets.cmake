@@ -1,0 +1,37 @@
+# The three kinds of target. Sources are found by the folder: a new file needs no edit here.
+#   rekindle_library(NAME [PROTO] LINK ...)         rekindle::NAME from NAME/**/*.cc (not main_*.cc)
+#   rekindle_program(BINARY MAIN LINK ...)          one main file
+#   rekindle_test(NAME SOURCES ... LINK ... [LABELS ...] [TIMEOUT n])
+
+function(rekindle_library name)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main_[a-z_]*\\.cc$")
+  add_library(rekindle_${name} STATIC ${sources})
+  add_library(rekindle::${name} ALIAS rekindle_${name})
+  target_include_directories(rekindle_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(rekindle_${name} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
+  target_link_libraries(rekindle_${name} PUBLIC ${arg_LINK})
+endfunction()
+
+function(rekindle_program binary main)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  add_executable(${binary} ${main})
+  target_compile_options(${binary} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
+  target_link_libraries(${binary} PRIVATE ${arg_LINK})
+  set_target_properties(${binary} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+function(rekindle_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
+  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+                       ENVIRONMENT "REKINDLE_BIN=${CMAKE_BINARY_DIR}/bin")
+endfunction()
