@@ -1,0 +1,21 @@
+// Launches gangs on this host: rekindle-gang in a session of its own, which outlives the coordinator.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "launch/launcher.h"
+
+namespace rekindle::launch {
+
+struct LauncherOptions {
+  // Empty: siblings of the calling program's own binary.
+  fs::path gang_program;
+  fs::path trainer_program;
+  // From kStop to SIGKILL.
+  std::chrono::milliseconds stop_grace{30'000};
+};
+
+std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options);
+
+}  // namespace rekindle::launch
