@@ -1,0 +1,159 @@
+"""What the end-to-end suites share: the real programs in a folder of their own, on loopback, ended by pid."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("REKINDLE_BIN", ROOT / "build/release/bin"))
+DATA = Path(os.environ.get("REKINDLE_DATA", ROOT / "build/data"))
+
+
+def wait_for(what, condition, seconds=30.0):
+    """The first true answer of condition(); fails after `seconds`. Polls: the programs' own states have no push."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+def processes_below(folder):
+    """pids whose command line mentions `folder`: what a run may leave behind."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (OSError, IndexError):
+            continue
+        if str(folder) in line and state != "Z":
+            found.append((int(entry.name), line))
+    return found
+
+
+class Loop:
+    """A coordinator, at most one serving node, and the verbs, on one state folder."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="rekindle-e2e-"))
+        self.state = self.folder / "state"
+        self.daemon = None
+        self.node = None
+
+    # --- verbs
+    def run(self, *arguments, check=True, timeout=300):
+        done = subprocess.run([str(BIN / "rekindle"), "--state", str(self.state), *map(str, arguments)],
+                              capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"rekindle {' '.join(map(str, arguments))} ended with {done.returncode}:\n"
+                                 f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}\n{self.daemon_log()[-3000:]}")
+        return done
+
+    def json(self, *arguments, check=True):
+        return json.loads(self.run(*arguments, "--json", check=check).stdout)
+
+    def start(self, *arguments, **options):
+        """A verb that goes on in the background."""
+        return subprocess.Popen([str(BIN / "rekindle"), "--state", str(self.state), *map(str, arguments)],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                **options)
+
+    # --- programs
+    def start_daemon(self, *flags):
+        self.state.mkdir(exist_ok=True, mode=0o700)
+        (self.state / "address").unlink(missing_ok=True)
+        log = open(self.folder / "rekindled.log", "ab")
+        self.daemon = subprocess.Popen(
+            [str(BIN / "rekindled"), "--state", str(self.state), "--slots", "2", "--listen", f"127.0.0.1:{self.port()}",
+             *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for("rekindled to answer", lambda: self.run("status", check=False).returncode == 0)
+
+    def port(self):
+        """One port for the life of the loop, so that nodes find a coordinator that came back."""
+        if not hasattr(self, "_port"):
+            import socket
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self._port = probe.getsockname()[1]
+        return self._port
+
+    def kill_daemon(self):
+        self.daemon.kill()
+        self.daemon.wait()
+
+    def start_node(self, model):
+        log = open(self.folder / "node.log", "ab")
+        (self.folder / "node" / "address").unlink(missing_ok=True)
+        self.node = subprocess.Popen(
+            [str(BIN / "rekindle-serve"), "--name", "node-1", "--model", model,
+             "--coordinator", f"http://127.0.0.1:{self.port()}", "--token-file", str(self.state / "serving-token"),
+             "--operator-token-file", str(self.state / "token"), "--artifacts", str(self.state / "artifacts"),
+             "--state", str(self.folder / "node"), "--listen", f"127.0.0.1:{self.node_port()}"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for("the node's address", lambda: (self.folder / "node" / "address").exists() or self.node.poll() is not None)
+        self.url = (self.folder / "node" / "address").read_text().strip()
+        return self.url
+
+    def node_port(self):
+        if not hasattr(self, "_node_port"):
+            import socket
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self._node_port = probe.getsockname()[1]
+        return self._node_port
+
+    def node_ready(self, model, version=None):
+        def ready():
+            status = self.json("serving", check=False)
+            return any(v.get("state") == "READY" and (version is None or int(v.get("version", 0)) == version)
+                       for n in status.get("nodes", []) if n.get("model") == model for v in n.get("versions", []))
+        wait_for(f"the node to serve {model} {version or ''}", ready)
+
+    def daemon_log(self):
+        path = self.folder / "rekindled.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def import_flights(self):
+        self.run("dataset", "import", ROOT / "jobs/imports/flights.yaml", "--source", DATA)
+
+    def close(self):
+        for process in (self.node, self.daemon):
+            if process and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        left = processes_below(self.folder)
+        for pid, _ in left:
+            os.kill(pid, signal.SIGKILL)
+        if os.environ.get("REKINDLE_KEEP"):
+            print(f"kept {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return left
+
+
+class LoopTest(unittest.TestCase):
+    """One loop per test; nothing of it may be left when the test ends."""
+
+    def setUp(self):
+        self.loop = Loop()
+
+    def tearDown(self):
+        left = self.loop.close()
+        self.assertEqual([], left, "processes left behind")
