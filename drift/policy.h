@@ -1,0 +1,48 @@
+// Is it enough? From what detectors say about each sealed slot to the decision to retrain.
+//
+// Pure: state and window in, state and decision out, with a sentence for or against every time. Reads
+// no clock but the model clock in the window. The rules, in the order in which they refuse:
+//   frozen by a person > a run in flight > cooldown > budget > persistence and minimum rows.
+// docs/drift.md has the reasons behind each.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "rekindle/v1/drift.pb.h"
+#include "rekindle/v1/job.pb.h"
+#include "rekindle/v1/run.pb.h"
+
+namespace rekindle::drift {
+
+// What the policy must know beside its own memory.
+struct PolicyContext {
+  uint64_t champion = 0;           // version in service; 0: none, nothing triggers
+  int64_t champion_as_of_us = 0;   // model clock up to which its rows were known: its age
+  bool frozen = false;
+  std::string frozen_reason;
+  bool rollout_active = false;     // a version is on its way in: its judgement comes first
+};
+
+struct PolicyStep {
+  v1::DecisionState state;         // to be recorded; a trigger is already charged to budget and cooldown,
+                                   // active_run is left to the caller, who names the run
+  std::optional<v1::Cause> cause;  // set: start a run
+  std::string reason;              // for or against; also state.last_reason
+};
+
+// One judged slot. `retrain` is resolved; windows come in slot order. A window at or before
+// state.judged_slot_us changes nothing (it was judged already), unless the model clock went back
+// because a replay took over: then the memory of the other clock is dropped.
+PolicyStep step(const v1::Retrain& retrain, const v1::DecisionState& state, const v1::JudgedWindow& window,
+                const PolicyContext& context);
+
+// After the triggered (or any other) run of the model ended: clears active_run when it is this run,
+// counts rejections, and starts the cooldown at a publication. `clock_us` is the model clock.
+v1::DecisionState after_run(const v1::DecisionState& state, const v1::Run& run, int64_t clock_us);
+
+// Cooldown as it stands: doubled for each rejection in a row, at most 2^5 times.
+int64_t cooldown_us(const v1::Retrain& retrain, const v1::DecisionState& state);
+
+}  // namespace rekindle::drift
