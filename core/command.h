@@ -1,0 +1,97 @@
+// Everything that the core can be asked or told. Requests of the API come as they are; observations say
+// what was seen outside and may be repeated, late or stale: those change nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/ids.h"
+#include "rekindle/v1/api.pb.h"
+
+namespace rekindle::core {
+
+// --- Wishes
+struct Apply {
+  v1::JobSpec spec;  // resolved and checked
+  std::string spec_sha256;
+};
+struct StartRun {
+  v1::StartRunRequest request;
+};
+struct CancelRun {
+  v1::CancelRunRequest request;
+};
+struct ApproveRun {
+  v1::ApproveRunRequest request;
+};
+struct SetAlias {
+  v1::SetAliasRequest request;
+};
+struct RollBack {
+  v1::RollbackRequest request;
+};
+struct Freeze {
+  v1::FreezeRequest request;
+};
+struct AddSnapshot {
+  v1::DatasetSnapshot snapshot;
+  // True: rows of a model that settled; false: an import. Neither may take the other's dataset name.
+  bool settled = false;
+};
+struct ResolveQuarantine {
+  v1::ResolveQuarantineRequest request;
+};
+
+// --- A replay. The order for one advance of the clock, on which determinism rests:
+// AdvanceReplay, AddSnapshot of each day that settled, JudgeWindow of each slot that was sealed; with
+// World.serving made from node reports that are newer than the driver's flush.
+struct BeginReplay {
+  v1::BeginReplayRequest request;
+};
+struct AdvanceReplay {
+  v1::AdvanceRequest request;
+};
+struct EndReplay {
+  v1::EndReplayRequest request;
+};
+
+// --- Observations
+struct JudgeWindow {
+  v1::JudgedWindow window;
+};
+struct GangStarted {
+  RunId run;
+  uint32_t attempt = 0;
+  v1::GangRecord gang;
+};
+// The launcher proves that the attempt is dead. `end` is what its files say; a kill that the core asked for
+// overrides it.
+struct AttemptEnded {
+  RunId run;
+  uint32_t attempt = 0;
+  v1::EndClass end = v1::END_UNSPECIFIED;
+  std::string message;
+  std::optional<v1::Outcome> outcome;
+};
+struct HangDetected {
+  RunId run;
+  uint32_t attempt = 0;
+  std::string message;  // which rank, in which phase, for how long
+};
+// Every file of the candidate's manifest was hashed again. A store that cannot be reached is no verdict:
+// keep trying.
+struct ArtifactsVerified {
+  RunId run;
+  std::string manifest;
+  bool ok = false;
+  std::string message;
+};
+// Look again: time has passed, or the World has changed (a node reported, came or went).
+struct Tick {};
+
+using Command = std::variant<Apply, StartRun, CancelRun, ApproveRun, SetAlias, RollBack, Freeze, AddSnapshot,
+                             ResolveQuarantine, BeginReplay, AdvanceReplay, EndReplay, JudgeWindow, GangStarted,
+                             AttemptEnded, HangDetected, ArtifactsVerified, Tick>;
+
+}  // namespace rekindle::core

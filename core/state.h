@@ -1,0 +1,59 @@
+// What the coordinator knows, all of it: a value, built by applying events in order, and nothing else.
+//
+// Invariants are in core/invariants.h. No clock, randomness, file or socket in this folder; whatever lies
+// outside comes in as a World (now, slots, what serving nodes report).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "registry/rollout.h"
+#include "rekindle/v1/api.pb.h"
+#include "rekindle/v1/journal.pb.h"
+
+namespace rekindle::core {
+
+struct State {
+  uint64_t seq = 0;  // of the newest event applied
+  std::map<JobName, v1::Job> jobs;
+  std::map<RunId, v1::Run> runs;
+  std::map<JobName, v1::ModelState> models;  // one per job, of the same name
+  std::map<std::string, std::map<std::string, v1::DatasetSnapshot>> datasets;  // by dataset, then snapshot name
+  std::map<uint64_t, v1::Quarantine> quarantines;
+  uint64_t next_quarantine = 1;
+
+  // Derived from the above, kept by apply.
+  std::map<std::string, RunId> run_by_key;  // idempotency keys
+  std::set<RunId> active;                   // runs that are not terminal
+};
+
+// The outside at the moment of a decision. `now` is wall time that only moves forward between two decisions
+// of one process (read the wall clock at start and add monotonic time), so that a jump of the host's
+// clock fires no timer.
+struct World {
+  Time now;
+  uint32_t slots = 0;  // of this host
+  std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
+};
+
+const v1::Job* find_job(const State& state, std::string_view name);  // nullptr: none
+const v1::Run* find_run(const State& state, std::string_view id);
+const v1::ModelState* find_model(const State& state, std::string_view name);
+
+bool terminal(v1::RunState state);
+// The attempt that is placed or started; nullptr: none.
+const v1::Attempt* live_attempt(const v1::Run& run);
+
+// Wall clock, or the replay's clock while a session holds the model.
+int64_t model_clock_us(const State& state, std::string_view model, Time now);
+
+// A projection and back: from_snapshot(to_snapshot(s)) equals s.
+v1::Snapshot to_snapshot(const State& state);
+State from_snapshot(const v1::Snapshot& snapshot);
+
+}  // namespace rekindle::core

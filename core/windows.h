@@ -1,0 +1,32 @@
+// Which rows a run as of a time sees, and how they are split. Pure; only settled facts about snapshots.
+//
+// Never a row whose label was not known at `as_of`: the cut is as_of - lateness - matures.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "core/state.h"
+
+namespace rekindle::core {
+
+struct Selection {
+  std::vector<v1::DatasetSnapshot> data;  // by first row, then dataset and name
+  v1::Windows windows;
+};
+
+// TRAIN: the job's initial snapshots and the model's settled days that were over by the cut.
+//   end = min(cut, newest row + 1 us); holdout = [end - gate.holdout, end);
+//   train and validation = [max(oldest row, end - rows.last), end - gate.holdout), the newest
+//   train.validation share of that span being validation.
+// `rows.last` counts from the newest row, not from as_of: a first run on an old import sees its rows.
+// Refuses (failed_precondition) when no snapshot qualifies or when nothing is left to train on.
+Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us);
+
+// SCORE: all rows of NAME[@A..B]; the model's name means its settled rows.
+Result<Selection> scored_rows(const State& state, std::string_view dataset);
+
+// When all of these rows and labels were known: what a version trained on them is "as of".
+int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows);
+
+}  // namespace rekindle::core

@@ -1,0 +1,19 @@
+// The gate: may this candidate be published? A pure rule over paired sums of the holdout.
+//
+// Missing evidence holds, never passes: too few labelled rows, sums that are absent, not finite or that
+// contradict each other. A candidate whose own sums are not finite is rejected.
+#pragma once
+
+#include "rekindle/v1/job.pb.h"
+#include "rekindle/v1/model.pb.h"
+#include "rekindle/v1/run.pb.h"
+
+namespace rekindle::registry {
+
+// `gate` is resolved. Without a champion, or with beat: constant, the candidate must beat the constant
+// rate of its training rows (AUROC: 0.5). Scores in the verdict are means per row (log-loss in nats) or
+// AUROCs; gain is positive when the candidate is better; the 95 % interval is that of the paired
+// differences per row, normal approximation, log-loss only.
+v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool has_champion);
+
+}  // namespace rekindle::registry
