@@ -1,0 +1,57 @@
+// ADWIN: tells when the mean of a stream of numbers in [0, 1] has changed.
+//
+// The rule is exactly that of river 0.26.1 (bucket rows of at most five buckets of size 2^i; every 32nd
+// item all bucket boundaries with at least five items on both sides are compared; after a detection the
+// window starts afresh at the next item), so that indices of detections and widths equal river's.
+// Source of the test: Bifet and Gavalda, "Learning from time-changing data with adaptive windowing".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace rekindle::drift {
+
+class Adwin {
+ public:
+  explicit Adwin(double delta = 0.002);
+
+  // True when the mean has changed. What it changed from and to is then in before() and after().
+  bool update(double value);
+
+  uint64_t width() const { return width_; }  // items in the window
+  double mean() const { return width_ == 0 ? 0 : total_ / static_cast<double>(width_); }
+  double before() const { return before_; }  // of the newest detection: mean of the older part,
+  double after() const { return after_; }    // of the newer part,
+  double bound() const { return bound_; }    // and the difference that chance could have made
+  uint64_t detections() const { return detections_; }
+
+  // The same state gives the same bytes; what load() gives goes on as if there had been no break.
+  std::string save() const;
+  static Result<Adwin> load(std::string_view bytes);
+
+ private:
+  struct Bucket {
+    double total = 0;
+    double variance = 0;  // sum of squared differences from the bucket's mean
+  };
+  void insert(double value);
+  void compress();
+  void drop_oldest();
+  bool detect();
+
+  double delta_;
+  bool detected_ = false;
+  uint64_t tick_ = 0;
+  uint64_t width_ = 0;
+  double total_ = 0;
+  double variance_ = 0;
+  uint64_t detections_ = 0;
+  double before_ = 0, after_ = 0, bound_ = 0;
+  std::vector<std::vector<Bucket>> rows_;  // rows_[i]: buckets of 2^i items, oldest first
+};
+
+}  // namespace rekindle::drift
