@@ -1,0 +1,132 @@
+#include "jobs/spec.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "jobs/check.h"
+#include "jobs/resolve.h"
+#include "jobs/yaml/walk.h"
+
+namespace rekindle::jobs {
+namespace {
+
+// The budget's default burst must not exceed a smaller budget of the author's.
+void settle_burst(v1::JobSpec& spec, std::vector<ResolvedField>& fields) {
+  v1::Budget& budget = *spec.mutable_retrain()->mutable_at_most();
+  if (budget.burst() <= budget.runs()) return;
+  for (ResolvedField& field : fields) {
+    if (field.path != "retrain.at_most.burst" || !field.was_default) continue;
+    budget.set_burst(budget.runs());
+    field.value = fmt::format("{}", budget.runs());
+    field.reason = "no more at once than the budget allows at all";
+  }
+}
+
+void fill_spec(v1::JobSpec& spec, std::vector<ResolvedField>& fields, Problems& problems) {
+  fill(spec, fields, problems);
+  if (spec.has_retrain()) settle_burst(spec, fields);
+}
+
+void fill_spec(v1::ImportSpec& spec, std::vector<ResolvedField>& fields, Problems& problems) {
+  fill(spec, fields, problems);
+}
+
+bool related(const std::string& a, const std::string& b) {
+  const std::string& shorter = a.size() < b.size() ? a : b;
+  const std::string& longer = a.size() < b.size() ? b : a;
+  if (shorter.empty() || !longer.starts_with(shorter)) return false;
+  return longer.size() == shorter.size() || longer[shorter.size()] == '.' || longer[shorter.size()] == '[';
+}
+
+// What was already complained about where it was written is not complained about again as missing.
+void merge(const Problems& later, const yaml::Places& places, Problems& all) {
+  const std::vector<Problem> before = all.items();
+  for (const Problem& problem : later.items()) {
+    bool known = false;
+    for (const Problem& item : before) known |= related(item.path, problem.path);
+    if (!known) all.add(problem.path, problem.message, places.find(problem.path));
+  }
+}
+
+// Reads into `written` and `resolved`; refuses by places.
+template <typename Spec>
+Status parse(std::string_view yaml, std::string_view filename, Spec& written, Spec& resolved) {
+  Problems problems;
+  yaml::Places places;
+  const yaml::NodePtr tree = yaml::parse(yaml, problems);
+  if (!tree) return problems.status(filename);
+  yaml::walk(*tree, written, places, problems);
+  resolved = written;
+  std::vector<ResolvedField> fields;
+  Problems missing;
+  fill_spec(resolved, fields, missing);
+  merge(missing, places, problems);
+  if (problems.empty()) {
+    Problems broken;
+    check_rules(resolved, broken);
+    merge(broken, places, problems);
+  }
+  return problems.status(filename);
+}
+
+}  // namespace
+
+Result<v1::JobSpec> parse_job(std::string_view yaml, std::string_view filename) {
+  v1::JobSpec written, resolved;
+  TRY_STATUS(parse(yaml, filename, written, resolved));
+  return written;
+}
+
+Result<v1::ImportSpec> parse_import(std::string_view yaml, std::string_view filename) {
+  v1::ImportSpec written, resolved;
+  TRY_STATUS(parse(yaml, filename, written, resolved));
+  return resolved;
+}
+
+Result<Resolved> resolve(const v1::JobSpec& spec) {
+  Resolved out{spec, {}};
+  Problems problems;
+  fill_spec(out.spec, out.fields, problems);
+  TRY_STATUS(problems.status());
+  return out;
+}
+
+Status check(const v1::JobSpec& spec) {
+  const Resolved resolved = TRY(resolve(spec));
+  Problems problems;
+  check_rules(resolved.spec, problems);
+  return problems.status();
+}
+
+std::string spec_sha256(const v1::JobSpec& resolved) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    CHECK(resolved.SerializeToCodedStream(&coded), "a spec in memory serialises");
+  }
+  return sha256_hex(bytes);
+}
+
+Result<DatasetRef> parse_dataset_ref(std::string_view text) {
+  DatasetRef ref;
+  const size_t at = text.find('@');
+  ref.dataset = std::string(text.substr(0, at));
+  TRY_STATUS(check_name("dataset", ref.dataset));
+  if (at == std::string_view::npos) return ref;
+  const std::string_view range = text.substr(at + 1);
+  const size_t dots = range.find("..");
+  ref.first = std::string(range.substr(0, dots));
+  ref.last = dots == std::string_view::npos ? ref.first : std::string(range.substr(dots + 2));
+  if (!valid_name(ref.first) || !valid_name(ref.last))
+    return invalid_argument(fmt::format("'{}' names no snapshots; write NAME, NAME@SNAPSHOT or NAME@FIRST..LAST", text));
+  if (ref.last < ref.first)
+    return invalid_argument(fmt::format("'{}': {} comes before {}; write the earlier first", text, ref.last, ref.first));
+  return ref;
+}
+
+}  // namespace rekindle::jobs
