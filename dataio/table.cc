@@ -1,0 +1,227 @@
+#include "dataio/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace rekindle::dataio {
+
+size_t Column::rows() const {
+  switch (type) {
+    case v1::TIMESTAMP: return times.size();
+    case v1::TEXT: return codes.size();
+    default: return numbers.size();
+  }
+}
+
+bool Column::missing(size_t row) const {
+  switch (type) {
+    case v1::TIMESTAMP: return times[row] == kMissingTime;
+    case v1::TEXT: return codes[row] < 0;
+    default: return std::isnan(numbers[row]);
+  }
+}
+
+std::string_view Column::text(size_t row) const {
+  return codes[row] < 0 ? std::string_view{} : std::string_view(words[static_cast<size_t>(codes[row])]);
+}
+
+void Column::reserve(size_t rows) {
+  switch (type) {
+    case v1::TIMESTAMP: return times.reserve(rows);
+    case v1::TEXT: return codes.reserve(rows);
+    default: return numbers.reserve(rows);
+  }
+}
+
+void Column::add_missing() {
+  switch (type) {
+    case v1::TIMESTAMP: times.push_back(kMissingTime); return;
+    case v1::TEXT: codes.push_back(kMissingText); return;
+    default: numbers.push_back(kMissingNumber);
+  }
+}
+
+void Column::add_text(std::string_view value) {
+  if (codes.empty() || codes.back() < 0 || words[static_cast<size_t>(codes.back())] != value) {
+    words.emplace_back(value);
+    codes.push_back(static_cast<int32_t>(words.size() - 1));
+  } else {
+    codes.push_back(codes.back());
+  }
+}
+
+Column number_column(std::string name, std::vector<double> values) {
+  Column column{std::move(name), v1::NUMBER};
+  column.numbers = std::move(values);
+  return column;
+}
+
+Column bool_column(std::string name, std::vector<double> values) {
+  Column column{std::move(name), v1::BOOL};
+  column.numbers = std::move(values);
+  return column;
+}
+
+Column time_column(std::string name, std::vector<int64_t> micros) {
+  Column column{std::move(name), v1::TIMESTAMP};
+  column.times = std::move(micros);
+  return column;
+}
+
+Column text_column(std::string name, std::span<const std::string> values) {
+  Column column{std::move(name), v1::TEXT};
+  column.codes.reserve(values.size());
+  std::unordered_map<std::string_view, int32_t> known;
+  for (const std::string& value : values) {
+    const auto [found, fresh] = known.try_emplace(value, static_cast<int32_t>(column.words.size()));
+    if (fresh) column.words.push_back(value);
+    column.codes.push_back(found->second);
+  }
+  return column;
+}
+
+const Column* Table::find(std::string_view name) const {
+  for (const Column& column : columns)
+    if (column.name == name) return &column;
+  return nullptr;
+}
+
+Column* Table::find(std::string_view name) {
+  for (Column& column : columns)
+    if (column.name == name) return &column;
+  return nullptr;
+}
+
+Result<const Column*> Table::get(std::string_view name, v1::ColumnType type) const {
+  const Column* column = find(name);
+  if (!column) {
+    std::string names;
+    for (const Column& other : columns) names += (names.empty() ? "" : ", ") + other.name;
+    return invalid_argument(
+        fmt::format("column '{}' is missing; the rows have: {}", name, names.empty() ? "none" : names));
+  }
+  if (column->type != type)
+    return invalid_argument(fmt::format("column '{}' holds {} values; {} is needed", name,
+                                        type_word(column->type), type_word(type)));
+  return column;
+}
+
+Column& Table::add(Column column) {
+  CHECK(find(column.name) == nullptr, "column names are unique");
+  CHECK(columns.empty() || column.rows() == rows(), "columns have equal rows");
+  return columns.emplace_back(std::move(column));
+}
+
+Status check_table(const Table& table) {
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& column = table.columns[i];
+    if (column.name.empty()) return invalid_argument(fmt::format("column {} has no name", i + 1));
+    if (table.find(column.name) != &column)
+      return invalid_argument(fmt::format("two columns are named '{}'", column.name));
+    if (column.rows() != table.rows())
+      return invalid_argument(fmt::format("column '{}' has {} rows, '{}' has {}", column.name, column.rows(),
+                                          table.columns.front().name, table.rows()));
+    if (column.type == v1::COLUMN_TYPE_UNSPECIFIED)
+      return invalid_argument(fmt::format("column '{}' has no type", column.name));
+    const auto words = static_cast<int64_t>(column.words.size());
+    for (int32_t code : column.codes)
+      if (code >= words || code < kMissingText)
+        return invalid_argument(fmt::format("column '{}' has a code outside its words", column.name));
+  }
+  return ok_status();
+}
+
+namespace {
+
+template <typename T>
+std::vector<T> take_values(const std::vector<T>& from, std::span<const uint32_t> rows) {
+  std::vector<T> out(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) out[i] = from[rows[i]];
+  return out;
+}
+
+}  // namespace
+
+Column take(const Column& column, std::span<const uint32_t> rows) {
+  Column out{column.name, column.type};
+  switch (column.type) {
+    case v1::TIMESTAMP: out.times = take_values(column.times, rows); break;
+    case v1::TEXT:
+      out.codes = take_values(column.codes, rows);
+      out.words = column.words;
+      break;
+    default: out.numbers = take_values(column.numbers, rows);
+  }
+  return out;
+}
+
+Table take(const Table& table, std::span<const uint32_t> rows) {
+  Table out;
+  out.columns.reserve(table.columns.size());
+  for (const Column& column : table.columns) out.columns.push_back(take(column, rows));
+  return out;
+}
+
+Status append(Table& table, const Table& more) {
+  if (table.columns.size() != more.columns.size())
+    return invalid_argument(fmt::format("tables of {} and {} columns cannot be joined end to end",
+                                        table.columns.size(), more.columns.size()));
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& to = table.columns[i];
+    const Column& from = more.columns[i];
+    if (to.name != from.name || to.type != from.type)
+      return invalid_argument(fmt::format("column {} is {} '{}' in one part and {} '{}' in another", i + 1,
+                                          type_word(to.type), to.name, type_word(from.type), from.name));
+  }
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    Column& to = table.columns[i];
+    const Column& from = more.columns[i];
+    to.numbers.insert(to.numbers.end(), from.numbers.begin(), from.numbers.end());
+    to.times.insert(to.times.end(), from.times.begin(), from.times.end());
+    if (to.type != v1::TEXT) continue;
+    std::unordered_map<std::string_view, int32_t> known;
+    to.words.reserve(to.words.size() + from.words.size());  // views into words stay valid
+    for (size_t w = 0; w < to.words.size(); ++w) known.try_emplace(to.words[w], static_cast<int32_t>(w));
+    std::vector<int32_t> code_of(from.words.size());
+    for (size_t w = 0; w < from.words.size(); ++w) {
+      const auto [found, fresh] = known.try_emplace(from.words[w], static_cast<int32_t>(to.words.size()));
+      if (fresh) to.words.push_back(from.words[w]);
+      code_of[w] = found->second;
+    }
+    for (int32_t code : from.codes)
+      to.codes.push_back(code < 0 ? kMissingText : code_of[static_cast<size_t>(code)]);
+  }
+  return ok_status();
+}
+
+bool same_cells(const Table& a, const Table& b) {
+  if (a.columns.size() != b.columns.size() || a.rows() != b.rows()) return false;
+  for (size_t c = 0; c < a.columns.size(); ++c) {
+    const Column& left = a.columns[c];
+    const Column& right = b.columns[c];
+    if (left.name != right.name || left.type != right.type) return false;
+    for (size_t row = 0; row < a.rows(); ++row) {
+      if (left.missing(row) != right.missing(row)) return false;
+      if (left.missing(row)) continue;
+      const bool same = left.type == v1::TEXT        ? left.text(row) == right.text(row)
+                        : left.type == v1::TIMESTAMP ? left.times[row] == right.times[row]
+                                                     : left.numbers[row] == right.numbers[row];
+      if (!same) return false;
+    }
+  }
+  return true;
+}
+
+std::string_view type_word(v1::ColumnType type) {
+  switch (type) {
+    case v1::NUMBER: return "number";
+    case v1::TEXT: return "text";
+    case v1::TIMESTAMP: return "timestamp";
+    case v1::BOOL: return "bool";
+    default: return "untyped";
+  }
+}
+
+}  // namespace rekindle::dataio
