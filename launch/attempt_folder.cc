@@ -1,0 +1,65 @@
+#include "launch/attempt_folder.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace rekindle::launch {
+namespace {
+
+template <typename Record>
+Result<std::optional<Record>> read_record(const fs::path& path) {
+  Result<std::string> bytes = read_file(path);
+  if (!bytes.ok()) {
+    if (bytes.status().code() == Code::kNotFound) return std::optional<Record>();
+    return bytes.status();
+  }
+  Record record;
+  if (!record.ParseFromString(*bytes))
+    return data_loss(fmt::format("{} is damaged: it cannot be read as {}", path.string(),
+                                 record.GetDescriptor()->full_name()));
+  return std::optional<Record>(std::move(record));
+}
+
+Status write_record(const fs::path& path, const google::protobuf::Message& record) {
+  return write_file_durably(path, record.SerializeAsString(), 0640);
+}
+
+}  // namespace
+
+Status AttemptFolder::create(const v1::Plan& plan) const {
+  TRY_STATUS(make_folders_durably(root_, 0750));
+  const std::string bytes = plan.SerializeAsString();
+  Result<std::string> present = read_file(this->plan());
+  if (present.ok()) {
+    if (*present == bytes) return ok_status();
+    return already_exists(fmt::format("{} already holds another plan; an attempt's folder is used once",
+                                      root_.string()));
+  }
+  if (present.status().code() != Code::kNotFound) return present.status();
+  return write_file_durably(this->plan(), bytes, 0640);
+}
+
+Result<v1::Plan> AttemptFolder::read_plan() const {
+  std::optional<v1::Plan> plan = TRY(read_record<v1::Plan>(this->plan()));
+  if (!plan.has_value())
+    return not_found(fmt::format("{} has no plan.pb: it is not an attempt's folder", root_.string()));
+  return std::move(*plan);
+}
+
+Result<std::optional<v1::GangRecord>> AttemptFolder::read_gang() const {
+  return read_record<v1::GangRecord>(gang());
+}
+Result<std::optional<v1::ExitRecord>> AttemptFolder::read_exit() const {
+  return read_record<v1::ExitRecord>(exit());
+}
+Result<std::optional<v1::Outcome>> AttemptFolder::read_outcome() const {
+  return read_record<v1::Outcome>(outcome());
+}
+
+Status AttemptFolder::write_gang(const v1::GangRecord& record) const { return write_record(gang(), record); }
+Status AttemptFolder::write_exit(const v1::ExitRecord& record) const { return write_record(exit(), record); }
+Status AttemptFolder::write_outcome(const v1::Outcome& outcome) const {
+  return write_record(this->outcome(), outcome);
+}
+
+}  // namespace rekindle::launch

@@ -1,0 +1,22 @@
+// The lock that says whether an attempt's gang supervisor lives.
+//
+// An open-file-description lock on attempt.lock: it ends with its holder however that dies, works on NFS
+// version 4, and can be asked about without being taken (asking with flock would for a moment keep a
+// starting gang out).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "launch/attempt_folder.h"
+
+namespace rekindle::launch {
+
+// The held lock; nothing when another process holds it. Released by destruction or death. Not inherited
+// across exec.
+Result<std::optional<Fd>> take_gang_lock(const AttemptFolder& folder);
+
+// Whether any process holds the lock. False when the file is not there.
+Result<bool> gang_lock_held(const AttemptFolder& folder);
+
+}  // namespace rekindle::launch

@@ -1,0 +1,133 @@
+#include "launch/local.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "launch/gang.h"
+#include "launch/gang_lock.h"
+#include "launch/process.h"
+
+namespace rekindle::launch {
+namespace {
+
+fs::path sibling(std::string_view program) {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path() / program;
+}
+
+std::string attempt_entry(const AttemptFolder& folder) {
+  return fmt::format("{}={}", kAttemptVariable, fs::absolute(folder.root()).string());
+}
+
+class LocalLauncher final : public Launcher {
+ public:
+  explicit LocalLauncher(LauncherOptions options) : options_(std::move(options)) {
+    if (options_.gang_program.empty()) options_.gang_program = sibling("rekindle-gang");
+    if (options_.trainer_program.empty()) options_.trainer_program = sibling("rekindle-trainer");
+  }
+
+  Status start(const AttemptFolder& folder) override {
+    TRY(folder.read_plan());
+    for (const fs::path& program : {options_.gang_program, options_.trainer_program}) {
+      if (::access(program.c_str(), X_OK) != 0) return errno_status("finding the program", program);
+    }
+    if (fs::exists(folder.gang()) || fs::exists(folder.exit()) || TRY(gang_lock_held(folder))) return ok_status();
+    // Two starts at once both come here; of their gangs one gets the lock and the other leaves.
+    SpawnOptions spawning;
+    spawning.argv = {options_.gang_program.string(), "--folder", fs::absolute(folder.root()).string(),
+                     "--trainer", options_.trainer_program.string(),
+                     "--stop-grace-ms", std::to_string(options_.stop_grace.count())};
+    spawning.environment = bare_environment();
+    spawning.output = folder.gang_log();
+    spawning.new_session = true;
+    TRY(spawn(spawning));
+    return ok_status();
+  }
+
+  Status signal(const AttemptFolder& folder, Signal signal) override {
+    const std::optional<v1::GangRecord> gang = TRY(folder.read_gang());
+    if (!gang.has_value())
+      return not_found(fmt::format("no gang has started in {} yet", folder.root().string()));
+    if (gang->boot_id() != boot_id()) return ok_status();  // ended with the host
+    signal_process(gang->pid(), gang->start_ticks(), number_of(signal));
+    // A supervisor that was stopped must run to carry it out.
+    if (signal == Signal::kKill) signal_process(gang->pid(), gang->start_ticks(), SIGCONT);
+    return ok_status();
+  }
+
+  Result<GangState> probe(const AttemptFolder& folder) override {
+    GangState state;
+    state.exit = TRY(folder.read_exit());
+    state.gang = TRY(folder.read_gang());
+    if (state.exit.has_value()) {
+      state.kind = GangState::kEnded;
+      return state;
+    }
+    if (TRY(gang_lock_held(folder))) {
+      state.kind = GangState::kAlive;
+      return state;
+    }
+    if (!state.gang.has_value()) return state;  // not started
+    // It may have ended between the first look and the second.
+    state.exit = TRY(folder.read_exit());
+    if (state.exit.has_value()) {
+      state.kind = GangState::kEnded;
+      return state;
+    }
+    return after_lost_lock(folder, std::move(state));
+  }
+
+ private:
+  static int number_of(Signal signal) {
+    switch (signal) {
+      case Signal::kYield: return SIGUSR1;
+      case Signal::kStop: return SIGTERM;
+      case Signal::kKill: return SIGQUIT;
+    }
+    CHECK(false, "unknown signal");
+  }
+
+  // The lock is free and nothing says how the gang ended. Lost, once it and its ranks are proved gone.
+  static Result<GangState> after_lost_lock(const AttemptFolder& folder, GangState state) {
+    const v1::GangRecord& gang = *state.gang;
+    const bool same_boot = gang.boot_id() == boot_id();
+    if (same_boot && start_ticks(gang.pid()) == gang.start_ticks()) {
+      state.kind = GangState::kAlive;  // between its lock and its end, or its lock file was tampered with
+      state.detail = "the lock is free though the gang lives";
+      return state;
+    }
+    if (same_boot && kill_remains(folder)) {
+      state.kind = GangState::kAlive;
+      state.detail = "the gang is gone; its ranks are being ended";
+      return state;
+    }
+    if (!gang.scratch().empty() && gang.scratch().find("/rekindle-") != std::string::npos) {
+      std::error_code ignored;
+      fs::remove_all(gang.scratch(), ignored);
+    }
+    state.kind = GangState::kLost;
+    state.detail = same_boot ? fmt::format("supervisor {} is gone, its lock is free, and it left no exit record",
+                                           gang.pid())
+                             : "the host has been restarted since";
+    return state;
+  }
+
+  // Whether there were any. The kernel kills ranks when their parent dies; this is for one that is stopped
+  // half-way, and the proof that none is left.
+  static bool kill_remains(const AttemptFolder& folder) {
+    const std::vector<pid_t> remains = processes_with_environment(attempt_entry(folder));
+    for (const pid_t pid : remains) signal_process(pid, start_ticks(pid), SIGKILL);
+    return !remains.empty();
+  }
+
+  LauncherOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options) {
+  return std::make_unique<LocalLauncher>(std::move(options));
+}
+
+}  // namespace rekindle::launch

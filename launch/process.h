@@ -1,0 +1,56 @@
+// Processes by what the kernel says of them: identity that survives pid reuse, descendants, and spawning
+// with a clean slate. Linux only. Nothing here knows of attempts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/result.h"
+
+namespace rekindle::launch {
+
+std::string boot_id();
+std::string host_name();
+// Field 22 of /proc/<pid>/stat; nothing when there is no such process.
+std::optional<uint64_t> start_ticks(pid_t pid);
+
+struct ProcessInfo {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  char state = '?';  // 'Z': dead, not yet waited for
+};
+std::vector<ProcessInfo> all_processes();
+// Children, their children and so on; the dead ones too.
+std::vector<ProcessInfo> descendants_of(pid_t pid);
+// Living processes of this user whose environment has exactly `entry` ("NAME=value").
+std::vector<pid_t> processes_with_environment(const std::string& entry);
+
+// Sends a signal to the process that has this pid now and had it when `start` was read; false when that
+// one is gone. Never hits a process that took over the pid.
+bool signal_process(pid_t pid, std::optional<uint64_t> start, int signal);
+
+struct SpawnOptions {
+  std::vector<std::string> argv;  // argv[0] is looked up in PATH when it has no '/'
+  std::vector<std::string> environment;
+  fs::path output;                // standard output and error, appended; empty: /dev/null
+  bool new_session = false;       // and orphaned: adopted by init or the nearest subreaper
+  bool die_with_parent = false;   // SIGKILL when the spawning thread ends
+};
+// Starts a program with /dev/null as input, no descriptor from 3 up, default signal handling and an empty
+// signal mask. A program that cannot be executed is a failure here. The pid of the child, or 0 when it has
+// been orphaned.
+Result<pid_t> spawn(const SpawnOptions& options);
+
+// Turns this process into another program, with the same clean slate but for ignored signals, which stay
+// ignored. Returns only when that failed.
+Status become(const std::vector<std::string>& argv, const fs::path& output);
+
+// Environment for children: PATH, HOME, LANG, USER and TZ of this process, nothing else.
+std::vector<std::string> bare_environment();
+
+}  // namespace rekindle::launch

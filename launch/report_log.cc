@@ -1,0 +1,115 @@
+#include "launch/report_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/hash.h"
+
+namespace rekindle::launch {
+namespace {
+
+constexpr size_t kHeaderBytes = 12;
+
+void put_little_endian(std::string& out, uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
+}
+
+uint64_t get_little_endian(std::string_view bytes) {
+  uint64_t value = 0;
+  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+// The payload at the front of `bytes`; empty optional: not whole yet.
+Result<std::optional<std::string_view>> next_frame(std::string_view bytes, const fs::path& path, uint64_t at) {
+  if (bytes.size() < kHeaderBytes) return std::optional<std::string_view>();
+  const uint64_t length = get_little_endian(bytes.substr(0, 4));
+  if (length > kReportBytesMax)
+    return data_loss(fmt::format("{} is damaged at byte {}: a report of {} bytes", path.string(), at, length));
+  if (bytes.size() < kHeaderBytes + length) return std::optional<std::string_view>();
+  const std::string_view payload = bytes.substr(kHeaderBytes, length);
+  if (stable_hash(payload, length) != get_little_endian(bytes.substr(4, 8)))
+    return data_loss(fmt::format("{} is damaged at byte {}: wrong checksum", path.string(), at));
+  return std::optional<std::string_view>(payload);
+}
+
+// Bytes from `offset` on, at most `limit`; nothing when the file is not there.
+Result<std::string> read_from(const fs::path& path, uint64_t offset, size_t limit) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return std::string();
+    return errno_status("opening", path);
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return errno_status("reading", path);
+  const uint64_t size = static_cast<uint64_t>(info.st_size);
+  limit = static_cast<size_t>(std::min<uint64_t>(limit, size > offset ? size - offset : 0));
+  std::string out(limit, '\0');
+  size_t have = 0;
+  while (have < limit) {
+    const ssize_t n = ::pread(fd.get(), out.data() + have, limit - have, static_cast<off_t>(offset + have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("reading", path);
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  out.resize(have);
+  return out;
+}
+
+}  // namespace
+
+Result<ReportWriter> ReportWriter::open(const AttemptFolder& folder, int rank) {
+  const fs::path path = folder.report(rank);
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!fd.valid()) return errno_status("opening", path);
+  ReportReader reader(folder, rank);
+  while (!TRY(reader.read_new()).empty()) {
+  }
+  if (::ftruncate(fd.get(), static_cast<off_t>(reader.offset())) != 0) return errno_status("cutting", path);
+  return ReportWriter(std::move(fd), path);
+}
+
+Status ReportWriter::append(const v1::Report& report) {
+  const std::string payload = report.SerializeAsString();
+  if (payload.size() > kReportBytesMax)
+    return invalid_argument(fmt::format("a report of {} bytes is larger than {}", payload.size(), kReportBytesMax));
+  std::string frame;
+  frame.reserve(kHeaderBytes + payload.size());
+  put_little_endian(frame, payload.size(), 4);
+  put_little_endian(frame, stable_hash(payload, payload.size()), 8);
+  frame += payload;
+  return write_all(fd_.get(), frame, path_);
+}
+
+Result<std::vector<v1::Report>> ReportReader::read_new(size_t max) {
+  constexpr size_t kReadBytes = 4 * (kReportBytesMax + kHeaderBytes);
+  const std::string bytes = TRY(read_from(path_, offset_, kReadBytes));
+  std::vector<v1::Report> out;
+  std::string_view rest = bytes;
+  while (out.size() < max) {
+    const Result<std::optional<std::string_view>> payload = next_frame(rest, path_, offset_);
+    v1::Report report;
+    Status damage = payload.status();
+    if (damage.ok() && !payload->has_value()) break;
+    if (damage.ok() && !report.ParseFromArray((*payload)->data(), static_cast<int>((*payload)->size())))
+      damage = data_loss(fmt::format("{} is damaged at byte {}: not a report", path_.string(), offset_));
+    if (!damage.ok()) {
+      // What came before the damage is handed over first.
+      if (out.empty()) return damage;
+      break;
+    }
+    out.push_back(std::move(report));
+    rest.remove_prefix(kHeaderBytes + (*payload)->size());
+    offset_ += kHeaderBytes + (*payload)->size();
+  }
+  return out;
+}
+
+}  // namespace rekindle::launch
