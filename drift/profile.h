@@ -143,7 +143,7 @@ class CountsBuilder {
 // Start of the slot that holds `time`: slots are aligned to 1970.
 Time slot_start(Time time, Micros slot);
 
-// Adds `more` into `into` (same version, slot and layout; features are matched by name). Refuses a
+// Adds `more` into `into` (same version, slot, features and bins). Refuses a
 // differing layout and leaves `into` as it was.
 Status add_counts(v1::SlotCounts& into, const v1::SlotCounts& more);
 

@@ -1,0 +1,187 @@
+#include "drift/adwin.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace rekindle::drift {
+
+namespace {
+
+constexpr uint64_t kClock = 32;        // items between checks
+constexpr size_t kBucketsMax = 5;      // of each size; the sixth makes the two oldest merge
+constexpr uint64_t kSideMin = 5;       // items on each side of a cut
+constexpr uint64_t kGrace = 10;        // no check before the window holds more
+constexpr uint32_t kFormat = 1;
+constexpr size_t kRowsMax = 64;
+
+double square(double x) { return x * x; }
+
+// Sum of squared differences that two parts have beyond their own: from the difference of their means.
+double between(double n0, double mean0, double n1, double mean1) {
+  return n0 * n1 * square(mean0 - mean1) / (n0 + n1);
+}
+
+template <typename T>
+void put(std::string& out, T value) {
+  static_assert(std::endian::native == std::endian::little);
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out.append(bytes, sizeof value);
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  template <typename T>
+  bool get(T& value) {
+    if (bytes_.size() < sizeof value) return false;
+    std::memcpy(&value, bytes_.data(), sizeof value);
+    bytes_.remove_prefix(sizeof value);
+    return true;
+  }
+  bool done() const { return bytes_.empty(); }
+
+ private:
+  std::string_view bytes_;
+};
+
+}  // namespace
+
+Adwin::Adwin(double delta) : delta_(delta), rows_(1) {
+  CHECK(delta > 0 && delta < 1, "ADWIN's delta is a probability");
+}
+
+bool Adwin::update(double value) {
+  CHECK(value >= 0 && value <= 1, "ADWIN's bound holds for numbers in [0, 1] only");
+  if (detected_) {
+    // As river does: a detection empties the window, tick included, before the next item.
+    detected_ = false;
+    tick_ = width_ = 0;
+    total_ = variance_ = 0;
+    rows_.assign(1, {});
+  }
+  ++tick_;
+  insert(value);
+  detected_ = detect();
+  if (detected_) ++detections_;
+  return detected_;
+}
+
+void Adwin::insert(double value) {
+  rows_[0].push_back({value, 0});
+  ++width_;
+  if (width_ > 1) {
+    const double older = static_cast<double>(width_ - 1);
+    variance_ += older * square(value - total_ / older) / static_cast<double>(width_);
+  }
+  total_ += value;
+  compress();
+}
+
+void Adwin::compress() {
+  for (size_t i = 0; rows_[i].size() > kBucketsMax; ++i) {
+    if (i + 1 == rows_.size()) rows_.emplace_back();
+    auto& row = rows_[i];
+    const double n = std::ldexp(1.0, static_cast<int>(i));
+    const Bucket &a = row[0], &b = row[1];
+    rows_[i + 1].push_back(
+        {a.total + b.total, a.variance + b.variance + between(n, a.total / n, n, b.total / n)});
+    row.erase(row.begin(), row.begin() + 2);
+  }
+}
+
+void Adwin::drop_oldest() {
+  auto& row = rows_.back();
+  const uint64_t items = uint64_t{1} << (rows_.size() - 1);
+  const double n = static_cast<double>(items);
+  const Bucket oldest = row.front();
+  width_ -= items;
+  total_ -= oldest.total;
+  const double rest = static_cast<double>(width_);
+  variance_ -= oldest.variance + between(n, oldest.total / n, rest, total_ / rest);
+  row.erase(row.begin());
+  // A row can be empty with smaller ones filled: its successors are what was merged last.
+  while (rows_.size() > 1 && rows_.back().empty()) rows_.pop_back();
+}
+
+bool Adwin::detect() {
+  if (tick_ % kClock != 0 || width_ <= kGrace) return false;
+  bool changed = false;
+  for (bool cut = true; cut;) {
+    cut = false;
+    uint64_t n0 = 0, n1 = width_;
+    double u0 = 0, u1 = total_;
+    const double window_variance = variance_ / static_cast<double>(width_);
+    const double d = std::log(2 * std::log(static_cast<double>(width_)) / delta_);
+    for (size_t i = rows_.size(); i-- > 0 && !cut;) {
+      const uint64_t n = uint64_t{1} << i;
+      for (const Bucket& bucket : rows_[i]) {
+        n0 += n;
+        n1 -= n;
+        u0 += bucket.total;
+        u1 -= bucket.total;
+        if (n0 < kSideMin || n1 < kSideMin) continue;
+        const double m = 1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
+        const double bound = std::sqrt(2 * m * window_variance * d) + 2.0 / 3.0 * d * m;
+        const double mean0 = u0 / static_cast<double>(n0), mean1 = u1 / static_cast<double>(n1);
+        if (std::abs(mean0 - mean1) <= bound) continue;
+        if (!changed) {
+          before_ = mean0;
+          after_ = mean1;
+          bound_ = bound;
+        }
+        changed = cut = true;
+        break;
+      }
+    }
+    if (cut) drop_oldest();
+  }
+  return changed;
+}
+
+std::string Adwin::save() const {
+  std::string out;
+  put(out, kFormat);
+  put(out, delta_);
+  put(out, static_cast<uint32_t>(detected_));
+  for (uint64_t x : {tick_, width_, detections_}) put(out, x);
+  for (double x : {total_, variance_, before_, after_, bound_}) put(out, x);
+  put(out, static_cast<uint32_t>(rows_.size()));
+  for (const auto& row : rows_) {
+    put(out, static_cast<uint32_t>(row.size()));
+    for (const Bucket& bucket : row) {
+      put(out, bucket.total);
+      put(out, bucket.variance);
+    }
+  }
+  return out;
+}
+
+Result<Adwin> Adwin::load(std::string_view bytes) {
+  const Status damaged = data_loss("the stored state of a detector is damaged");
+  Reader in(bytes);
+  uint32_t format = 0, detected = 0, rows = 0;
+  double delta = 0;
+  if (!in.get(format) || format != kFormat || !in.get(delta) || !(delta > 0 && delta < 1)) return damaged;
+  Adwin out(delta);
+  bool ok = in.get(detected);
+  for (uint64_t* x : {&out.tick_, &out.width_, &out.detections_}) ok = ok && in.get(*x);
+  for (double* x : {&out.total_, &out.variance_, &out.before_, &out.after_, &out.bound_}) ok = ok && in.get(*x);
+  if (!ok || !in.get(rows) || rows == 0 || rows > kRowsMax) return damaged;
+  out.detected_ = detected != 0;
+  out.rows_.assign(rows, {});
+  uint64_t items = 0;
+  for (uint32_t i = 0; i < rows; ++i) {
+    uint32_t buckets = 0;
+    if (!in.get(buckets) || buckets > kBucketsMax) return damaged;
+    out.rows_[i].resize(buckets);
+    for (Bucket& bucket : out.rows_[i])
+      if (!in.get(bucket.total) || !in.get(bucket.variance)) return damaged;
+    items += uint64_t{buckets} << i;
+  }
+  if (!in.done() || items != out.width_) return damaged;
+  return out;
+}
+
+}  // namespace rekindle::drift

@@ -1,0 +1,173 @@
+#include "drift/profile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace rekindle::drift {
+
+namespace {
+
+// A value is "far" outside the reference when it lies more than this many reference widths beyond its
+// end: no season takes a column there, a changed unit does.
+constexpr double kFarWidths = 3;
+
+// Edges at the quantiles of the sorted reference; a value that spans several of them also gets an edge
+// right above itself, so that "no rain" and "rain" do not share a bin.
+std::vector<double> quantile_edges(const std::vector<double>& sorted, int bins) {
+  std::vector<double> edges;
+  double previous = sorted.front();
+  for (int k = 1; k < bins; ++k) {
+    const double at = sorted[sorted.size() * static_cast<size_t>(k) / static_cast<size_t>(bins)];
+    if (at == previous) {
+      const auto above = std::upper_bound(sorted.begin(), sorted.end(), at);
+      if (above != sorted.end()) edges.push_back(*above);
+    }
+    edges.push_back(at);
+    previous = at;
+  }
+  std::sort(edges.begin(), edges.end());
+  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  // An edge at the least value would leave the first bin empty for ever.
+  if (!edges.empty() && edges.front() == sorted.front()) edges.erase(edges.begin());
+  return edges;
+}
+
+// Edges at or below x: a binary search without branches that depend on the data.
+uint32_t edges_up_to(const std::vector<double>& edges, double x) {
+  const double* base = edges.data();
+  size_t n = edges.size();
+  if (n == 0) return 0;
+  while (n > 1) {
+    const size_t half = n / 2;
+    base += base[half - 1] <= x ? half : 0;
+    n -= half;
+  }
+  return static_cast<uint32_t>(base - edges.data()) + (*base <= x ? 1 : 0);
+}
+
+}  // namespace
+
+v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double> values, int bins) {
+  CHECK(bins >= 2, "a numeric profile has at least two bins");
+  v1::FeatureProfile profile;
+  profile.set_name(std::string(name));
+  std::vector<double> sorted;
+  sorted.reserve(values.size());
+  double last = std::numeric_limits<double>::quiet_NaN();
+  int64_t run = 0, longest = 0;
+  for (double value : values) {
+    if (!std::isfinite(value)) continue;
+    sorted.push_back(value);
+    run = value == last ? run + 1 : 1;
+    longest = std::max(longest, run);
+    last = value;
+  }
+  profile.set_longest_run(longest);
+  std::sort(sorted.begin(), sorted.end());
+  if (!sorted.empty()) {
+    profile.set_low(sorted.front());
+    profile.set_high(sorted.back());
+    for (double edge : quantile_edges(sorted, bins)) profile.add_edges(edge);
+  }
+  profile.mutable_counts()->Resize(profile.edges_size() + 4, 0);
+  const auto made = FeatureBins::make(profile);
+  CHECK(made.ok(), made.status().message());
+  for (double value : values) {
+    const int bin = static_cast<int>(made->bin(value));
+    profile.set_counts(bin, profile.counts(bin) + 1);
+  }
+  return profile;
+}
+
+void CategoryTally::add(std::string_view value) {
+  auto it = counts_.find(value);
+  if (it == counts_.end()) it = counts_.emplace(std::string(value), 0).first;
+  ++it->second;
+  run_ = last_ == &it->first ? run_ + 1 : 1;
+  last_ = &it->first;
+  longest_run_ = std::max(longest_run_, run_);
+}
+
+v1::FeatureProfile CategoryTally::profile(std::string_view name, int values_max) const {
+  std::vector<std::pair<std::string_view, int64_t>> all(counts_.begin(), counts_.end());
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  v1::FeatureProfile profile;
+  profile.set_name(std::string(name));
+  profile.set_categorical(true);
+  profile.set_longest_run(longest_run_);
+  profile.add_counts(missing_);
+  profile.add_counts(0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i < static_cast<size_t>(values_max)) {
+      profile.add_values(std::string(all[i].first));
+      profile.add_counts(all[i].second);
+    } else {
+      profile.set_counts(1, profile.counts(1) + all[i].second);
+    }
+  }
+  return profile;
+}
+
+Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
+  FeatureBins bins;
+  bins.name_ = profile.name();
+  bins.categorical_ = profile.categorical();
+  if (profile.categorical()) {
+    bins.size_ = 2 + static_cast<uint32_t>(profile.values_size());
+    for (int i = 0; i < profile.values_size(); ++i)
+      if (!bins.index_.emplace(profile.values(i), 2 + i).second)
+        return invalid_argument(fmt::format("profile of '{}': value '{}' twice", profile.name(), profile.values(i)));
+  } else {
+    bins.size_ = 4 + static_cast<uint32_t>(profile.edges_size());
+    bins.edges_.assign(profile.edges().begin(), profile.edges().end());
+    bins.low_ = profile.low();
+    bins.high_ = profile.high();
+    bool sound = std::isfinite(bins.low_) && std::isfinite(bins.high_) && bins.low_ <= bins.high_;
+    for (size_t i = 0; i < bins.edges_.size(); ++i)
+      sound = sound && bins.edges_[i] > (i == 0 ? bins.low_ : bins.edges_[i - 1]) && bins.edges_[i] <= bins.high_;
+    if (!sound)
+      return invalid_argument(fmt::format("profile of '{}': edges must rise within low and high", profile.name()));
+    // A reference without width says nothing about how far values may go.
+    const double width = bins.high_ > bins.low_ ? (bins.high_ - bins.low_) * kFarWidths
+                                                : std::numeric_limits<double>::infinity();
+    bins.far_low_ = bins.low_ - width;
+    bins.far_high_ = bins.high_ + width;
+  }
+  if (static_cast<uint32_t>(profile.counts_size()) != bins.size_)
+    return invalid_argument(fmt::format("profile of '{}': {} counts for {} bins", profile.name(),
+                                        profile.counts_size(), bins.size_));
+  return bins;
+}
+
+uint32_t FeatureBins::bin(double value) const {
+  if (!std::isfinite(value)) return kMissing;
+  if (value < low_) return kBelow;
+  if (value > high_) return above();
+  return 2 + edges_up_to(edges_, value);
+}
+
+uint32_t FeatureBins::bin(std::string_view value) const {
+  const auto it = index_.find(value);
+  return it == index_.end() ? kOther : it->second;
+}
+
+Result<std::shared_ptr<const ProfileBins>> ProfileBins::make(const v1::Profile& profile) {
+  auto bins = std::make_shared<ProfileBins>();
+  for (const auto& feature : profile.features()) bins->features.push_back(TRY(FeatureBins::make(feature)));
+  bins->prediction = TRY(FeatureBins::make(profile.prediction()));
+  if (bins->prediction.categorical())
+    return invalid_argument("profile: predictions are numbers, not categories");
+  return std::shared_ptr<const ProfileBins>(std::move(bins));
+}
+
+int ProfileBins::find(std::string_view feature) const {
+  for (size_t i = 0; i < features.size(); ++i)
+    if (features[i].name() == feature) return static_cast<int>(i);
+  return -1;
+}
+
+}  // namespace rekindle::drift
