@@ -31,8 +31,7 @@ std::string lower(std::string_view text) {
 
 // Words that some YAML reader takes for something else than text.
 bool ambiguous_as_text(std::string_view text) {
-  static constexpr std::array<std::string_view, 10> kWords = {"true", "false", "yes", "no",   "on",
-                                                              "off",  "y",     "n",   "null", "~"};
+  static constexpr std::array<std::string_view, 8> kWords = {"true", "false", "yes", "no", "on", "off", "null", "~"};
   if (std::find(kWords.begin(), kWords.end(), lower(text)) != kWords.end()) return true;
   double number = 0;
   const char* end = text.data() + text.size();
