@@ -30,6 +30,7 @@ std::string subject_of(const v1::Event& event) {
     case v1::Event::kModelFrozen: return event.model_frozen().model();
     case v1::Event::kReplayChanged: return event.replay_changed().model();
     case v1::Event::kQuarantineChanged: return event.quarantine_changed().model();
+    case v1::Event::kDecisionChanged: return event.decision_changed().model();
     case v1::Event::WHAT_NOT_SET: return "";
   }
   return "";

@@ -296,8 +296,10 @@ TEST(SqliteJournal, NoticesBitFlips) {
   fill(folder.file(), 60);
   std::string good = slurp(folder.file());
   std::vector<std::string> expected;
-  for (const v1::Event& event : (*open_sqlite_journal(folder.file()))->load()->events)
-    expected.push_back(event.SerializeAsString());
+  {
+    auto loaded = open_sqlite_journal(folder.file()).value()->load();
+    for (const v1::Event& event : loaded->events) expected.push_back(event.SerializeAsString());
+  }
   int noticed = 0;
   uint64_t random = 12345;
   for (int trial = 0; trial < 300; ++trial) {

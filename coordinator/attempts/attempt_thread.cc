@@ -1,0 +1,177 @@
+#include "coordinator/attempts/attempt_thread.h"
+
+#include "base/log.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+Micros micros_of(const google::protobuf::Duration& d) { return Micros(d.seconds() * 1'000'000 + d.nanos() / 1'000); }
+}  // namespace
+
+AttemptThread::AttemptThread(launch::Launcher& launcher, const Clock& clock, AttemptThreadOptions options,
+                             std::function<void(Observation)> on_observation)
+    : launcher_(launcher), clock_(clock), options_(options), on_observation_(std::move(on_observation)),
+      thread_([this] { loop(); }) {}
+
+AttemptThread::~AttemptThread() { stop(); }
+
+void AttemptThread::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void AttemptThread::post(std::function<void()> task) {
+  {
+    std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+}
+
+void AttemptThread::watch(AttemptId id, launch::AttemptFolder folder, uint32_t world, v1::Limits limits,
+                          bool has_started) {
+  post([this, id = std::move(id), folder = std::move(folder), world, limits = std::move(limits), has_started] {
+    if (watched_.contains(id) || finished_.contains(id)) return;
+    Watched attempt{folder, {}, HangWatch(world, micros_of(limits.hang()), micros_of(limits.hang_warm()),
+                                          clock_.monotonic()), has_started, false, false, std::nullopt};
+    for (uint32_t rank = 0; rank < world; ++rank) attempt.readers.emplace_back(folder, static_cast<int>(rank));
+    watched_.emplace(id, std::move(attempt));
+  });
+}
+
+void AttemptThread::start(AttemptId id, v1::Plan plan) {
+  post([this, id = std::move(id), plan = std::move(plan)] { do_start(id, plan); });
+}
+
+void AttemptThread::signal(AttemptId id, launch::Signal signal) {
+  post([this, id = std::move(id), signal] {
+    auto it = watched_.find(id);
+    if (it == watched_.end()) return;
+    Status status = launcher_.signal(it->second.folder, signal);
+    // A gang that was never started has nothing to end.
+    if (status.code() == Code::kNotFound && signal != launch::Signal::kYield && !it->second.handed_over)
+      return finish(id, {v1::END_CANCELLED, "cancelled before its gang was started", {}});
+    if (!status.ok())
+      log_warning("attempt signal", {{"run", id.run}, {"attempt", id.attempt}, {"error", status.message()}});
+  });
+}
+
+void AttemptThread::do_start(const AttemptId& id, const v1::Plan& plan) {
+  auto it = watched_.find(id);
+  if (it == watched_.end()) return;
+  Status status = it->second.folder.create(plan);
+  if (status.ok()) status = launcher_.start(it->second.folder);
+  if (!status.ok()) return finish(id, {v1::END_LAUNCH_FAILED, status.message(), {}});
+  it->second.handed_over = clock_.monotonic();
+}
+
+void AttemptThread::loop() {
+  for (;;) {
+    std::vector<std::function<void()>> tasks;
+    {
+      std::unique_lock lock(mutex_);
+      auto due = [this] { return stopping_ || !tasks_.empty(); };
+      if (watched_.empty())
+        wake_.wait(lock, due);
+      else
+        wake_.wait_for(lock, options_.poll, due);
+      if (stopping_) return;
+      tasks.swap(tasks_);
+    }
+    for (auto& task : tasks) task();
+    std::vector<AttemptId> ids;
+    for (const auto& [id, attempt] : watched_) ids.push_back(id);
+    for (const AttemptId& id : ids)
+      if (auto it = watched_.find(id); it != watched_.end()) poll(id, it->second);
+  }
+}
+
+void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
+  // Probed before the reports are read: what a rank wrote before its gang ended is then never missed.
+  auto state = launcher_.probe(attempt.folder);
+  if (!state.ok()) {
+    log_warning("attempt probe", {{"run", id.run}, {"attempt", id.attempt}, {"error", state.status().message()}});
+    return;
+  }
+  if (!attempt.started && state->gang) {
+    attempt.started = true;
+    Observation seen;
+    seen.kind = Observation::kStarted;
+    seen.id = id;
+    seen.gang = *state->gang;
+    on_observation_(std::move(seen));
+  }
+  read_reports(id, attempt);
+  const auto world = static_cast<uint32_t>(attempt.readers.size());
+  switch (state->kind) {
+    case launch::GangState::kNotStarted:
+      if (attempt.has_started)
+        return finish(id, {v1::END_NODE_LOST, "the attempt's folder has gone: " + attempt.folder.root().string(), {}});
+      if (attempt.handed_over && clock_.monotonic() - *attempt.handed_over > options_.start_deadline)
+        finish(id, {v1::END_LAUNCH_FAILED, "the gang supervisor did not start within its time", {}});
+      return;
+    case launch::GangState::kEnded:
+      return finish(id, ending_of(attempt.folder, *state, world));
+    case launch::GangState::kLost: {
+      // Its ranks end themselves when the lock is free; this is for what cannot (mpirun, a stopped rank).
+      // Replaced only when none is left, so that at most one attempt ever writes.
+      if (kill_leftovers(attempt.folder) > 0) return;
+      return finish(id, ending_of(attempt.folder, *state, world));
+    }
+    case launch::GangState::kAlive:
+      break;
+  }
+  if (attempt.hang_reported) return;
+  if (auto hang = attempt.hang.check(clock_.monotonic())) {
+    attempt.hang_reported = true;
+    Observation seen;
+    seen.kind = Observation::kHang;
+    seen.id = id;
+    seen.message = hang->message;
+    on_observation_(std::move(seen));
+  }
+}
+
+void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {
+  std::optional<v1::Progress> newest;
+  for (size_t rank = 0; rank < attempt.readers.size(); ++rank) {
+    auto reports = attempt.readers[rank].read_new();
+    if (!reports.ok()) {
+      log_warning("attempt report", {{"run", id.run}, {"rank", rank}, {"error", reports.status().message()}});
+      continue;
+    }
+    for (const v1::Report& report : *reports) {
+      if (report.has_beat()) attempt.hang.beat(static_cast<uint32_t>(rank), report.beat(), clock_.monotonic());
+      if (report.has_progress()) newest = report.progress();
+      if (report.has_metric()) {
+        Observation seen;
+        seen.kind = Observation::kMetric;
+        seen.id = id;
+        seen.metric = report.metric();
+        on_observation_(std::move(seen));
+      }
+    }
+  }
+  if (!newest) return;
+  Observation seen;
+  seen.kind = Observation::kProgress;
+  seen.id = id;
+  seen.progress = *newest;
+  on_observation_(std::move(seen));
+}
+
+void AttemptThread::finish(const AttemptId& id, Ending ending) {
+  watched_.erase(id);
+  finished_.insert(id);
+  Observation seen;
+  seen.kind = Observation::kEnded;
+  seen.id = id;
+  seen.ending = std::move(ending);
+  on_observation_(std::move(seen));
+}
+
+}  // namespace rekindle::coordinator

@@ -1,0 +1,94 @@
+// The thread that deals with gangs: starts, signals and probes them, and tails what they report. Everything
+// that it learns it hands to `on_observation`, on its own thread; the daemon posts it to the core.
+//
+// An attempt is watched from its placement until its end was observed, after a restart too: the files in its
+// folder say everything, so nothing here needs to be remembered.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "coordinator/attempts/ending.h"
+#include "coordinator/attempts/hang.h"
+#include "launch/launcher.h"
+#include "launch/report_log.h"
+
+namespace rekindle::coordinator {
+
+struct AttemptId {
+  std::string run;
+  uint32_t attempt = 0;
+  auto operator<=>(const AttemptId&) const = default;
+};
+
+struct Observation {
+  enum Kind { kStarted, kEnded, kHang, kProgress, kMetric };
+  Kind kind = kStarted;
+  AttemptId id;
+  v1::GangRecord gang;    // kStarted
+  Ending ending;          // kEnded
+  std::string message;    // kHang
+  v1::Progress progress;  // kProgress: the newest
+  v1::Metric metric;      // kMetric
+};
+
+struct AttemptThreadOptions {
+  std::chrono::milliseconds poll{50};
+  // A start that was handed over but whose gang never took its lock.
+  std::chrono::milliseconds start_deadline{30'000};
+};
+
+class AttemptThread {
+ public:
+  AttemptThread(launch::Launcher& launcher, const Clock& clock, AttemptThreadOptions options,
+                std::function<void(Observation)> on_observation);
+  ~AttemptThread();
+
+  // All return at once; what fails is observed as an end. Watching what is watched changes nothing.
+  // `has_started`: its gang was seen before; if its folder says otherwise now, it is lost.
+  void watch(AttemptId id, launch::AttemptFolder folder, uint32_t world, v1::Limits limits, bool has_started);
+  // Writes plan.pb and starts the gang; also when it was started before. Must be watched.
+  void start(AttemptId id, v1::Plan plan);
+  void signal(AttemptId id, launch::Signal signal);
+
+  void stop();
+
+ private:
+  struct Watched {
+    launch::AttemptFolder folder;
+    std::vector<launch::ReportReader> readers;
+    HangWatch hang;
+    bool has_started = false;  // known before it was watched
+    bool started = false;      // seen and reported
+    bool hang_reported = false;
+    std::optional<std::chrono::steady_clock::time_point> handed_over;
+  };
+
+  void post(std::function<void()> task);
+  void loop();
+  void poll(const AttemptId& id, Watched& attempt);
+  void read_reports(const AttemptId& id, Watched& attempt);
+  void finish(const AttemptId& id, Ending ending);
+  void do_start(const AttemptId& id, const v1::Plan& plan);
+
+  launch::Launcher& launcher_;
+  const Clock& clock_;
+  AttemptThreadOptions options_;
+  std::function<void(Observation)> on_observation_;
+  std::map<AttemptId, Watched> watched_;  // of the thread
+  std::set<AttemptId> finished_;          // of the thread: never watched twice
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::function<void()>> tasks_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace rekindle::coordinator

@@ -1,0 +1,142 @@
+#include "coordinator/attempts/effects.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+
+#include "artifacts/manifest.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "core/plan.h"
+#include "core/schedule.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+
+constexpr Seconds kSignalAgain{2};
+constexpr Seconds kVerifyAgain{1};
+
+// Proves to the ranks that they share the folder; the same for each write of the same plan.
+std::string nonce(const AttemptId& id, const v1::Run& run) {
+  return sha256_hex(fmt::format("{}/{} {} {}", id.run, id.attempt, run.spec_sha256(), run.queued_us())).substr(0, 32);
+}
+
+}  // namespace
+
+Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store, const StateFolder& folder,
+                 Worker& pool, const Clock& clock, EffectsOptions options)
+    : core_(core), store_(store), folder_(folder), pool_(pool), clock_(clock), options_(std::move(options)),
+      attempts_(launcher, clock, options_.attempts, [this](Observation seen) {
+        auto shared = std::make_shared<const Observation>(std::move(seen));
+        boost::asio::post(pool_.io(), [this, shared] { observe(*shared); });
+      }) {}
+
+Effects::~Effects() { stop(); }
+
+void Effects::stop() { attempts_.stop(); }
+
+void Effects::perform(const std::vector<core::Effect>& effects) {
+  // Watching comes first: an attempt is watched before it is started.
+  for (const core::Effect& effect : effects)
+    if (auto* watch = std::get_if<core::WatchAttempt>(&effect)) perform(*watch, core::effect_key(effect));
+  for (const core::Effect& effect : effects) {
+    const std::string key = core::effect_key(effect);
+    if (auto* launch = std::get_if<core::WritePlanAndLaunch>(&effect)) perform(*launch, key);
+    if (auto* signal = std::get_if<core::SignalAttempt>(&effect)) perform(*signal, key);
+    if (auto* verify = std::get_if<core::VerifyArtifacts>(&effect)) perform(*verify, key);
+  }
+}
+
+void Effects::perform(const core::WatchAttempt& watch, const std::string& key) {
+  if (!under_way_.insert(key).second) return;
+  const v1::Run* run = core::find_run(core_.state(), watch.run.value);
+  CHECK(run != nullptr, "an attempt is watched of a run that is there");
+  const v1::Attempt* attempt = core::live_attempt(*run);
+  attempts_.watch({watch.run.value, watch.attempt},
+                  launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)), core::slots_needed(*run),
+                  run->spec().train().limits(), attempt != nullptr && attempt->state() == v1::Attempt::STARTED);
+}
+
+void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string& key) {
+  if (!under_way_.insert(key).second) return;
+  const v1::Run* run = core::find_run(core_.state(), launch.run.value);
+  CHECK(run != nullptr, "an attempt is launched of a run that is there");
+  AttemptId id{launch.run.value, launch.attempt};
+  v1::Plan plan = core::plan_of(core_.state(), *run, launch.attempt);
+  plan.set_artifacts(options_.artifacts.string());
+  plan.set_checkpoints(folder_.checkpoints(id.run).string());
+  plan.set_threads_per_rank(options_.threads_per_rank);
+  plan.set_start_nonce(nonce(id, *run));
+  log_info("attempt launched", {{"run", id.run}, {"attempt", id.attempt}, {"ranks", plan.world()}});
+  attempts_.start(std::move(id), std::move(plan));
+}
+
+void Effects::perform(const core::SignalAttempt& signal, const std::string& key) {
+  auto& next = not_before_[key];
+  if (clock_.monotonic() < next) return;
+  next = clock_.monotonic() + kSignalAgain;
+  log_info("attempt signalled", {{"run", signal.run}, {"attempt", signal.attempt},
+                                 {"signal", v1::AttemptSignalled::Signal_Name(signal.signal)}});
+  attempts_.signal({signal.run.value, signal.attempt}, signal.signal == v1::AttemptSignalled::YIELD
+                                                           ? launch::Signal::kYield
+                                                           : launch::Signal::kKill);
+}
+
+void Effects::perform(const core::VerifyArtifacts& verify, const std::string& key) {
+  if (clock_.monotonic() < not_before_[key]) return;
+  if (!under_way_.insert(key).second) return;
+  pool_.post([this, verify, key] {
+    auto manifest = artifacts::load_manifest(store_, verify.manifest, artifacts::Verify::kHash);
+    Status status = manifest.status();
+    boost::asio::post(pool_.io(), [this, verify, key, status] {
+      under_way_.erase(key);
+      if (status.code() == Code::kUnavailable) {
+        not_before_[key] = clock_.monotonic() + kVerifyAgain;
+        log_warning("artifact store not reached", {{"run", verify.run}, {"error", status.message()}});
+        return;
+      }
+      core::ArtifactsVerified seen{verify.run, verify.manifest, status.ok(), status.message()};
+      auto told = core_.submit(seen);
+      if (!told.ok()) log_error("verification refused", {{"run", verify.run}, {"error", told.status().to_string()}});
+    });
+  });
+}
+
+void Effects::observe(const Observation& seen) {
+  Result<Accepted> told{Accepted()};
+  switch (seen.kind) {
+    case Observation::kStarted:
+      told = core_.submit(core::GangStarted{RunId(seen.id.run), seen.id.attempt, seen.gang});
+      break;
+    case Observation::kEnded: {
+      log_info("attempt ended", {{"run", seen.id.run}, {"attempt", seen.id.attempt},
+                                 {"end", v1::EndClass_Name(seen.ending.end)}, {"message", seen.ending.message}});
+      progress_.erase(seen.id.run);
+      told = core_.submit(core::AttemptEnded{RunId(seen.id.run), seen.id.attempt, seen.ending.end,
+                                             seen.ending.message, seen.ending.outcome});
+      break;
+    }
+    case Observation::kHang:
+      log_warning("attempt hangs", {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
+      told = core_.submit(core::HangDetected{RunId(seen.id.run), seen.id.attempt, seen.message});
+      break;
+    case Observation::kProgress:
+      progress_[seen.id.run].progress = seen.progress;
+      core_.changes().notify();
+      break;
+    case Observation::kMetric:
+      progress_[seen.id.run].metrics[seen.metric.name()] = seen.metric;
+      break;
+  }
+  if (!told.ok())
+    log_error("observation refused", {{"run", seen.id.run}, {"error", told.status().to_string()}});
+  if (on_observation) on_observation(seen);
+}
+
+const LiveProgress* Effects::progress(const std::string& run) const {
+  auto it = progress_.find(run);
+  return it == progress_.end() ? nullptr : &it->second;
+}
+
+}  // namespace rekindle::coordinator

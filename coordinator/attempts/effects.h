@@ -1,0 +1,64 @@
+// Does what the core wants done outside: launches and watches attempts, signals gangs, verifies candidates.
+// And carries back what was seen. Level-triggered: the same effect comes again until an observation ends it,
+// so each is done once at a time, by its key.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "artifacts/store.h"
+#include "coordinator/attempts/attempt_thread.h"
+#include "coordinator/core_loop.h"
+#include "coordinator/state_folder.h"
+#include "coordinator/worker.h"
+
+namespace rekindle::coordinator {
+
+struct EffectsOptions {
+  fs::path artifacts;             // root that ranks read and write
+  uint32_t threads_per_rank = 1;
+  AttemptThreadOptions attempts;
+};
+
+// The newest that a running attempt said, for watchers; never journalled.
+struct LiveProgress {
+  v1::Progress progress;
+  std::map<std::string, v1::Metric> metrics;
+};
+
+class Effects {
+ public:
+  Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store, const StateFolder& folder,
+          Worker& pool, const Clock& clock, EffectsOptions options);
+  ~Effects();
+
+  void perform(const std::vector<core::Effect>& effects);  // on the core's thread
+  const LiveProgress* progress(const std::string& run) const;
+  void stop();  // leaves gangs running
+
+  std::function<void(const Observation&)> on_observation;  // for metrics; on the core's thread
+
+ private:
+  void perform(const core::WritePlanAndLaunch& launch, const std::string& key);
+  void perform(const core::WatchAttempt& watch, const std::string& key);
+  void perform(const core::SignalAttempt& signal, const std::string& key);
+  void perform(const core::VerifyArtifacts& verify, const std::string& key);
+  void observe(const Observation& seen);
+
+  CoreLoop& core_;
+  artifacts::Store& store_;
+  const StateFolder& folder_;
+  Worker& pool_;
+  const Clock& clock_;
+  EffectsOptions options_;
+  std::set<std::string> under_way_;                                          // by key
+  std::map<std::string, std::chrono::steady_clock::time_point> not_before_;  // by key: repeats are paced
+  std::map<std::string, LiveProgress> progress_;                             // by run
+  AttemptThread attempts_;
+};
+
+}  // namespace rekindle::coordinator

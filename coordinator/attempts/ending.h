@@ -1,0 +1,27 @@
+// What an attempt's files say about how it ended. outcome.pb is the truth; exit codes are hints; without
+// either, the launcher's proof that the gang is lost.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "launch/launcher.h"
+#include "rekindle/v1/attempt.pb.h"
+#include "rekindle/v1/run.pb.h"
+
+namespace rekindle::coordinator {
+
+struct Ending {
+  v1::EndClass end = v1::END_UNSPECIFIED;
+  std::string message;  // a sentence for people
+  std::optional<v1::Outcome> outcome;
+};
+
+// Of a gang that has ended or is lost (our CHECK otherwise).
+Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world);
+
+// Ends what is left on this host of an attempt whose supervisor is gone: processes whose command line names
+// the attempt's folder. Returns how many were there.
+int kill_leftovers(const launch::AttemptFolder& folder);
+
+}  // namespace rekindle::coordinator

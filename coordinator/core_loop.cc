@@ -1,0 +1,187 @@
+#include "coordinator/core_loop.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+
+#include "base/log.h"
+#include "core/apply.h"
+#include "core/invariants.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+constexpr int kExitJournal = 74;  // EX_IOERR
+constexpr uint32_t kPage = 1'000;
+// A wake that is due but changes nothing (it waits for the outside) must not spin.
+constexpr Micros kTickLeast{20'000};
+}  // namespace
+
+CoreLoop::CoreLoop(boost::asio::io_context& io, const Clock& clock, CoreLoopOptions options)
+    : io_(io), clock_(clock), options_(options), wall_start_(clock.wall()), monotonic_start_(clock.monotonic()),
+      durable_changes_(io), changes_(io), timer_(io) {}
+
+CoreLoop::~CoreLoop() { stop(); }
+
+Status CoreLoop::load(std::unique_ptr<Journal> journal) {
+  Loaded loaded = TRY(journal->load());
+  if (loaded.snapshot) state_ = core::from_snapshot(*loaded.snapshot);
+  for (const v1::Event& event : loaded.events) {
+    if (event.seq() != state_.seq + 1)
+      return data_loss(fmt::format("the journal goes from event {} to {}", state_.seq, event.seq()));
+    core::apply(state_, event);
+  }
+  durable_seq_ = state_.seq;
+  snapshot_seq_ = loaded.snapshot ? loaded.snapshot->seq() : 0;
+  for (const std::string& broken : core::broken_invariants(state_, options_.slots))
+    log_error("invariant broken in the journal's state", {{"what", broken}});
+  log_info("journal replayed", {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
+
+  CommitObserver observer;
+  observer.on_durable = [this](uint64_t seq) { boost::asio::post(io_, [this, seq] { on_durable(seq); }); };
+  observer.on_commit = [this](double seconds, size_t events) {
+    if (seams_.on_commit) seams_.on_commit(seconds, events);
+  };
+  observer.on_failure = [](const Status& status) {
+    log_error("journal commit failed; ending, so that nothing is answered that is not stored", {{"error", status.message()}});
+    _exit(kExitJournal);
+  };
+  journal_ = std::make_unique<CommitThread>(std::move(journal), observer);
+  return ok_status();
+}
+
+void CoreLoop::begin(CoreSeams seams) {
+  seams_ = std::move(seams);
+  begun_ = true;
+  after_change();
+}
+
+Time CoreLoop::now() const {
+  return wall_start_ + std::chrono::duration_cast<Micros>(clock_.monotonic() - monotonic_start_);
+}
+
+core::World CoreLoop::world() const {
+  core::World world;
+  world.now = now();
+  world.slots = options_.slots;
+  if (seams_.serving) world.serving = seams_.serving();
+  return world;
+}
+
+Result<Accepted> CoreLoop::submit(const core::Command& command, std::string_view actor) {
+  core::World outside = world();
+  core::Decision decision = TRY(core::advance(state_, outside, command, actor));
+  Accepted accepted;
+  accepted.seq = state_.seq;
+  if (!decision.events.empty()) {
+    journal_->append(decision.events);
+    if (state_.seq - snapshot_seq_ >= options_.snapshot_every) {
+      snapshot_seq_ = state_.seq;
+      journal_->save_snapshot(core::to_snapshot(state_));
+    }
+  }
+  after_change();
+  accepted.decision = std::move(decision);
+  return accepted;
+}
+
+boost::asio::awaitable<Result<Accepted>> CoreLoop::commit(core::Command command, std::string actor) {
+  if (state_.seq - durable_seq_ > options_.backlog_max)
+    co_return resource_exhausted("too much waits for the disk: try again in a few seconds");
+  Result<Accepted> accepted = submit(command, actor);
+  if (!accepted.ok()) {
+    // A refusal, too, tells of the state.
+    co_await durable();
+    co_return accepted.status();
+  }
+  co_await durable(accepted->seq);
+  co_return accepted;
+}
+
+boost::asio::awaitable<void> CoreLoop::durable() { return durable(state_.seq); }
+
+boost::asio::awaitable<void> CoreLoop::durable(uint64_t seq) {
+  while (durable_seq_ < seq) co_await durable_changes_.wait();
+}
+
+void CoreLoop::on_durable(uint64_t seq) {
+  durable_seq_ = seq;
+  durable_changes_.notify();
+  changes_.notify();
+  perform_if_durable();
+}
+
+void CoreLoop::after_change() {
+  if (!begun_) return;
+  if (!wanted_pending_) want();
+  perform_if_durable();
+  arm_timer();
+}
+
+void CoreLoop::want() {
+  wanted_ = core::wanted(state_, now());
+  wanted_seq_ = state_.seq;
+  wanted_pending_ = true;
+}
+
+// Under load memory is always ahead of the disk: what was wanted at one moment is performed when that
+// moment is durable, and only then is the state asked again.
+void CoreLoop::perform_if_durable() {
+  if (!begun_ || !wanted_pending_ || durable_seq_ < wanted_seq_) return;
+  wanted_pending_ = false;
+  std::vector<core::Effect> effects;
+  effects.swap(wanted_);
+  seams_.perform(effects);
+  if (state_.seq > wanted_seq_ && !wanted_pending_) {
+    want();
+    if (durable_seq_ >= wanted_seq_) boost::asio::post(io_, [this] { perform_if_durable(); });
+  }
+}
+
+void CoreLoop::arm_timer() {
+  timer_.cancel();
+  std::optional<Time> wake = core::next_wake(state_, now());
+  if (!wake) return;
+  timer_.expires_after(std::max(kTickLeast, *wake - now()));
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    auto ticked = submit(core::Tick());
+    if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
+  });
+}
+
+boost::asio::awaitable<Result<std::vector<v1::Event>>> CoreLoop::events_about(std::string subject) {
+  std::vector<v1::Event> out;
+  struct Page {
+    bool done = false;
+    Result<std::vector<v1::Event>> events{std::vector<v1::Event>()};
+  };
+  for (uint64_t from = 1;;) {
+    // By pages, so that commits are not held up.
+    auto page = std::make_shared<Page>();
+    journal_->query([this, page, subject, from](Journal& journal) {
+      page->events = journal.about(subject, from, kPage);
+      boost::asio::post(io_, [this, page] {
+        page->done = true;
+        durable_changes_.notify();
+      });
+    });
+    while (!page->done) co_await durable_changes_.wait();
+    if (!page->events.ok()) co_return page->events.status();
+    for (v1::Event& event : *page->events) out.push_back(std::move(event));
+    if (page->events->size() < kPage) co_return out;
+    from = out.back().seq() + 1;
+  }
+}
+
+void CoreLoop::stop() {
+  if (!journal_) return;
+  timer_.cancel();
+  if (state_.seq > snapshot_seq_) journal_->save_snapshot(core::to_snapshot(state_));
+  journal_->stop();
+  durable_seq_ = state_.seq;
+  journal_.reset();
+}
+
+}  // namespace rekindle::coordinator

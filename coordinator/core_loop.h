@@ -1,0 +1,107 @@
+// The one thread's hold on core::State: commands are decided and applied in memory at once; whoever waits
+// for a reply, every watcher and every effect waits until the journal holds what was decided.
+//
+// Invariant: nothing leaves the process that is not durable. Knows no HTTP and no files.
+// All calls on the thread of `io`.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "coordinator/changes.h"
+#include "coordinator/journal/commit_thread.h"
+#include "core/command.h"
+#include "core/decide.h"
+#include "core/state.h"
+#include "core/wanted.h"
+
+namespace rekindle::coordinator {
+
+struct CoreLoopOptions {
+  uint32_t slots = 1;
+  // A restart replays at most about this many events.
+  uint64_t snapshot_every = 2'000;
+  // Wishes are refused while this many events wait for the disk.
+  uint64_t backlog_max = 100'000;
+};
+
+// What the loop drives and asks, set once before begin().
+struct CoreSeams {
+  std::function<void(const std::vector<core::Effect>&)> perform;             // idempotent, returns at once
+  std::function<std::map<std::string, registry::ServingView>()> serving;     // of live nodes
+  std::function<void(double seconds, size_t events)> on_commit;              // on the journal's thread
+};
+
+struct Accepted {
+  core::Decision decision;
+  uint64_t seq = 0;  // durable when the answer may go out
+};
+
+class CoreLoop {
+ public:
+  CoreLoop(boost::asio::io_context& io, const Clock& clock, CoreLoopOptions options);
+  ~CoreLoop();
+
+  // Reads the journal into the state. Refuses a damaged one.
+  Status load(std::unique_ptr<Journal> journal);
+  // Performs what the state wants and arms the timer: adoption after a restart.
+  void begin(CoreSeams seams);
+
+  const core::State& state() const { return state_; }
+  uint32_t slots() const { return options_.slots; }
+  // Wall time at start plus monotonic time: a jump of the host's clock moves nothing.
+  Time now() const;
+  core::World world() const;
+
+  // Decided and applied; the commit is under way.
+  Result<Accepted> submit(const core::Command& command, std::string_view actor = core::kSelf);
+  // The same, durable when it returns.
+  boost::asio::awaitable<Result<Accepted>> commit(core::Command command, std::string actor);
+  // Until everything that is in memory now is durable. For replies that read the state.
+  boost::asio::awaitable<void> durable();
+  boost::asio::awaitable<void> durable(uint64_t seq);
+  uint64_t durable_seq() const { return durable_seq_; }
+
+  // Told after each commit, and by whoever changes what watchers show.
+  Changes& changes() { return changes_; }
+
+  // On the journal's thread; to be awaited here.
+  boost::asio::awaitable<Result<std::vector<v1::Event>>> events_about(std::string subject);
+
+  // Writes a snapshot and everything that waits, then lets go of the journal.
+  void stop();
+
+ private:
+  void on_durable(uint64_t seq);
+  void after_change();
+  void want();
+  void perform_if_durable();
+  void arm_timer();
+
+  boost::asio::io_context& io_;
+  const Clock& clock_;
+  CoreLoopOptions options_;
+  CoreSeams seams_;
+  core::State state_;
+  Time wall_start_;
+  std::chrono::steady_clock::time_point monotonic_start_;
+  std::unique_ptr<CommitThread> journal_;
+  uint64_t durable_seq_ = 0;
+  uint64_t snapshot_seq_ = 0;
+  bool begun_ = false;
+  // Effects wanted by the state at wanted_seq_, performed once that is durable.
+  std::vector<core::Effect> wanted_;
+  uint64_t wanted_seq_ = 0;
+  bool wanted_pending_ = false;
+  Changes durable_changes_;
+  Changes changes_;
+  boost::asio::steady_timer timer_;
+};
+
+}  // namespace rekindle::coordinator

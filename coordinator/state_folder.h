@@ -1,0 +1,40 @@
+// The daemon's state folder: who holds it, where its files lie, its tokens and its address.
+//
+// Invariant: one daemon per folder, held by an flock that ends with the process however it ends.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/files.h"
+#include "base/result.h"
+
+namespace rekindle::coordinator {
+
+class StateFolder {
+ public:
+  // Makes the folder (0700) when it is absent and takes its lock. failed_precondition names the process
+  // that holds it; a network filesystem is refused by name.
+  static Result<StateFolder> open(const fs::path& path);
+
+  const fs::path& path() const { return path_; }
+  fs::path journal() const { return path_ / "journal.db"; }
+  fs::path events() const { return path_ / "events.db"; }
+  fs::path operator_token() const { return path_ / "token"; }
+  fs::path serving_token() const { return path_ / "serving-token"; }
+  fs::path address() const { return path_ / "address"; }
+  fs::path run(const std::string& run) const { return path_ / "runs" / run; }
+  fs::path attempt(const std::string& run, uint32_t attempt) const { return this->run(run) / std::to_string(attempt); }
+  fs::path checkpoints(const std::string& run) const { return this->run(run) / "checkpoints"; }
+
+  // "http://127.0.0.1:7700", for the command line on this host.
+  Status write_address(const std::string& url) const;
+  void remove_address() const;
+
+ private:
+  StateFolder(fs::path path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  fs::path path_;
+  Fd lock_;
+};
+
+}  // namespace rekindle::coordinator
