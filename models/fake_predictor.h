@@ -15,7 +15,7 @@ class FakePredictor final : public Predictor {
   explicit FakePredictor(double constant) : rule_([constant](const dataio::Table&, size_t) { return constant; }) {}
 
   Result<std::vector<double>> predict(const dataio::Table& rows) const override {
-    std::vector<double> out(rows.rows);
+    std::vector<double> out(rows.rows());
     for (size_t row = 0; row < out.size(); ++row) out[row] = rule_(rows, row);
     return out;
   }

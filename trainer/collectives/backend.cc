@@ -1,0 +1,162 @@
+#include "trainer/collectives/backend.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace rekindle::trainer {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+
+// Complete when its future is; a failure inside an operation is a bug or the end of the gang.
+class DoneWork final : public c10d::Work {
+ public:
+  DoneWork(int rank, c10d::OpType type, Tensors outputs)
+      : Work(rank, type),
+        outputs_(std::move(outputs)),
+        future_(c10::make_intrusive<c10::ivalue::Future>(c10::ListType::create(c10::TensorType::get()))) {}
+
+  bool isCompleted() override { return future_->completed(); }
+  bool isSuccess() const override { return future_->completed() && !future_->hasError(); }
+  bool wait(std::chrono::milliseconds) override {
+    future_->wait();
+    return true;
+  }
+  Tensors result() override { return outputs_; }
+  c10::intrusive_ptr<c10::ivalue::Future> getFuture() override { return future_; }
+  void complete() { future_->markCompleted(c10::IValue(outputs_)); }
+
+ private:
+  Tensors outputs_;
+  c10::intrusive_ptr<c10::ivalue::Future> future_;
+};
+
+std::span<std::byte> bytes_of(const at::Tensor& t) {
+  TORCH_CHECK(t.is_contiguous() && t.device().is_cpu(), "collectives take contiguous tensors on the CPU");
+  return {static_cast<std::byte*>(t.data_ptr()), t.nbytes()};
+}
+
+class CollectivesBackend final : public c10d::Backend {
+ public:
+  explicit CollectivesBackend(Collectives& collectives)
+      : Backend(collectives.rank(), collectives.size()), collectives_(collectives), thread_([this] { serve(); }) {}
+
+  ~CollectivesBackend() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+  const std::string getBackendName() const override { return "rekindle"; }
+
+  c10::intrusive_ptr<c10d::Work> allreduce(Tensors& tensors, const c10d::AllreduceOptions& options) override {
+    TORCH_CHECK(options.reduceOp == c10d::ReduceOp::SUM, "only sums are reduced");
+    return submit(c10d::OpType::ALLREDUCE, tensors, tensors, [this](const Tensors& all) {
+      for (const auto& t : all) sum(t);
+    });
+  }
+
+  c10::intrusive_ptr<c10d::Work> broadcast(Tensors& tensors, const c10d::BroadcastOptions& options) override {
+    const int root = static_cast<int>(options.rootRank);
+    return submit(c10d::OpType::BROADCAST, tensors, tensors, [this, root](const Tensors& all) {
+      for (const auto& t : all) collectives_.broadcast(bytes_of(t), root);
+    });
+  }
+
+  c10::intrusive_ptr<c10d::Work> allgather(std::vector<Tensors>& outputs, Tensors& inputs,
+                                           const c10d::AllgatherOptions&) override {
+    TORCH_CHECK(outputs.size() == 1 && inputs.size() == 1, "one tensor per rank is gathered");
+    return submit(c10d::OpType::ALLGATHER, inputs, outputs[0], [this, to = outputs[0]](const Tensors& all) {
+      auto mine = bytes_of(all[0]);
+      std::vector<std::byte> buffer(mine.size() * to.size());
+      collectives_.gather(mine, buffer);
+      for (size_t r = 0; r < to.size(); ++r) {
+        std::copy_n(buffer.data() + r * mine.size(), mine.size(), bytes_of(to[r]).data());
+      }
+    });
+  }
+
+  c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions&) override {
+    return submit(c10d::OpType::BARRIER, {}, {}, [this](const Tensors&) { collectives_.barrier(); });
+  }
+
+ private:
+  struct Pending {
+    c10::intrusive_ptr<DoneWork> work;
+    Tensors inputs;
+    std::function<void(const Tensors&)> run;
+  };
+
+  void sum(const at::Tensor& t) {
+    auto bytes = bytes_of(t);
+    if (t.scalar_type() == at::kFloat) {
+      collectives_.sum(std::span(reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)));
+      return;
+    }
+    TORCH_CHECK(t.scalar_type() == at::kDouble, "sums are of float or double");
+    collectives_.sum(std::span(reinterpret_cast<double*>(bytes.data()), bytes.size() / sizeof(double)));
+  }
+
+  c10::intrusive_ptr<c10d::Work> submit(c10d::OpType type, Tensors inputs, Tensors outputs,
+                                        std::function<void(const Tensors&)> run) {
+    size_t bytes = 0;
+    for (const auto& t : inputs) bytes += t.nbytes();
+    auto work = c10::make_intrusive<DoneWork>(getRank(), type, std::move(outputs));
+    std::unique_lock lock(mutex_);
+    if (bytes <= kInlineBytes && queue_.empty() && !busy_) {
+      lock.unlock();
+      run(inputs);
+      work->complete();
+      return work;
+    }
+    queue_.push_back({work, std::move(inputs), std::move(run)});
+    lock.unlock();
+    wake_.notify_one();
+    return work;
+  }
+
+  void serve() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      Pending next = std::move(queue_.front());
+      queue_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      next.run(next.inputs);
+      lock.lock();
+      busy_ = false;
+      lock.unlock();
+      next.work->complete();
+      next = {};
+      lock.lock();
+    }
+  }
+
+  Collectives& collectives_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Pending> queue_;
+  bool busy_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectives) {
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(collectives.rank(), collectives.size());
+  auto backend = c10::make_intrusive<CollectivesBackend>(collectives);
+  group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::CUSTOM, backend);
+  group->setDefaultBackend(c10d::ProcessGroup::BackendType::CUSTOM);
+  return group;
+}
+
+}  // namespace rekindle::trainer

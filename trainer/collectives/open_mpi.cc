@@ -1,0 +1,165 @@
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "trainer/collectives/collectives.h"
+#include "trainer/collectives/shared_window.h"
+
+namespace rekindle::trainer {
+namespace {
+
+std::string library() {
+  return "Open MPI " + std::to_string(OMPI_MAJOR_VERSION) + "." + std::to_string(OMPI_MINOR_VERSION) + "." +
+         std::to_string(OMPI_RELEASE_VERSION);
+}
+
+// Ranks on one host: MPI brings them together, the window does the work.
+class WindowCollectives final : public Collectives {
+ public:
+  WindowCollectives(int rank, int size, MPI_Win window, std::vector<std::byte*> slots)
+      : Collectives(rank, size), handle_(window), window_(rank, std::move(slots)), thread_(std::this_thread::get_id()) {}
+  ~WindowCollectives() override {
+    CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
+    MPI_Win_free(&handle_);
+    MPI_Finalize();
+  }
+  std::string describe() const override { return "shared window of " + library(); }
+  void sum(std::span<float> v) override { count(), window_.sum(v); }
+  void sum(std::span<double> v) override { count(), window_.sum(v); }
+  void broadcast(std::span<std::byte> b, int root) override { count(), window_.broadcast(b, root); }
+  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    count(), window_.gather(mine, all);
+  }
+  void barrier() override { count(), window_.barrier(); }
+
+ private:
+  MPI_Win handle_;
+  SharedWindow window_;
+  std::thread::id thread_;
+};
+
+// Ranks anywhere. MPI_Allreduce may add in another order for another layout, so values travel whole to
+// the rank that adds its part in rank order, and the parts travel back.
+class MessageCollectives final : public Collectives {
+ public:
+  MessageCollectives(int rank, int size) : Collectives(rank, size), thread_(std::this_thread::get_id()) {}
+  ~MessageCollectives() override {
+    CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
+    MPI_Finalize();
+  }
+  std::string describe() const override { return "messages of " + library(); }
+  void sum(std::span<float> v) override { count(), sum_of(v, MPI_FLOAT, floats_); }
+  void sum(std::span<double> v) override { count(), sum_of(v, MPI_DOUBLE, doubles_); }
+  void broadcast(std::span<std::byte> b, int root) override {
+    count();
+    for_rounds(b.size(), [&](size_t at, int n) { MPI_Bcast(b.data() + at, n, MPI_BYTE, root, MPI_COMM_WORLD); });
+  }
+  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    count();
+    std::vector<std::byte> parts(kRound * static_cast<size_t>(size()));
+    for_rounds(mine.size(), [&](size_t at, int n) {
+      MPI_Allgather(mine.data() + at, n, MPI_BYTE, parts.data(), n, MPI_BYTE, MPI_COMM_WORLD);
+      for (int r = 0; r < size(); ++r) {
+        std::memcpy(all.data() + r * mine.size() + at, parts.data() + static_cast<size_t>(r) * n, n);
+      }
+    });
+  }
+  void barrier() override { count(), MPI_Barrier(MPI_COMM_WORLD); }
+
+ private:
+  static constexpr size_t kRound = 1u << 20;  // elements a call moves: counts of MPI are int
+
+  template <typename Step>
+  static void for_rounds(size_t size, Step step) {
+    for (size_t at = 0; at < size; at += kRound) step(at, static_cast<int>(std::min(kRound, size - at)));
+  }
+
+  template <typename T>
+  void sum_of(std::span<T> values, MPI_Datatype type, std::vector<T>& buffer) {
+    const size_t ranks = static_cast<size_t>(size());
+    for_rounds(values.size(), [&](size_t at, int n) {
+      const size_t part = (static_cast<size_t>(n) + ranks - 1) / ranks;
+      buffer.assign(2 * part * ranks, T{});
+      T* send = buffer.data();
+      T* received = send + part * ranks;
+      std::memcpy(send, values.data() + at, static_cast<size_t>(n) * sizeof(T));
+      const int count = static_cast<int>(part);
+      MPI_Alltoall(send, count, type, received, count, type, MPI_COMM_WORLD);
+      for (size_t r = 1; r < ranks; ++r) {
+        for (size_t i = 0; i < part; ++i) received[i] += received[r * part + i];
+      }
+      MPI_Allgather(received, count, type, send, count, type, MPI_COMM_WORLD);
+      std::memcpy(values.data() + at, send, static_cast<size_t>(n) * sizeof(T));
+    });
+  }
+
+  std::vector<float> floats_;
+  std::vector<double> doubles_;
+  std::thread::id thread_;
+};
+
+// The slots of all ranks in one window, each zeroed by its owner.
+std::vector<std::byte*> open_window(int size, MPI_Comm host, MPI_Win& window) {
+  MPI_Info info;
+  MPI_Info_create(&info);
+  MPI_Info_set(info, "alloc_shared_noncontig", "true");  // each slot on a page of its own
+  std::byte* own = nullptr;
+  MPI_Win_allocate_shared(static_cast<MPI_Aint>(SharedWindow::kSlotBytes), 1, info, host, &own, &window);
+  MPI_Info_free(&info);
+  std::vector<std::byte*> slots;
+  for (int r = 0; r < size; ++r) {
+    MPI_Aint bytes = 0;
+    int unit = 0;
+    void* base = nullptr;
+    MPI_Win_shared_query(window, r, &bytes, &unit, &base);
+    CHECK(reinterpret_cast<uintptr_t>(base) % 64 == 0, "a slot of the window is not on a cache line");
+    slots.push_back(static_cast<std::byte*>(base));
+  }
+  std::memset(own, 0, 64);
+  return slots;
+}
+
+}  // namespace
+
+bool launched_by_mpi() {
+  return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("PMIX_RANK") != nullptr;
+}
+
+Result<std::unique_ptr<Collectives>> open_mpi(int world, Transport transport) {
+  // Serialized: the communication thread and the main one call MPI, never both at once.
+  int provided = 0;
+  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {
+    return unavailable("MPI could not be initialised; see the rank's log");
+  }
+  int rank = 0, size = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (size != world || provided < MPI_THREAD_SERIALIZED) {
+    MPI_Finalize();
+    if (size == world) return failed_precondition("this MPI cannot be called from a second thread (MPI_THREAD_SERIALIZED)");
+    return failed_precondition("the plan wants " + std::to_string(world) + " ranks, but " + std::to_string(size) +
+                               " were started: launch the gang with rekindle-gang");
+  }
+  MPI_Comm host;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &host);
+  int here = 0;
+  MPI_Comm_size(host, &here);
+  int least = 0;
+  MPI_Allreduce(&here, &least, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+  std::unique_ptr<Collectives> out;
+  if (least == size && transport == Transport::kBest) {
+    MPI_Win window;
+    auto slots = open_window(size, host, window);
+    MPI_Barrier(MPI_COMM_WORLD);
+    out = std::make_unique<WindowCollectives>(rank, size, window, std::move(slots));
+  } else {
+    out = std::make_unique<MessageCollectives>(rank, size);
+  }
+  MPI_Comm_free(&host);
+  return out;
+}
+
+}  // namespace rekindle::trainer

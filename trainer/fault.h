@@ -1,0 +1,36 @@
+// Faults that tests ask for in plan.fault; empty in service.
+//
+//   "kill rank=1 step=40"   SIGKILL of itself before that step
+//   "exit rank=1 step=40"   leaves with code 1
+//   "hang rank=0 step=20"   stops for good
+//   "nan step=30"           that step's loss is not a number
+//   "slow ms=20"            every step takes that much longer
+// Each may carry attempt=N (default 1: a retry is spared; 0: every attempt). Several are separated by ';'.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace rekindle::trainer {
+
+class Faults {
+ public:
+  static Result<Faults> parse(std::string_view text, int rank, uint32_t attempt);
+
+  void before_step(uint64_t step) const;  // may not return
+  bool poisons(uint64_t step) const;      // whether that step's loss is to be NaN
+
+ private:
+  enum class Kind { kKill, kExit, kHang, kNan, kSlow };
+  struct Fault {
+    Kind kind;
+    std::optional<uint64_t> step;
+    uint64_t ms = 0;
+  };
+  std::vector<Fault> faults_;  // of this rank and attempt
+};
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,171 @@
+#include "trainer/fit/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "artifacts/manifest.h"
+#include "base/hash.h"
+#include "models/safetensors.h"
+
+namespace rekindle::trainer {
+namespace {
+
+constexpr uint64_t kFileBytesMax = 16ull << 30;
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kState = "state.pb";
+constexpr const char* kTensors = "tensors.safetensors";
+
+struct Group {
+  const char* name;
+  FlatBuffer Checkpoint::*member;
+};
+constexpr Group kGroups[] = {{"parameters", &Checkpoint::values},
+                             {"moment1", &Checkpoint::first},
+                             {"moment2", &Checkpoint::second},
+                             {"best", &Checkpoint::best}};
+
+std::string tensors_of(const Layout& layout, const Checkpoint& checkpoint) {
+  std::vector<models::NamedTensor> tensors;
+  for (const auto& group : kGroups) {
+    const FlatBuffer& flat = checkpoint.*group.member;
+    for (const auto& p : layout.placed()) {
+      tensors.push_back({std::string(group.name) + "/" + p.parameter.name, "F32", p.parameter.shape,
+                         {reinterpret_cast<const char*>(flat.data() + p.begin), p.elements * sizeof(float)}});
+    }
+  }
+  return models::write_safetensors(std::move(tensors));
+}
+
+std::string state_of(const Checkpoint& checkpoint) { return checkpoint.state.SerializeAsString(); }
+
+Result<Checkpoint> load(const Layout& layout, const fs::path& folder) {
+  auto manifest = TRY(artifacts::parse_manifest(TRY(read_file(folder / kManifest))));
+  auto file = [&](const char* name) -> Result<std::string> {
+    auto entry = TRY(artifacts::find_file(manifest, name));
+    auto bytes = TRY(read_file(folder / name, kFileBytesMax));
+    if (bytes.size() != entry.bytes() || sha256_hex(bytes) != entry.sha256()) {
+      return data_loss(std::string(name) + " differs from the manifest");
+    }
+    return bytes;
+  };
+  auto state = TRY(file(kState));
+  auto tensors = TRY(file(kTensors));
+  return unpack(layout, state, tensors);
+}
+
+}  // namespace
+
+std::string pack(const Layout& layout, const Checkpoint& checkpoint) {
+  std::string state = state_of(checkpoint);
+  const uint64_t size = state.size();
+  std::string out(reinterpret_cast<const char*>(&size), sizeof(size));
+  return out + state + tensors_of(layout, checkpoint);
+}
+
+Result<Checkpoint> unpack(const Layout& layout, std::string_view packed) {
+  uint64_t size = 0;
+  if (packed.size() < sizeof(size)) return data_loss("a checkpoint cut short");
+  std::memcpy(&size, packed.data(), sizeof(size));
+  packed.remove_prefix(sizeof(size));
+  if (size > packed.size()) return data_loss("a checkpoint cut short");
+  return unpack(layout, packed.substr(0, size), packed.substr(size));
+}
+
+Result<Checkpoint> unpack(const Layout& layout, std::string_view state, std::string_view tensors) {
+  Checkpoint out;
+  if (!out.state.ParseFromArray(state.data(), static_cast<int>(state.size()))) {
+    return data_loss("state.pb cannot be parsed");
+  }
+  auto file = TRY(models::parse_safetensors(tensors));
+  for (const auto& group : kGroups) {
+    FlatBuffer& flat = out.*group.member = layout.zeros();
+    for (const auto& p : layout.placed()) {
+      auto values = TRY(file.floats(std::string(group.name) + "/" + p.parameter.name, p.parameter.shape));
+      std::copy(values.begin(), values.end(), flat.begin() + static_cast<ptrdiff_t>(p.begin));
+    }
+  }
+  return out;
+}
+
+Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint& checkpoint, uint32_t keep) const {
+  TRY_STATUS(make_folders_durably(root_));
+  const fs::path final = folder(checkpoint.state.step());
+  std::error_code error;
+  if (fs::exists(final, error)) {
+    auto there = load(layout, final);
+    if (there.ok() && there->state.identity() == checkpoint.state.identity()) return final;
+    const fs::path doomed = final.string() + ".damaged.tmp";
+    fs::remove_all(doomed, error);
+    fs::rename(final, doomed, error);
+  }
+  const fs::path temp = final.string() + ".tmp";
+  fs::remove_all(temp, error);
+  TRY_STATUS(make_folders_durably(temp));
+  v1::Manifest manifest;
+  manifest.set_format(1);
+  manifest.set_model("checkpoint");
+  for (const auto& [name, bytes] : {std::pair{kState, state_of(checkpoint)}, {kTensors, tensors_of(layout, checkpoint)}}) {
+    TRY_STATUS(write_file_durably(temp / name, bytes));
+    auto* entry = manifest.add_files();
+    entry->set_name(name);
+    entry->set_sha256(sha256_hex(bytes));
+    entry->set_bytes(bytes.size());
+  }
+  TRY_STATUS(write_file_durably(temp / kManifest, TRY(artifacts::manifest_json(manifest))));
+  TRY_STATUS(fsync_path(temp));
+  fs::rename(temp, final, error);
+  if (error) return unavailable("renaming " + temp.string() + ": " + error.message());
+  TRY_STATUS(fsync_path(root_));
+  auto steps = committed();
+  for (size_t i = std::max<size_t>(keep, 1); i < steps.size(); ++i) {
+    // A removal that is cut short must not leave something that looks committed.
+    const fs::path old = folder(steps[i]);
+    const fs::path doomed = old.string() + ".tmp";
+    fs::rename(old, doomed, error);
+    if (!error) fs::remove_all(doomed, error);
+  }
+  return final;
+}
+
+std::vector<uint64_t> CheckpointFolder::committed() const {
+  std::vector<uint64_t> out;
+  std::error_code error;
+  for (fs::directory_iterator it(root_, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (!name.starts_with("step-")) continue;
+    uint64_t step = 0;
+    auto [rest, problem] = std::from_chars(name.data() + 5, name.data() + name.size(), step);
+    if (problem == std::errc() && rest == name.data() + name.size()) out.push_back(step);
+  }
+  std::sort(out.rbegin(), out.rend());
+  return out;
+}
+
+std::optional<Checkpoint> CheckpointFolder::newest(const Layout& layout, const std::string& identity,
+                                                   std::vector<std::string>& passed_over) const {
+  for (uint64_t step : committed()) {
+    auto checkpoint = load(layout, folder(step));
+    if (!checkpoint.ok()) {
+      passed_over.push_back("checkpoint step-" + std::to_string(step) + " is passed over: " + checkpoint.status().message());
+      continue;
+    }
+    if (checkpoint->state.identity() != identity) {
+      passed_over.push_back("checkpoint step-" + std::to_string(step) + " is passed over: it belongs to another fit");
+      continue;
+    }
+    return std::move(checkpoint).value();
+  }
+  return std::nullopt;
+}
+
+void CheckpointFolder::remove_leftovers() const {
+  std::error_code error;
+  std::vector<fs::path> doomed;
+  for (fs::directory_iterator it(root_, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".tmp") doomed.push_back(it->path());
+  }
+  for (const auto& path : doomed) fs::remove_all(path, error);
+}
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,51 @@
+// The network as LibTorch differentiates it, over flat buffers of parameters and gradients.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "trainer/fit/layout.h"
+#include "trainer/torch.h"
+
+namespace rekindle::trainer {
+
+// Which units are dropped follows from these alone: a rank needs no random state of its own, a resumed
+// run repeats the same masks, and a row's mask does not depend on how many ranks share the batch.
+struct DropoutKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  uint64_t first_row = 0;  // position in the global batch of the first local row
+};
+
+// Fills mask[rows, width] with 0 or 1 / (share kept).
+void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, int64_t rows, int64_t width, float* mask);
+
+class Module {
+ public:
+  Module(models::Network network, const FlatBuffer& parameters);
+
+  // Logits [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is dropped.
+  at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const DropoutKey* dropout);
+  // Sum of the cross-entropy over the rows, times `scale`; gradients are added to the flat buffer.
+  static at::Tensor loss(const at::Tensor& logits, const at::Tensor& labels, double scale);
+
+  const Layout& layout() const { return layout_; }
+  const models::Network& network() const { return network_; }
+  FlatBuffer& values() { return values_; }
+  FlatBuffer& gradients() { return gradients_; }
+  const std::vector<at::Tensor>& leaves() const { return leaves_; }  // in the layout's order
+  void zero_gradients();
+
+ private:
+  const at::Tensor& leaf(const std::string& name) const;
+
+  models::Network network_;
+  Layout layout_;
+  FlatBuffer values_;
+  FlatBuffer gradients_;
+  std::vector<at::Tensor> leaves_;
+  std::vector<at::Tensor> embeddings_, weights_, biases_;
+  std::vector<FlatBuffer> masks_;  // per hidden layer
+};
+
+}  // namespace rekindle::trainer
