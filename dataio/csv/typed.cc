@@ -1,0 +1,172 @@
+#include "dataio/csv/typed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/clock.h"
+
+namespace rekindle::dataio {
+namespace {
+
+constexpr size_t kShownBytes = 40;
+constexpr std::string_view kMissingDefault = "NA";  // as R writes it; the spec's default
+
+// How one column's fields become values. parse() fails on the first field that does not fit.
+struct Fields {
+  std::span<const std::string_view> values;
+  std::string_view missing;
+
+  bool is_missing(std::string_view value) const { return value.empty() || value == missing; }
+};
+
+bool parse_number(std::string_view text, double& out) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(out);
+}
+
+bool looks_like_code(std::string_view text) {
+  return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
+bool parse_bool(std::string_view text, double& out) {
+  const bool yes = text == "true" || text == "TRUE" || text == "True";
+  const bool no = text == "false" || text == "FALSE" || text == "False";
+  out = yes ? 1 : 0;
+  return yes || no;
+}
+
+// Each returns the first row that does not fit, or the number of rows.
+size_t as_numbers(const Fields& fields, Column& to, bool codes_fit) {
+  to.type = v1::NUMBER;
+  to.numbers.clear();
+  to.numbers.reserve(fields.values.size());
+  for (size_t row = 0; row < fields.values.size(); ++row) {
+    const std::string_view value = fields.values[row];
+    double number = kMissingNumber;
+    if (!fields.is_missing(value) && ((!codes_fit && looks_like_code(value)) || !parse_number(value, number)))
+      return row;
+    to.numbers.push_back(number);
+  }
+  return fields.values.size();
+}
+
+size_t as_times(const Fields& fields, Column& to) {
+  to.type = v1::TIMESTAMP;
+  to.times.clear();
+  to.times.reserve(fields.values.size());
+  std::string_view last_text;
+  int64_t last_time = kMissingTime;
+  for (size_t row = 0; row < fields.values.size(); ++row) {
+    const std::string_view value = fields.values[row];
+    if (fields.is_missing(value)) {
+      to.times.push_back(kMissingTime);
+      continue;
+    }
+    if (value != last_text) {  // sorted files repeat the hour thousands of times
+      const Result<Time> time = parse_time(value);
+      if (!time.ok()) return row;
+      last_text = value;
+      last_time = to_micros(*time);
+    }
+    to.times.push_back(last_time);
+  }
+  return fields.values.size();
+}
+
+size_t as_bools(const Fields& fields, Column& to, bool digits_fit) {
+  to.type = v1::BOOL;
+  to.numbers.clear();
+  to.numbers.reserve(fields.values.size());
+  for (size_t row = 0; row < fields.values.size(); ++row) {
+    const std::string_view value = fields.values[row];
+    double flag = kMissingNumber;
+    const bool digit = digits_fit && (value == "0" || value == "1");
+    if (digit) flag = value == "1" ? 1 : 0;
+    else if (!fields.is_missing(value) && !parse_bool(value, flag)) return row;
+    to.numbers.push_back(flag);
+  }
+  return fields.values.size();
+}
+
+void as_texts(const Fields& fields, Column& to) {
+  to.type = v1::TEXT;
+  to.codes.reserve(fields.values.size());
+  std::unordered_map<std::string_view, int32_t> known;
+  for (std::string_view value : fields.values) {
+    if (fields.is_missing(value)) {
+      to.codes.push_back(kMissingText);
+      continue;
+    }
+    const auto [found, fresh] = known.try_emplace(value, static_cast<int32_t>(to.words.size()));
+    if (fresh) to.words.emplace_back(value);
+    to.codes.push_back(found->second);
+  }
+}
+
+void guess(const Fields& fields, Column& to) {
+  const size_t rows = fields.values.size();
+  if (as_numbers(fields, to, false) == rows) return;
+  to.numbers = {};
+  if (as_times(fields, to) == rows) return;
+  to.times = {};
+  if (as_bools(fields, to, false) == rows) return;
+  to.numbers = {};
+  as_texts(fields, to);
+}
+
+// As the spec says; the first row that does not fit, or the number of rows.
+size_t convert(const Fields& fields, v1::ColumnType type, Column& to) {
+  switch (type) {
+    case v1::NUMBER: return as_numbers(fields, to, true);
+    case v1::TIMESTAMP: return as_times(fields, to);
+    case v1::BOOL: return as_bools(fields, to, true);
+    case v1::TEXT: as_texts(fields, to); break;
+    default: guess(fields, to);
+  }
+  return fields.values.size();
+}
+
+}  // namespace
+
+std::string SourceTable::where(size_t row) const {
+  return fmt::format("{}:{}", name, line_of(text, starts[row]));
+}
+
+Result<SourceTable> load_source(const v1::SourceFile& spec, const std::filesystem::path& folder,
+                                std::span<const std::string> wanted) {
+  SourceText source = TRY(read_source(folder, spec.file()));
+  CsvRecords records = TRY(parse_csv(source, wanted));
+  for (const auto& [column, type] : spec.types())
+    if (std::find(records.header.begin(), records.header.end(), column) == records.header.end())
+      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", source.name, column));
+  SourceTable out;
+  out.name = source.name;
+  out.header = std::move(records.header);
+  out.starts = std::move(records.starts);
+  const std::string_view missing = spec.missing().empty() ? kMissingDefault : std::string_view(spec.missing());
+  for (size_t i = 0; i < records.names.size(); ++i) {
+    Column column{records.names[i]};
+    const Fields fields{records.columns[i], missing};
+    const auto given = spec.types().find(column.name);
+    const v1::ColumnType type = given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
+    const size_t bad = convert(fields, type, column);
+    if (bad < records.columns[i].size())
+      return invalid_argument(fmt::format("{}:{}: column '{}': '{}' is not a {}; correct it, or give the column another "
+                                          "type in `types`",
+                                          source.name, line_of(source.text, out.starts[bad]), column.name,
+                                          records.columns[i][bad].substr(0, kShownBytes), type_word(type)));
+    records.columns[i] = {};
+    out.table.columns.push_back(std::move(column));
+  }
+  out.text = std::move(source.text);
+  return out;
+}
+
+}  // namespace rekindle::dataio
