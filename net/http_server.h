@@ -101,10 +101,14 @@ class HttpServer {
   // closes the rest. Done when no connection is left. Must be awaited on the server's io_context.
   boost::asio::awaitable<void> stop(std::chrono::milliseconds grace = std::chrono::seconds(10));
 
+  // Keeps stop() waiting until released: for work that outlives the request which began it.
+  std::shared_ptr<void> hold();
+
   ServerCounters counters() const;
 
+  struct Impl;  // of net/*.cc
+
  private:
-  struct Impl;
   std::shared_ptr<Impl> impl_;
 };
 

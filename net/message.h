@@ -61,7 +61,7 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers headers;  // Content-Length, Date and Connection are the server's
+  Headers headers;  // Content-Length and Connection are the server's
   std::string body;
 
   static Response json(std::string body, int status = 200);

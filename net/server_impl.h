@@ -1,0 +1,93 @@
+// The inside of HttpServer: its state, shared with the connections. Included only by net/*.cc, since it
+// names Beast types.
+#pragma once
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+#include <set>
+
+#include "net/http_server.h"
+#include "net/router.h"
+
+namespace rekindle::net {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using tcp = asio::ip::tcp;
+
+// Errors of socket operations as values.
+inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+
+class Connection;
+
+struct HttpServer::Impl {
+  Impl(asio::io_context& context, ServerOptions given)
+      : io(context), options(std::move(given)), acceptor(context), all_gone(context) {
+    all_gone.expires_at(asio::steady_timer::time_point::max());
+  }
+
+  asio::io_context& io;
+  ServerOptions options;
+  Router router;
+  tcp::acceptor acceptor;
+  uint16_t port = 0;
+  bool stopping = false;
+  std::set<Connection*> connections;
+  size_t held = 0;               // see HttpServer::hold()
+  asio::steady_timer all_gone;   // never expires; cancelled when the last connection and hold are gone
+  ServerCounters counters;
+
+  bool busy() const { return !connections.empty() || held > 0; }
+  bool host_allowed(std::string_view host) const;
+};
+
+// One client: requests in turn until either side has enough.
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<HttpServer::Impl> server, tcp::socket socket);
+  ~Connection();
+
+  asio::awaitable<void> run();
+  // The server stops: an idle connection closes now, a stream is told, a request may finish.
+  void wind_up();
+  void close();
+
+  // For the stream of this connection.
+  beast::tcp_stream& stream() { return stream_; }
+  const ServerLimits& limits() const { return server_->options.limits; }
+
+ private:
+  using Parser = http::request_parser<http::string_body>;
+
+  asio::awaitable<void> serve();
+  asio::awaitable<bool> wait_for_first_byte();
+  asio::awaitable<bool> answer_one();  // false: the connection is to be closed
+  asio::awaitable<bool> refuse(Response response, unsigned version);
+  asio::awaitable<beast::error_code> read_body(Parser& parser);
+  // Everything that is settled before a body is read; a refusal, or nothing and `route` and `request` set.
+  std::optional<Response> admit(const http::request<http::string_body>& head, const Route** route,
+                                Request* request);
+  asio::awaitable<Response> call(const Route& route, Request request);
+  asio::awaitable<void> call_stream(const Route& route, Request request, unsigned version);
+  asio::awaitable<bool> send(Response response, unsigned version, bool keep_alive);
+  asio::awaitable<void> linger();
+
+  std::shared_ptr<HttpServer::Impl> server_;
+  beast::tcp_stream stream_;
+  beast::flat_buffer buffer_;
+  std::string peer_;
+  bool idle_ = true;
+  std::function<void()> end_stream_;  // set while a stream is open
+};
+
+}  // namespace rekindle::net
