@@ -9,6 +9,7 @@
 #include <span>
 
 #include "rekindle/v1/drift.pb.h"
+#include "rekindle/v1/job.pb.h"
 
 namespace rekindle::drift {
 
