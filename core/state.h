@@ -51,6 +51,9 @@ const v1::Attempt* live_attempt(const v1::Run& run);
 
 // Wall clock, or the replay's clock while a session holds the model.
 int64_t model_clock_us(const State& state, std::string_view model, Time now);
+// Whether a finished run may be judged: always, but in a replay only once the clock has passed its as-of time
+// by run_takes, so that a fast machine publishes no earlier than a slow one.
+bool verdict_due(const State& state, const v1::Run& run, Time now);
 
 // A projection and back: from_snapshot(to_snapshot(s)) equals s.
 v1::Snapshot to_snapshot(const State& state);

@@ -56,20 +56,20 @@ struct RolloutClock {
 // What changed, in the order in which it is to be recorded. Empty members: unchanged.
 struct RolloutStep {
   std::optional<v1::Rollout> superseded;  // the rollout that was under way, ended
-  std::optional<v1::Version> version;     // barred, or no longer
+  std::vector<v1::Version> versions;      // barred, or no longer
   std::optional<v1::AliasMove> moved;     // champion
   std::optional<v1::Rollout> rollout;
   std::optional<v1::ServingPlan> plan;
 
-  bool empty() const { return !superseded && !version && !moved && !rollout && !plan; }
+  bool empty() const { return !superseded && versions.empty() && !moved && !rollout && !plan; }
 };
 
 bool active(const v1::Rollout& rollout);  // begun and not terminal
 
-// The plan of this model as it should be for its aliases, rollout and pins. Revision is that of the plan in
-// force; equal content means that nothing is to be published.
+// The plan of this model as it should be for its aliases and pins with this rollout; its revision is that of
+// the plan in force.
 v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::Serve& serve, const v1::Rollout& rollout);
-// With the next revision, or nothing when the plan in force says the same.
+// The same with the next revision, or nothing when the plan in force says the same.
 std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::Serve& serve,
                                             const v1::Rollout& rollout);
 
@@ -78,7 +78,7 @@ enum class Reach { kCanaryFirst, kAllAtOnce };
 // Starts a rollout of a version of the model, superseding one under way. The first version, and a canary
 // of 0 or 100 %, reach all at once whatever is asked.
 RolloutStep begin_rollout(const v1::ModelState& model, const v1::Serve& serve, uint64_t version, Reach reach,
-                          std::string actor, std::string reason, const RolloutClock& clock);
+                          std::string reason, const RolloutClock& clock);
 
 // The next step, when the nodes' reports and the clock allow one. Called again until it returns an empty
 // step; never blocks on a node that is not live.

@@ -1,0 +1,85 @@
+// The events of one command while they are being decided, and the handlers that write them. Internal to
+// core/: others include core/decide.h.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/decide.h"
+
+namespace rekindle::core {
+
+// What one command reads and writes. The state is the one before the command throughout.
+struct Draft {
+  const State& state;
+  const World& world;
+  std::string actor;
+  std::vector<v1::Event> events;
+  std::string id;
+
+  int64_t now_us() const { return to_micros(world.now); }
+  // The caller fills in what happened.
+  v1::Event& add();
+};
+
+// A model under change: later steps of the same command see the earlier ones.
+class ModelDraft {
+ public:
+  ModelDraft(Draft& draft, std::string_view name);  // the model exists
+  const v1::ModelState& model() const { return model_; }
+  const v1::Serve& serve() const { return serve_; }
+  registry::RolloutClock clock(bool may_end_bake) const;
+
+  void record(v1::Event event);  // into the draft, and here
+  void record(const registry::RolloutStep& step);
+  void alias_moved(const v1::AliasMove& move);
+  // Publishes the plan again when pins or roles have changed it.
+  void refresh_plan();
+  // What the policy remembers once this run has ended or come to rest.
+  void after_run(const v1::Run& run, v1::RunState state);
+
+ private:
+  Draft& draft_;
+  v1::ModelState model_;
+  v1::Serve serve_;
+};
+
+// Commands: each adds events to the draft or refuses, having added none that count.
+Status decide_one(Draft& draft, const Apply& command);
+Status decide_one(Draft& draft, const StartRun& command);
+Status decide_one(Draft& draft, const CancelRun& command);
+Status decide_one(Draft& draft, const ApproveRun& command);
+Status decide_one(Draft& draft, const SetAlias& command);
+Status decide_one(Draft& draft, const RollBack& command);
+Status decide_one(Draft& draft, const Freeze& command);
+Status decide_one(Draft& draft, const AddSnapshot& command);
+Status decide_one(Draft& draft, const ResolveQuarantine& command);
+Status decide_one(Draft& draft, const BeginReplay& command);
+Status decide_one(Draft& draft, const AdvanceReplay& command);
+Status decide_one(Draft& draft, const EndReplay& command);
+Status decide_one(Draft& draft, const JudgeWindow& command);
+Status decide_one(Draft& draft, const GangStarted& command);
+Status decide_one(Draft& draft, const AttemptEnded& command);
+Status decide_one(Draft& draft, const HangDetected& command);
+Status decide_one(Draft& draft, const ArtifactsVerified& command);
+Status decide_one(Draft& draft, const Tick& command);
+
+// Timers and steps that are due. `clock_of` is the model whose replay clock this command advanced.
+void follow_up(Draft& draft, std::string_view clock_of);
+void kill_overdue(Draft& draft);
+void step_rollouts(Draft& draft, std::string_view clock_of);
+void place_runs(Draft& draft);
+
+// Parts that several handlers share.
+void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string reason);
+void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what);
+void publish(Draft& draft, const v1::Run& run);
+// The number of the next run and everything that a run starts with.
+v1::Run new_run(const Draft& draft, const v1::Job& job);
+void queue_run(Draft& draft, const v1::Run& run);
+
+Status no_such_job(std::string_view name);
+Status no_such_run(std::string_view id);
+
+}  // namespace rekindle::core

@@ -1,0 +1,197 @@
+// Jobs and runs as people ask for them: apply, start, cancel, approve.
+#include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "base/hash.h"
+#include "core/decide/draft.h"
+#include "core/windows.h"
+#include "registry/aliases.h"
+
+namespace rekindle::core {
+namespace {
+
+constexpr size_t kKeyBytesMax = 200;
+
+// Tells a retry from another wish under the same key.
+std::string request_sha256(v1::StartRunRequest request) {
+  request.clear_idempotency_key();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  return sha256_hex(bytes);
+}
+
+Status fill_score(const State& state, const v1::ModelState& model, const v1::StartRunRequest& request, v1::Run& run) {
+  run.set_task(v1::Plan::SCORE);
+  run.set_publish(false);
+  run.set_dataset(request.dataset());
+  if (request.dataset().empty()) return invalid_argument("say which rows to score: dataset NAME, NAME@SNAPSHOT or NAME@FIRST..LAST");
+  for (const auto& target : request.score()) {
+    auto* item = run.add_score();
+    item->set_from_us(target.from_us());
+    item->set_until_us(target.until_us());
+    if (target.from_us() > target.until_us())
+      return invalid_argument("a range of event time to score ends before it begins");
+    if ((target.version() != 0) == !target.run().empty())
+      return invalid_argument("each score target names either a version or a run");
+    if (target.version() != 0) {
+      const v1::Version* version = registry::find_version(model, target.version());
+      if (!version)
+        return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model.name(),
+                                     target.version(), model.name()));
+      item->set_version(version->number());
+      item->set_manifest(version->manifest());
+      continue;
+    }
+    const v1::Run* candidate = find_run(state, target.run());
+    if (!candidate) return no_such_run(target.run());
+    if (candidate->task() != v1::Plan::TRAIN || candidate->outcome().manifest().empty())
+      return failed_precondition(fmt::format("run '{}' has made no candidate to score", target.run()));
+    item->set_run(candidate->id());
+    item->set_manifest(candidate->outcome().manifest());
+  }
+  TRY(scored_rows(state, request.dataset()));
+  return ok_status();
+}
+
+}  // namespace
+
+v1::Run new_run(const Draft& draft, const v1::Job& job) {
+  v1::Run run;
+  run.set_id(fmt::format("{}-{}", job.name(), job.next_run()));
+  run.set_job(job.name());
+  run.set_job_revision(job.revision());
+  run.set_task(v1::Plan::TRAIN);
+  run.set_publish(true);
+  run.set_state(v1::QUEUED);
+  run.set_priority(job.spec().priority());
+  run.set_queued_us(draft.now_us());
+  *run.mutable_spec() = job.spec();
+  run.set_spec_sha256(job.spec_sha256());
+  return run;
+}
+
+// One flight of a model at a time keeps triggers away: the policy is told of every run that may publish.
+void queue_run(Draft& draft, const v1::Run& run) {
+  *draft.add().mutable_run_queued() = run;
+  draft.id = run.id();
+  if (!run.publish()) return;
+  const v1::ModelState* model = find_model(draft.state, run.job());
+  if (!model || !model->decision().active_run().empty()) return;
+  auto* changed = draft.add().mutable_decision_changed();
+  changed->set_model(run.job());
+  *changed->mutable_decision() = model->decision();
+  changed->mutable_decision()->clear_last_window();
+  changed->mutable_decision()->set_active_run(run.id());
+}
+
+Status decide_one(Draft& draft, const Apply& command) {
+  const std::string& name = command.spec.name();
+  TRY_STATUS(check_name("job", name));
+  const v1::Job* before = find_job(draft.state, name);
+  if (before && before->spec_sha256() == command.spec_sha256) return ok_status();
+  if (!before && draft.state.datasets.contains(name))
+    return already_exists(fmt::format("'{}' is the name of an imported dataset; the settled rows of a job's model "
+                                      "take its name: call the job otherwise",
+                                      name));
+  auto* job = draft.add().mutable_job_applied();
+  job->set_name(name);
+  job->set_revision(before ? before->revision() + 1 : 1);
+  *job->mutable_spec() = command.spec;
+  job->set_spec_sha256(command.spec_sha256);
+  job->set_applied_us(draft.now_us());
+  job->set_next_run(before ? before->next_run() : 1);
+  return ok_status();
+}
+
+Status decide_one(Draft& draft, const StartRun& command) {
+  const v1::StartRunRequest& request = command.request;
+  const std::string& key = request.idempotency_key();
+  if (key.size() > kKeyBytesMax)
+    return invalid_argument(fmt::format("an idempotency key has at most {} bytes", kKeyBytesMax));
+  const std::string digest = request_sha256(request);
+  if (auto known = draft.state.run_by_key.find(key); !key.empty() && known != draft.state.run_by_key.end()) {
+    if (draft.state.runs.at(known->second).request_sha256() != digest)
+      return already_exists(fmt::format("idempotency key '{}' was used for run '{}' with another request", key,
+                                        known->second.value));
+    draft.id = known->second.value;
+    return ok_status();
+  }
+  const v1::Job* job = find_job(draft.state, request.job());
+  if (!job) return no_such_job(request.job());
+  const v1::ModelState* model = find_model(draft.state, request.job());
+  CHECK(model != nullptr, "every job has a model");
+
+  v1::Run run = new_run(draft, *job);
+  run.set_cause(v1::CAUSE_MANUAL);
+  run.set_cause_detail("asked by " + draft.actor);
+  run.set_idempotency_key(key);
+  run.set_request_sha256(digest);
+  run.set_fault(request.fault());
+  const int64_t clock = model_clock_us(draft.state, request.job(), draft.world.now);
+  run.set_as_of_us(request.as_of_us() != 0 ? request.as_of_us() : clock);
+  if (run.as_of_us() < 0 || run.as_of_us() > clock)
+    return invalid_argument(fmt::format("as-of {} lies ahead of the model clock, {}: nothing is known of it yet",
+                                        format_time(time_from_micros(run.as_of_us())),
+                                        format_time(time_from_micros(clock))));
+  if (!request.score().empty()) {
+    TRY_STATUS(fill_score(draft.state, *model, request, run));
+  } else {
+    if (!request.dataset().empty())
+      return invalid_argument("a dataset is named only for scoring; what a run trains on is in the job's spec");
+    run.set_publish(!request.no_publish());
+    TRY(training_rows(draft.state, run.spec(), run.as_of_us()));
+  }
+  queue_run(draft, run);
+  return ok_status();
+}
+
+Status decide_one(Draft& draft, const CancelRun& command) {
+  const v1::Run* run = find_run(draft.state, command.request.id());
+  if (!run) return no_such_run(command.request.id());
+  if (run->state() == v1::CANCELLED || (run->cancel_requested() && !terminal(run->state()))) return ok_status();
+  if (terminal(run->state()))
+    return failed_precondition(fmt::format("run '{}' has ended: {}", run->id(), v1::RunState_Name(run->state())));
+
+  const std::string reason =
+      command.request.reason().empty() ? "cancelled by " + draft.actor : command.request.reason();
+  auto* cancel = draft.add().mutable_cancel_requested();
+  cancel->set_run(run->id());
+  cancel->set_reason(reason);
+  if (const v1::Attempt* attempt = live_attempt(*run)) {
+    if (attempt->kill_requested()) return ok_status();
+    auto* signal = draft.add().mutable_attempt_signalled();
+    signal->set_run(run->id());
+    signal->set_attempt(attempt->number());
+    signal->set_signal(v1::AttemptSignalled::YIELD);
+    signal->set_reason(reason);
+    return ok_status();
+  }
+  end_run(draft, *run, v1::CANCELLED, reason);
+  return ok_status();
+}
+
+Status decide_one(Draft& draft, const ApproveRun& command) {
+  const v1::Run* run = find_run(draft.state, command.request.id());
+  if (!run) return no_such_run(command.request.id());
+  if (run->state() != v1::HELD)
+    return failed_precondition(fmt::format("run '{}' is not held for approval: it is {}", run->id(),
+                                           v1::RunState_Name(run->state())));
+  if (command.request.reason().empty())
+    return invalid_argument("say why in --reason: an approval stands in the version's history");
+  auto* judged = draft.add().mutable_run_judged();
+  judged->set_run(run->id());
+  *judged->mutable_verdict() = run->verdict();
+  judged->mutable_verdict()->set_kind(v1::Verdict::PASS);
+  judged->mutable_verdict()->set_approved_by(draft.actor);
+  judged->mutable_verdict()->set_approval_reason(command.request.reason());
+  publish(draft, *run);
+  return ok_status();
+}
+
+}  // namespace rekindle::core

@@ -1,0 +1,44 @@
+#include "core/plan.h"
+
+#include <fmt/format.h>
+
+#include "core/schedule.h"
+#include "registry/aliases.h"
+
+namespace rekindle::core {
+
+v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
+  v1::Plan plan;
+  plan.set_task(run.task());
+  plan.set_run(run.id());
+  plan.set_attempt(attempt);
+  *plan.mutable_spec() = run.spec();
+  plan.set_spec_sha256(run.spec_sha256());
+  plan.set_cause(cause_text(run.cause(), run.cause_detail()));
+  plan.set_world(slots_needed(run));
+  *plan.mutable_data() = run.data();
+  *plan.mutable_windows() = run.windows();
+  *plan.mutable_score() = run.score();
+  plan.set_fault(run.fault());
+  const v1::ModelState* model = find_model(state, run.job());
+  const v1::Version* champion = model ? registry::find_version(*model, run.champion()) : nullptr;
+  if (champion) {
+    plan.set_champion_version(champion->number());
+    plan.set_champion_manifest(champion->manifest());
+  }
+  return plan;
+}
+
+std::string cause_text(v1::Cause cause, std::string_view detail) {
+  std::string_view name = "unknown";
+  switch (cause) {
+    case v1::CAUSE_MANUAL: name = "manual"; break;
+    case v1::CAUSE_DRIFT: name = "drift"; break;
+    case v1::CAUSE_QUALITY: name = "quality"; break;
+    case v1::CAUSE_AGE: name = "age"; break;
+    default: break;
+  }
+  return detail.empty() ? std::string(name) : fmt::format("{}: {}", name, detail);
+}
+
+}  // namespace rekindle::core

@@ -1,0 +1,80 @@
+#include "core/state.h"
+
+namespace rekindle::core {
+
+const v1::Job* find_job(const State& state, std::string_view name) {
+  auto found = state.jobs.find(JobName(std::string(name)));
+  return found == state.jobs.end() ? nullptr : &found->second;
+}
+
+const v1::Run* find_run(const State& state, std::string_view id) {
+  auto found = state.runs.find(RunId(std::string(id)));
+  return found == state.runs.end() ? nullptr : &found->second;
+}
+
+const v1::ModelState* find_model(const State& state, std::string_view name) {
+  auto found = state.models.find(JobName(std::string(name)));
+  return found == state.models.end() ? nullptr : &found->second;
+}
+
+bool terminal(v1::RunState state) {
+  switch (state) {
+    case v1::PUBLISHED:
+    case v1::REJECTED:
+    case v1::FAILED_RUN:
+    case v1::CANCELLED:
+    case v1::COMPLETED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+const v1::Attempt* live_attempt(const v1::Run& run) {
+  if (run.attempts().empty()) return nullptr;
+  const v1::Attempt& newest = run.attempts(run.attempts_size() - 1);
+  return newest.state() == v1::Attempt::ENDED ? nullptr : &newest;
+}
+
+int64_t model_clock_us(const State& state, std::string_view model, Time now) {
+  const v1::ModelState* found = find_model(state, model);
+  return found && !found->replay_session().empty() ? found->replay_clock_us() : to_micros(now);
+}
+
+bool verdict_due(const State& state, const v1::Run& run, Time now) {
+  const v1::ModelState* model = find_model(state, run.job());
+  if (!model || model->replay_session().empty()) return true;
+  return model_clock_us(state, run.job(), now) >= run.as_of_us() + model->replay_run_takes_us();
+}
+
+v1::Snapshot to_snapshot(const State& state) {
+  v1::Snapshot snapshot;
+  snapshot.set_seq(state.seq);
+  snapshot.set_next_quarantine(state.next_quarantine);
+  for (const auto& [name, job] : state.jobs) *snapshot.add_jobs() = job;
+  for (const auto& [id, run] : state.runs) *snapshot.add_runs() = run;
+  for (const auto& [name, model] : state.models) *snapshot.add_models() = model;
+  for (const auto& [dataset, snapshots] : state.datasets)
+    for (const auto& [name, one] : snapshots) *snapshot.add_datasets() = one;
+  for (const auto& [id, item] : state.quarantines) *snapshot.add_quarantines() = item;
+  return snapshot;
+}
+
+State from_snapshot(const v1::Snapshot& snapshot) {
+  State state;
+  state.seq = snapshot.seq();
+  state.next_quarantine = std::max<uint64_t>(1, snapshot.next_quarantine());
+  for (const auto& job : snapshot.jobs()) state.jobs[JobName(job.name())] = job;
+  for (const auto& model : snapshot.models()) state.models[JobName(model.name())] = model;
+  for (const auto& one : snapshot.datasets()) state.datasets[one.dataset()][one.name()] = one;
+  for (const auto& item : snapshot.quarantines()) state.quarantines[item.id()] = item;
+  for (const auto& run : snapshot.runs()) {
+    RunId id(run.id());
+    if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
+    if (!terminal(run.state())) state.active.insert(id);
+    state.runs[id] = run;
+  }
+  return state;
+}
+
+}  // namespace rekindle::core

@@ -1,0 +1,112 @@
+#include "core/windows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/units.h"
+#include "jobs/spec.h"
+#include "proto/time.h"
+
+namespace rekindle::core {
+namespace {
+
+constexpr int64_t kDayUs = 86'400'000'000;
+
+bool in_range(const jobs::DatasetRef& ref, const std::string& name) {
+  return ref.first.empty() || (ref.first <= name && name <= ref.last);
+}
+
+// When every row of a settled day had its label. A settled snapshot is named by its day; what is named
+// otherwise counts from its newest row.
+int64_t over_at_us(const v1::DatasetSnapshot& settled) {
+  Result<Time> day = parse_time(settled.name());
+  return day.ok() ? to_micros(*day) + kDayUs : settled.last_time_us() + 1;
+}
+
+bool by_time(const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) {
+  return std::make_tuple(a.first_time_us(), std::string_view(a.dataset()), std::string_view(a.name())) <
+         std::make_tuple(b.first_time_us(), std::string_view(b.dataset()), std::string_view(b.name()));
+}
+
+std::string when(int64_t us) { return format_time(time_from_micros(us)); }
+
+// Knowing the label takes this long after the event.
+int64_t known_after_us(const v1::JobSpec& spec) {
+  return from_proto(spec.data().lateness()).count() + from_proto(spec.data().label().matures()).count();
+}
+
+}  // namespace
+
+int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows) {
+  return windows.until_us() + known_after_us(spec);
+}
+
+Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us) {
+  const int64_t cut = as_of_us - known_after_us(spec);
+  Selection selection;
+  jobs::DatasetRef initial = TRY(jobs::parse_dataset_ref(spec.data().initial()));
+  if (auto found = state.datasets.find(initial.dataset); found != state.datasets.end())
+    for (const auto& [name, snapshot] : found->second)
+      if (in_range(initial, name) && snapshot.rows() > 0 && snapshot.first_time_us() < cut)
+        selection.data.push_back(snapshot);
+  const bool any_initial = !selection.data.empty();
+  if (auto found = state.datasets.find(spec.name()); found != state.datasets.end() && initial.dataset != spec.name())
+    for (const auto& [name, snapshot] : found->second)
+      if (snapshot.rows() > 0 && over_at_us(snapshot) <= cut) selection.data.push_back(snapshot);
+  if (selection.data.empty())
+    return failed_precondition(fmt::format(
+        "no rows to train on as of {}: dataset '{}' has no rows before {}, and model '{}' none that settled; import "
+        "it with `rekindle dataset import`",
+        when(as_of_us), spec.data().initial(), when(cut), spec.name()));
+
+  int64_t oldest = INT64_MAX, newest = INT64_MIN;
+  for (const auto& snapshot : selection.data) {
+    oldest = std::min(oldest, snapshot.first_time_us());
+    newest = std::max(newest, snapshot.last_time_us());
+  }
+  const int64_t end = std::min(cut, newest + 1);
+  const int64_t start = std::max(oldest, end - from_proto(spec.train().rows().last()).count());
+  const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
+  if (holdout <= start)
+    return failed_precondition(
+        fmt::format("rows from {} to {} leave nothing to train on before a holdout of {}{}: wait for more rows or "
+                    "lower gate.holdout",
+                    when(start), when(end), format_duration(from_proto(spec.gate().holdout())),
+                    any_initial ? "" : " (the initial snapshot has none)"));
+  const auto validation = static_cast<int64_t>(std::llround(static_cast<double>(holdout - start) *
+                                                            spec.train().validation()));
+  selection.windows.set_train_from_us(start);
+  selection.windows.set_valid_from_us(holdout - validation);
+  selection.windows.set_holdout_from_us(holdout);
+  selection.windows.set_until_us(end);
+  // Whole snapshots that lie before the window are of no use to the ranks.
+  std::erase_if(selection.data, [&](const auto& snapshot) { return snapshot.last_time_us() < start; });
+  std::sort(selection.data.begin(), selection.data.end(), by_time);
+  return selection;
+}
+
+Result<Selection> scored_rows(const State& state, std::string_view dataset) {
+  jobs::DatasetRef ref = TRY(jobs::parse_dataset_ref(dataset));
+  Selection selection;
+  if (auto found = state.datasets.find(ref.dataset); found != state.datasets.end())
+    for (const auto& [name, snapshot] : found->second)
+      if (in_range(ref, name) && snapshot.rows() > 0) selection.data.push_back(snapshot);
+  if (selection.data.empty())
+    return not_found(fmt::format("dataset '{}' has no rows to score; `rekindle dataset list` shows what there is",
+                                 dataset));
+  std::sort(selection.data.begin(), selection.data.end(), by_time);
+  int64_t newest = INT64_MIN;
+  for (const auto& snapshot : selection.data) newest = std::max(newest, snapshot.last_time_us());
+  // All rows are held-back rows here: nothing is fitted.
+  int64_t oldest = selection.data.front().first_time_us();
+  selection.windows.set_train_from_us(oldest);
+  selection.windows.set_valid_from_us(oldest);
+  selection.windows.set_holdout_from_us(oldest);
+  selection.windows.set_until_us(newest + 1);
+  return selection;
+}
+
+}  // namespace rekindle::core
