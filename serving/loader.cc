@@ -1,0 +1,125 @@
+#include "serving/loader.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <set>
+
+#include "artifacts/manifest.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace rekindle::serving {
+namespace {
+
+constexpr size_t kWarmRows = 32;  // a request of the usual size, so that memory of that size is touched
+
+Result<std::shared_ptr<const drift::ProfileBins>> read_profile(const artifacts::Store& store,
+                                                               const v1::Manifest& manifest) {
+  const std::string text = TRY(artifacts::read_file(store, manifest, "profile.json"));
+  v1::Profile profile;
+  google::protobuf::util::JsonParseOptions lenient;
+  lenient.ignore_unknown_fields = true;  // a later release may say more
+  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &profile, lenient);
+  if (!parsed.ok()) return data_loss("profile.json: " + std::string(parsed.message()));
+  return drift::ProfileBins::make(profile);
+}
+
+// A column of `rows` values: mostly `typical`, every fourth missing.
+dataio::Column warm_column(const v1::Column& input, const v1::Transforms& transforms, size_t rows) {
+  dataio::Column column{input.name(), input.type()};
+  double number = 0;
+  for (const auto& numeric : transforms.numeric())
+    if (numeric.column() == input.name()) number = numeric.mean();
+  std::string text = "never seen";
+  for (const auto& categorical : transforms.categorical())
+    if (categorical.column() == input.name() && categorical.values_size() > 0) text = categorical.values(0);
+  for (size_t row = 0; row < rows; ++row) {
+    if (input.type() == v1::TIMESTAMP) {
+      column.add_time(1);
+    } else if (row % 4 == 3) {
+      column.add_missing();
+    } else if (input.type() == v1::TEXT) {
+      column.add_text(row % 4 == 2 ? "never seen" : text);
+    } else {
+      column.add_number(number);
+    }
+  }
+  return column;
+}
+
+}  // namespace
+
+Status warm_up(const LoadedVersion& version) {
+  dataio::Table rows;
+  for (const v1::Column& input : version.card().inputs())
+    rows.add(warm_column(input, version.card().transforms(), kWarmRows));
+  const std::vector<double> answers = TRY(version.predictor->predict(rows));
+  const bool sound = answers.size() == kWarmRows &&
+                     std::all_of(answers.begin(), answers.end(), [](double p) { return p >= 0 && p <= 1; });
+  if (!sound) return internal_error("its answers to ordinary rows are no probabilities");
+  return ok_status();
+}
+
+Result<Loader> Loader::open(std::unique_ptr<artifacts::Store> store, const fs::path& folder) {
+  Loader loader;
+  loader.store_ = std::move(store);
+  loader.copy_ = TRY(artifacts::open_folder_store(folder));
+  loader.folder_ = folder;
+  return loader;
+}
+
+Status Loader::fetch(const std::string& manifest_sha256) const {
+  const v1::Manifest manifest = TRY(artifacts::load_manifest(*store_, manifest_sha256));
+  for (const v1::ManifestFile& file : manifest.files()) {
+    const fs::path path = TRY(store_->path(file.sha256()));
+    const std::string put = TRY(copy_->put_file(path));
+    if (put != file.sha256()) return data_loss(fmt::format("{} changed while it was copied", file.name()));
+  }
+  // Last: a manifest in the copy says that its files are there.
+  TRY(copy_->put(TRY(store_->get(manifest_sha256))));
+  return ok_status();
+}
+
+Result<VersionPtr> Loader::load(const std::string& model, const v1::PlannedVersion& planned) const {
+  auto manifest = artifacts::load_manifest(*copy_, planned.manifest());
+  if (!manifest.ok()) {
+    TRY_STATUS(fetch(planned.manifest()).within(fmt::format("fetching version {} from {}", planned.version(), store_->describe())));
+    manifest = artifacts::load_manifest(*copy_, planned.manifest());
+    if (!manifest.ok()) return manifest.status();
+  }
+  if (manifest->model() != model)
+    return failed_precondition(fmt::format("the manifest is of model '{}', not '{}'", manifest->model(), model));
+  auto version = std::make_shared<LoadedVersion>();
+  version->model = model;
+  version->number = planned.version();
+  version->manifest = planned.manifest();
+  version->predictor = TRY(models::load_predictor(*copy_, planned.manifest()));
+  if (version->card().inputs().empty()) return failed_precondition("model.json names no inputs");
+  version->bins = TRY(read_profile(*copy_, *manifest));
+  TRY_STATUS(warm_up(*version).within("warming up"));
+  return VersionPtr(std::move(version));
+}
+
+void Loader::retain(const std::vector<std::string>& manifests) const {
+  std::set<std::string> keep;
+  for (const std::string& sha256 : manifests) {
+    const auto manifest = artifacts::load_manifest(*copy_, sha256, artifacts::Verify::kSize);
+    if (!manifest.ok()) continue;
+    keep.insert(sha256);
+    for (const v1::ManifestFile& file : manifest->files()) keep.insert(file.sha256());
+  }
+  std::error_code error;
+  std::vector<fs::path> spent;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file(error) && is_sha256_hex(name) && !keep.contains(name)) spent.push_back(entry.path());
+  }
+  for (const fs::path& path : spent) {
+    fs::remove(path, error);
+    if (error) log_warning("blob of a past version could not be removed", {{"path", path.string()}});
+  }
+}
+
+}  // namespace rekindle::serving

@@ -1,0 +1,118 @@
+// rekindle-serve: a serving node. See docs/serving.md.
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <csignal>
+#include <iostream>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "net/tokens.h"
+#include "serving/node.h"
+
+namespace rekindle::serving {
+namespace {
+
+struct Flags {
+  std::vector<std::string> models;
+  std::string coordinator;
+  std::string token_file;
+  std::string operator_token_file;
+  std::string artifacts;
+  std::string state;
+  std::string listen = "127.0.0.1:0";
+  std::string name = "node";
+  std::string spool = "512MiB";
+  size_t rows_max = InferLimits{}.rows_max;
+  bool json_logs = false;
+};
+
+void declare(CLI::App& app, Flags& flags) {
+  app.add_option("--model", flags.models, "model to serve; again for more; 'all' for every one")->required();
+  app.add_option("--coordinator", flags.coordinator, "URL of rekindled, http://127.0.0.1:PORT")->required();
+  app.add_option("--token-file", flags.token_file, "file with the serving token")->required();
+  app.add_option("--operator-token-file", flags.operator_token_file, "file with the operator token that this node accepts");
+  app.add_option("--artifacts", flags.artifacts, "folder of the artifact store")->required();
+  app.add_option("--state", flags.state, "folder of this node's own: plans, models, spool")->required();
+  app.add_option("--listen", flags.listen, "loopback ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
+  app.add_option("--name", flags.name, "name of this node, unique among the nodes")->capture_default_str();
+  app.add_option("--spool", flags.spool, "most bytes that wait for the coordinator on disk")->capture_default_str();
+  app.add_option("--max-rows", flags.rows_max, "most rows of one request")->capture_default_str();
+  app.add_flag("--json-logs", flags.json_logs, "one JSON object a line instead of text");
+}
+
+Status read_listen(const std::string& listen, NodeOptions& options) {
+  const size_t colon = listen.rfind(':');
+  unsigned port = 0;
+  const char* first = listen.data() + (colon == std::string::npos ? listen.size() : colon + 1);
+  const auto [end, error] = std::from_chars(first, listen.data() + listen.size(), port);
+  if (colon == std::string::npos || error != std::errc() || end != listen.data() + listen.size() || port > 65535)
+    return invalid_argument("--listen takes ADDRESS:PORT, such as 127.0.0.1:7800, not '" + listen + "'");
+  options.address = listen.substr(0, colon);
+  if (options.address.starts_with('[') && options.address.ends_with(']'))
+    options.address = options.address.substr(1, options.address.size() - 2);
+  options.port = static_cast<uint16_t>(port);
+  return ok_status();
+}
+
+Result<NodeOptions> to_options(const Flags& flags) {
+  NodeOptions options;
+  options.name = flags.name;
+  options.models = flags.models;
+  for (const std::string& model : flags.models)
+    if (model == "all") options.models.clear();
+  options.coordinator = flags.coordinator;
+  options.serving_token = TRY(net::load_token(flags.token_file));
+  if (!flags.operator_token_file.empty()) options.operator_token = TRY(net::load_token(flags.operator_token_file));
+  options.artifacts = flags.artifacts;
+  options.state = flags.state;
+  options.spool_bytes_max = TRY(parse_bytes(flags.spool));
+  options.routes.limits.rows_max = flags.rows_max;
+  TRY_STATUS(read_listen(flags.listen, options));
+  return options;
+}
+
+boost::asio::awaitable<void> serve(Node* node) {
+  boost::asio::signal_set signals(co_await boost::asio::this_coro::executor, SIGTERM, SIGINT);
+  const int signal = co_await signals.async_wait(boost::asio::use_awaitable);
+  log_info("stopping", {{"signal", signal}});
+  co_await node->stop();
+}
+
+int run(const Flags& flags) {
+  start_logging("rekindle-serve", LogLevel::kInfo, flags.json_logs);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto options = to_options(flags);
+  if (!options.ok()) {
+    std::cerr << "rekindle-serve: " << options.status().message() << "\n";
+    return 2;
+  }
+  boost::asio::io_context io(1);
+  auto node = Node::start(io, std::move(options).value());
+  if (!node.ok()) {
+    std::cerr << "rekindle-serve: " << node.status().message() << "\n";
+    return 1;
+  }
+  log_info("serving", {{"node", flags.name}, {"url", (*node)->url()}});
+  boost::asio::co_spawn(io, serve(node->get()), [&io](std::exception_ptr error) {
+    CHECK(!error, "the serving loop ended with an exception");
+    io.stop();
+  });
+  io.run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace rekindle::serving
+
+int main(int argc, char** argv) {
+  CLI::App app{"Serves the models of a rekindle coordinator over the Open Inference Protocol."};
+  rekindle::serving::Flags flags;
+  rekindle::serving::declare(app, flags);
+  CLI11_PARSE(app, argc, argv);
+  return rekindle::serving::run(flags);
+}

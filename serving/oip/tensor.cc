@@ -1,0 +1,163 @@
+#include "serving/oip/tensor.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/value.hpp>
+#include <cmath>
+
+namespace rekindle::serving {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr double kExactIntegerMax = 9007199254740992.0;  // 2^53
+
+std::string_view kind_word(const json::value& value) {
+  switch (value.kind()) {
+    case json::kind::null: return "null";
+    case json::kind::bool_: return "a boolean";
+    case json::kind::string: return "a string";
+    case json::kind::array: return "an array";
+    case json::kind::object: return "an object";
+    default: return "a number";
+  }
+}
+
+Status wrong(const TensorHead& head, size_t row, std::string_view what) {
+  return invalid_argument(fmt::format("input '{}', row {}: {}", head.name, row, what));
+}
+
+Status wrong_kind(const TensorHead& head, size_t row, const json::value& value) {
+  return wrong(head, row, fmt::format("{} is no {}", kind_word(value), head.datatype));
+}
+
+// The value of a row, whether `data` is flat or nested.
+const json::value& cell(const TensorHead& head, size_t row) {
+  const json::value& value = (*head.data)[row];
+  return value.is_array() && value.get_array().size() == 1 ? value.get_array().front() : value;
+}
+
+Status read_numbers(const TensorHead& head, dataio::Column& column) {
+  const bool whole = head.datatype == "INT64";
+  for (size_t row = 0; row < head.rows; ++row) {
+    const json::value& value = cell(head, row);
+    double number = dataio::kMissingNumber;
+    if (const double* real = value.if_double()) {
+      number = *real;
+      if (!std::isfinite(number)) return wrong(head, row, "the number is too large");
+      if (whole && number != std::trunc(number)) return wrong(head, row, fmt::format("{} is no INT64", number));
+    } else if (const int64_t* integer = value.if_int64()) {
+      number = static_cast<double>(*integer);
+    } else if (const uint64_t* natural = value.if_uint64()) {
+      number = static_cast<double>(*natural);
+    } else if (!value.is_null()) {
+      return wrong_kind(head, row, value);
+    }
+    column.numbers.push_back(number);
+  }
+  return ok_status();
+}
+
+Status read_times(const TensorHead& head, dataio::Column& column) {
+  for (size_t row = 0; row < head.rows; ++row) {
+    const json::value& value = cell(head, row);
+    if (value.is_null()) {
+      column.add_missing();
+    } else if (const int64_t* integer = value.if_int64(); integer != nullptr && *integer > 0) {
+      column.add_time(*integer);
+    } else if (const double* real = value.if_double();
+               real != nullptr && *real > 0 && *real <= kExactIntegerMax && *real == std::trunc(*real)) {
+      column.add_time(static_cast<int64_t>(*real));  // some clients write large integers as 1.35e15
+    } else if (value.is_number()) {
+      return wrong(head, row, "a time is a whole number of microseconds after 1970, UTC");
+    } else {
+      return wrong_kind(head, row, value);
+    }
+  }
+  return ok_status();
+}
+
+Status read_bools(const TensorHead& head, dataio::Column& column) {
+  for (size_t row = 0; row < head.rows; ++row) {
+    const json::value& value = cell(head, row);
+    if (!value.is_bool() && !value.is_null()) return wrong_kind(head, row, value);
+    column.numbers.push_back(value.is_null() ? dataio::kMissingNumber : value.get_bool() ? 1.0 : 0.0);
+  }
+  return ok_status();
+}
+
+Status read_texts(const TensorHead& head, size_t text_bytes_max, dataio::Column& column) {
+  for (size_t row = 0; row < head.rows; ++row) {
+    const json::value& value = cell(head, row);
+    if (value.is_null()) {
+      column.add_missing();
+      continue;
+    }
+    if (!value.is_string()) return wrong_kind(head, row, value);
+    if (value.get_string().size() > text_bytes_max)
+      return wrong(head, row, fmt::format("a text of {} bytes; at most {} are taken", value.get_string().size(), text_bytes_max));
+    column.add_text(value.get_string());
+  }
+  return ok_status();
+}
+
+Status wrong_datatype(const TensorHead& head, std::string_view wanted) {
+  return invalid_argument(fmt::format("input '{}' has datatype {}; the model takes {}", head.name, head.datatype, wanted));
+}
+
+Result<std::string_view> read_word(const json::object& tensor, std::string_view key) {
+  const json::value* value = tensor.if_contains(key);
+  if (value == nullptr || !value->is_string()) return invalid_argument(fmt::format("every input needs a '{}'", key));
+  return std::string_view(value->get_string());
+}
+
+}  // namespace
+
+Result<TensorHead> read_tensor_head(const json::value& tensor) {
+  if (!tensor.is_object())
+    return invalid_argument("every input must be an object with name, shape, datatype and data");
+  const json::object& object = tensor.get_object();
+  TensorHead head;
+  head.name = TRY(read_word(object, "name"));
+  head.datatype = TRY(read_word(object, "datatype"));
+  const auto of = [&head](std::string_view what) {
+    return invalid_argument(fmt::format("input '{}': {}", head.name, what));
+  };
+  const json::value* shape = object.if_contains("shape");
+  if (shape == nullptr || !shape->is_array()) return of("'shape' is missing; a column of n rows has shape [n]");
+  const json::array& sizes = shape->get_array();
+  const bool column = sizes.size() == 1 || (sizes.size() == 2 && sizes[1].is_int64() && sizes[1].get_int64() == 1);
+  if (!column || !sizes[0].is_int64() || sizes[0].get_int64() <= 0)
+    return of("'shape' must be [n] or [n,1] with at least one row");
+  head.rows = static_cast<size_t>(sizes[0].get_int64());
+  const json::value* data = object.if_contains("data");
+  if (data == nullptr && object.contains("parameters"))
+    return of("binary tensors are not taken; send 'data' as JSON (tritonclient: binary_data=False)");
+  if (data == nullptr || !data->is_array()) return of("'data' must be an array of its values");
+  head.data = &data->get_array();
+  if (head.data->size() != head.rows)
+    return of(fmt::format("'data' has {} values where 'shape' says {}", head.data->size(), head.rows));
+  return head;
+}
+
+Status read_tensor(const TensorHead& head, size_t text_bytes_max, dataio::Column& column) {
+  column.reserve(head.rows);
+  switch (column.type) {
+    case v1::TEXT:
+      if (head.datatype != "BYTES") return wrong_datatype(head, "BYTES");
+      return read_texts(head, text_bytes_max, column);
+    case v1::TIMESTAMP:
+      if (head.datatype != "INT64") return wrong_datatype(head, "INT64 (microseconds since 1970, UTC)");
+      return read_times(head, column);
+    case v1::BOOL:
+      if (head.datatype != "BOOL") return wrong_datatype(head, "BOOL");
+      return read_bools(head, column);
+    default:
+      if (head.datatype != "FP64" && head.datatype != "FP32" && head.datatype != "INT64")
+        return wrong_datatype(head, "FP64, FP32 or INT64");
+      return read_numbers(head, column);
+  }
+}
+
+}  // namespace rekindle::serving

@@ -1,0 +1,27 @@
+// One JSON tensor of the Open Inference Protocol as a column. For infer.cc alone.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <cstddef>
+#include <string_view>
+
+#include "base/result.h"
+#include "dataio/table.h"
+
+namespace rekindle::serving {
+
+// Views into the JSON document.
+struct TensorHead {
+  std::string_view name;
+  std::string_view datatype;
+  size_t rows = 0;
+  const boost::json::array* data = nullptr;
+};
+
+// Name, datatype and shape, [n] or [n,1] with n > 0; `data` holds n values or n arrays of one.
+Result<TensorHead> read_tensor_head(const boost::json::value& tensor);
+
+// Appends the values to `column`, whose type says which datatypes are right.
+Status read_tensor(const TensorHead& head, size_t text_bytes_max, dataio::Column& column);
+
+}  // namespace rekindle::serving
