@@ -92,7 +92,9 @@ Response Response::error(int http_status, const Status& status) {
   const boost::json::value body = {{"code", code_name(status.code())},
                                    {"message", status.message()},
                                    {"error", status.message()}};
-  return json(boost::json::serialize(body), http_status);
+  Response response = json(boost::json::serialize(body), http_status);
+  if (http_status == 503 || http_status == 429) response.headers.add("Retry-After", "1");
+  return response;
 }
 
 int http_status_of(Code code) { return kStatusOfCode[static_cast<size_t>(code)]; }

@@ -24,12 +24,6 @@ constexpr std::string_view kServerMetadata = R"({"name":"rekindle","version":"0.
 
 asio::awaitable<Response> ready_made(Response response) { co_return response; }
 
-Response error_of(const Status& status) {
-  Response response = Response::error(status);
-  if (status.code() == Code::kUnavailable) response.headers.set("Retry-After", "1");
-  return response;
-}
-
 // Outside the coroutines: GCC 12 destroys captures inside them twice.
 Recorder::Done deliver_to(std::shared_ptr<Waiter<Status>> waiter) {
   return [waiter = std::move(waiter)](Status status) { waiter->finish(std::move(status)); };
@@ -123,7 +117,7 @@ Response Routes::answer(const Request& request) {
   uint64_t version = 0;
   size_t rows = 0;
   auto body = answer_body(request, version, rows);
-  Response response = body.ok() ? Response::json(std::move(body).value()) : error_of(body.status());
+  Response response = body.ok() ? Response::json(std::move(body).value()) : Response::error(body.status());
   // Names that are no model of this node would grow the metrics without end.
   const bool known = follower_.find(request.param("model")) != nullptr;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -171,13 +165,13 @@ Response Routes::ready() const {
 
 Response Routes::model_ready(const Request& request) const {
   const auto chosen = choose(request, "");
-  if (!chosen.ok()) return error_of(chosen.status());
+  if (!chosen.ok()) return Response::error(chosen.status());
   return Response::json(R"({"ready":true})");
 }
 
 Response Routes::metadata(const Request& request) const {
   const auto chosen = choose(request, "");
-  if (!chosen.ok()) return error_of(chosen.status());
+  if (!chosen.ok()) return Response::error(chosen.status());
   std::vector<uint64_t> versions;
   for (const auto& [number, version] : chosen->snapshot->versions) versions.push_back(number);
   return Response::json(metadata_json(chosen->version->card(), versions));
