@@ -115,13 +115,8 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
         finish(id, {v1::END_LAUNCH_FAILED, "the gang supervisor did not start within its time", {}});
       return;
     case launch::GangState::kEnded:
+    case launch::GangState::kLost:  // the launcher has seen that no rank is left
       return finish(id, ending_of(attempt.folder, *state, world));
-    case launch::GangState::kLost: {
-      // Its ranks end themselves when the lock is free; this is for what cannot (mpirun, a stopped rank).
-      // Replaced only when none is left, so that at most one attempt ever writes.
-      if (kill_leftovers(attempt.folder) > 0) return;
-      return finish(id, ending_of(attempt.folder, *state, world));
-    }
     case launch::GangState::kAlive:
       break;
   }

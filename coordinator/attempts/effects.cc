@@ -76,7 +76,7 @@ void Effects::perform(const core::SignalAttempt& signal, const std::string& key)
   auto& next = not_before_[key];
   if (clock_.monotonic() < next) return;
   next = clock_.monotonic() + kSignalAgain;
-  log_info("attempt signalled", {{"run", signal.run}, {"attempt", signal.attempt},
+  log_info("attempt signalled", {{"run", signal.run.value}, {"attempt", signal.attempt},
                                  {"signal", v1::AttemptSignalled::Signal_Name(signal.signal)}});
   attempts_.signal({signal.run.value, signal.attempt}, signal.signal == v1::AttemptSignalled::YIELD
                                                            ? launch::Signal::kYield
@@ -93,12 +93,12 @@ void Effects::perform(const core::VerifyArtifacts& verify, const std::string& ke
       under_way_.erase(key);
       if (status.code() == Code::kUnavailable) {
         not_before_[key] = clock_.monotonic() + kVerifyAgain;
-        log_warning("artifact store not reached", {{"run", verify.run}, {"error", status.message()}});
+        log_warning("artifact store not reached", {{"run", verify.run.value}, {"error", status.message()}});
         return;
       }
       core::ArtifactsVerified seen{verify.run, verify.manifest, status.ok(), status.message()};
       auto told = core_.submit(seen);
-      if (!told.ok()) log_error("verification refused", {{"run", verify.run}, {"error", told.status().to_string()}});
+      if (!told.ok()) log_error("verification refused", {{"run", verify.run.value}, {"error", told.status().to_string()}});
     });
   });
 }

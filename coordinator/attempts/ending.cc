@@ -1,11 +1,8 @@
 #include "coordinator/attempts/ending.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <charconv>
 #include <fstream>
 
 namespace rekindle::coordinator {
@@ -88,25 +85,6 @@ Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& s
     return {v1::END_NODE_LOST, "the gang's supervisor is gone without a word" +
                                    (state.detail.empty() ? std::string() : ": " + state.detail), {}};
   return of_exit(folder, *state.exit, world);
-}
-
-int kill_leftovers(const launch::AttemptFolder& folder) {
-  int killed = 0;
-  std::error_code error;
-  const std::string needle = folder.root().string();
-  for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    int pid = 0;
-    auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (bad != std::errc() || end != name.data() + name.size() || pid == getpid()) continue;
-    auto command = read_file(entry.path() / "cmdline", 1 << 20);
-    if (!command.ok()) continue;
-    // Whole arguments only: .../runs/a-1/1 must not match .../runs/a-1/11.
-    const std::string argument = std::string(1, '\0') + *command;
-    if (argument.find(std::string(1, '\0') + needle + '\0') == std::string::npos) continue;
-    if (kill(pid, SIGKILL) == 0) ++killed;
-  }
-  return killed;
 }
 
 }  // namespace rekindle::coordinator

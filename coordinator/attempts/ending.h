@@ -20,8 +20,4 @@ struct Ending {
 // Of a gang that has ended or is lost (our CHECK otherwise).
 Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world);
 
-// Ends what is left on this host of an attempt whose supervisor is gone: processes whose command line names
-// the attempt's folder. Returns how many were there.
-int kill_leftovers(const launch::AttemptFolder& folder);
-
 }  // namespace rekindle::coordinator

@@ -1,0 +1,45 @@
+// The services of api.proto. Each adds its routes to the server; handlers run on the core's thread, answer
+// from the state and hand what blocks to a worker. The context outlives the server.
+#pragma once
+
+#include "coordinator/context.h"
+#include "net/connect.h"
+#include "net/http_server.h"
+
+namespace rekindle::coordinator {
+
+void add_job_service(net::HttpServer& server, Context& context);
+void add_run_service(net::HttpServer& server, Context& context);
+void add_run_streams(net::HttpServer& server, Context& context);  // WatchRun, ReadLogs, GET /v1/runs/{id}/logs
+void add_registry_service(net::HttpServer& server, Context& context);
+void add_serving_service(net::HttpServer& server, Context& context);
+void add_event_service(net::HttpServer& server, Context& context);
+void add_data_service(net::HttpServer& server, Context& context);
+void add_replay_service(net::HttpServer& server, Context& context);
+void add_admin_service(net::HttpServer& server, Context& context);  // and GET /health, /metrics
+
+// Refusal of a text that is longer than any honest one.
+Status check_length(std::string_view what, std::string_view text, size_t bytes_max);
+
+// Registers a unary method whose handler is a coroutine over (Context&, Req, Caller).
+template <typename Req, typename Resp>
+void add_method(net::HttpServer& server, Context& context, const std::string& method, net::Access access,
+                boost::asio::awaitable<Result<Resp>> (*handler)(Context&, Req, net::Caller)) {
+  Context* kept = &context;
+  net::add_unary<Req, Resp>(server, "rekindle.v1." + method, access, [kept, handler](Req request, net::Caller caller) {
+    return handler(*kept, std::move(request), std::move(caller));
+  });
+}
+
+template <typename Req, typename Resp>
+void add_stream(net::HttpServer& server, Context& context, const std::string& method, net::Access access,
+                boost::asio::awaitable<Status> (*handler)(Context&, Req, net::Caller, net::Writer<Resp>&)) {
+  Context* kept = &context;
+  net::add_server_stream<Req, Resp>(
+      server, "rekindle.v1." + method, access,
+      [kept, handler](Req request, net::Caller caller, net::Writer<Resp>& writer) {
+        return handler(*kept, std::move(request), std::move(caller), writer);
+      });
+}
+
+}  // namespace rekindle::coordinator

@@ -1,0 +1,114 @@
+// JobService: apply, read, and the plan of a run without side effects.
+#include <fmt/format.h>
+
+#include "coordinator/api/api.h"
+#include "core/schedule.h"
+#include "core/windows.h"
+#include "dataio/snapshot.h"
+#include "jobs/spec.h"
+#include "registry/aliases.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+
+using boost::asio::awaitable;
+using net::Access;
+using net::Caller;
+
+awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request, Caller caller) {
+  auto resolved = jobs::resolve(request.spec());
+  if (!resolved.ok()) co_return resolved.status();
+  Status checked = jobs::check(resolved->spec);
+  if (!checked.ok()) co_return checked;
+  core::Apply command{resolved->spec, jobs::spec_sha256(resolved->spec)};
+  auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
+  if (!accepted.ok()) co_return accepted.status();
+  const v1::Job* job = core::find_job(c.core.state(), resolved->spec.name());
+  v1::ApplyResponse out;
+  *out.mutable_job() = *job;
+  out.set_changed(!accepted->decision.events.empty());
+  co_return out;
+}
+
+awaitable<Result<v1::Job>> get_job(Context& c, v1::GetJobRequest request, Caller) {
+  co_await c.core.durable();
+  const v1::Job* job = core::find_job(c.core.state(), request.name());
+  if (job == nullptr) co_return not_found(fmt::format("no job named '{}': `rekindle get jobs` lists them", request.name()));
+  co_return *job;
+}
+
+awaitable<Result<v1::ListJobsResponse>> list_jobs(Context& c, v1::ListJobsRequest, Caller) {
+  co_await c.core.durable();
+  v1::ListJobsResponse out;
+  for (const auto& [name, job] : c.core.state().jobs) *out.add_jobs() = job;
+  co_return out;
+}
+
+// Rows whose time lies in the window, counted from the time column alone.
+Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection& selection) {
+  std::vector<std::string> none;
+  dataio::Table table = TRY(dataio::read_rows(store, selection.data, none, selection.windows.train_from_us(),
+                                              selection.windows.valid_from_us()));
+  return static_cast<uint64_t>(table.rows());
+}
+
+void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
+  const uint32_t ranks = std::max(1u, spec.train().ranks().count());
+  const core::Schedule now = core::schedule(c.core.state(), c.core.slots(), c.core.now());
+  const std::string line = ranks == 1 ? std::string("rekindle-trainer") : fmt::format("mpirun -n {} rekindle-trainer", ranks);
+  out.set_placement(fmt::format("pool {}: {} of this host's {} slots, {} in use now; {}", spec.pool(), ranks,
+                                c.core.slots(), now.slots_used, line));
+  if (ranks > c.core.slots())
+    out.add_problems(fmt::format("train.ranks.count is {} but this host has {} slots: lower it, or start rekindled with "
+                                 "--slots {}", ranks, c.core.slots(), ranks));
+  else if (now.slots_used + ranks > c.core.slots())
+    out.add_problems(fmt::format("{} slots are free now, {} are needed: it would wait", c.core.slots() - now.slots_used, ranks));
+}
+
+awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest request, Caller) {
+  auto resolved = jobs::resolve(request.spec());
+  if (!resolved.ok()) co_return resolved.status();
+  Status checked = jobs::check(resolved->spec);
+  if (!checked.ok()) co_return checked;
+  co_await c.core.durable();
+  const v1::JobSpec& spec = resolved->spec;
+  v1::PlanRunResponse out;
+  const int64_t as_of = request.as_of_us() != 0 ? request.as_of_us()
+                                                : core::model_clock_us(c.core.state(), spec.name(), c.core.now());
+  if (const v1::ModelState* model = core::find_model(c.core.state(), spec.name()))
+    out.set_champion(registry::champion(*model));
+  describe_placement(c, spec, out);
+  auto selection = core::training_rows(c.core.state(), spec, as_of);
+  if (!selection.ok()) {
+    out.add_problems(selection.status().message());
+    co_return out;
+  }
+  for (const v1::DatasetSnapshot& snapshot : selection->data) *out.add_data() = snapshot;
+  *out.mutable_windows() = selection->windows;
+  const artifacts::Store* store = &c.store;
+  auto shared = std::make_shared<core::Selection>(std::move(selection).value());
+  std::function<Result<uint64_t>()> count = [store, shared] { return count_rows(*store, *shared); };
+  Result<uint64_t> rows = co_await done_on(c.pool, std::move(count));
+  if (rows.ok())
+    out.set_train_rows(*rows);
+  else
+    out.add_problems(rows.status().message());
+  co_return out;
+}
+
+}  // namespace
+
+Status check_length(std::string_view what, std::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return ok_status();
+  return invalid_argument(fmt::format("{} has {} bytes, at most {} are taken", what, text.size(), bytes_max));
+}
+
+void add_job_service(net::HttpServer& server, Context& context) {
+  add_method(server, context, "JobService/Apply", Access::kOperator, &apply);
+  add_method(server, context, "JobService/GetJob", Access::kOperator, &get_job);
+  add_method(server, context, "JobService/ListJobs", Access::kOperator, &list_jobs);
+  add_method(server, context, "JobService/PlanRun", Access::kOperator, &plan_run);
+}
+
+}  // namespace rekindle::coordinator

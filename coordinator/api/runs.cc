@@ -1,0 +1,107 @@
+// RunService but for its streams.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "coordinator/api/api.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+
+using boost::asio::awaitable;
+using net::Access;
+using net::Caller;
+
+constexpr uint32_t kListDefault = 100;
+constexpr uint32_t kListMost = 1'000;
+constexpr size_t kKeyBytesMax = 200;
+constexpr size_t kReasonBytesMax = 2'000;
+constexpr int kScoreTargetsMax = 1'000;
+
+Status no_run(const std::string& id) {
+  return not_found(fmt::format("no run '{}': `rekindle list` shows them", id));
+}
+
+Result<v1::Run> run_of(Context& c, const std::string& id) {
+  const v1::Run* run = core::find_run(c.core.state(), id);
+  if (run == nullptr) return no_run(id);
+  return *run;
+}
+
+Status check_start(const Context& c, const v1::StartRunRequest& request) {
+  TRY_STATUS(check_length("idempotency_key", request.idempotency_key(), kKeyBytesMax));
+  TRY_STATUS(check_length("dataset", request.dataset(), kKeyBytesMax));
+  if (request.score_size() > kScoreTargetsMax)
+    return invalid_argument(fmt::format("{} score targets: at most {} in one run", request.score_size(), kScoreTargetsMax));
+  if (!request.fault().empty() && !c.options.allow_faults)
+    return permission_denied("fault is for tests: the daemon was not started with --allow-faults");
+  return ok_status();
+}
+
+awaitable<Result<v1::Run>> start_run(Context& c, v1::StartRunRequest request, Caller caller) {
+  Status checked = check_start(c, request);
+  if (!checked.ok()) co_return checked;
+  core::StartRun command{std::move(request)};
+  auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
+  if (!accepted.ok()) co_return accepted.status();
+  co_return run_of(c, accepted->decision.id);
+}
+
+awaitable<Result<v1::Run>> get_run(Context& c, v1::GetRunRequest request, Caller) {
+  co_await c.core.durable();
+  co_return run_of(c, request.id());
+}
+
+// Numbers of one job ascend, times of different jobs compare.
+bool newer(const v1::Run* a, const v1::Run* b) {
+  if (a->queued_us() != b->queued_us()) return a->queued_us() > b->queued_us();
+  if (a->id().size() != b->id().size()) return a->id().size() > b->id().size();
+  return a->id() > b->id();
+}
+
+awaitable<Result<v1::ListRunsResponse>> list_runs(Context& c, v1::ListRunsRequest request, Caller) {
+  if (request.limit() > kListMost) co_return invalid_argument(fmt::format("limit is at most {}", kListMost));
+  co_await c.core.durable();
+  std::vector<const v1::Run*> runs;
+  for (const auto& [id, run] : c.core.state().runs)
+    if (request.job().empty() || run.job() == request.job()) runs.push_back(&run);
+  std::sort(runs.begin(), runs.end(), newer);
+  const size_t limit = request.limit() == 0 ? kListDefault : request.limit();
+  if (runs.size() > limit) runs.resize(limit);
+  v1::ListRunsResponse out;
+  for (const v1::Run* run : runs) *out.add_runs() = *run;
+  co_return out;
+}
+
+awaitable<Result<v1::Run>> cancel_run(Context& c, v1::CancelRunRequest request, Caller caller) {
+  Status checked = check_length("reason", request.reason(), kReasonBytesMax);
+  if (!checked.ok()) co_return checked;
+  const std::string id = request.id();
+  core::CancelRun command{std::move(request)};
+  auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
+  if (!accepted.ok()) co_return accepted.status();
+  co_return run_of(c, id);
+}
+
+awaitable<Result<v1::Run>> approve_run(Context& c, v1::ApproveRunRequest request, Caller caller) {
+  Status checked = check_length("reason", request.reason(), kReasonBytesMax);
+  if (!checked.ok()) co_return checked;
+  const std::string id = request.id();
+  core::ApproveRun command{std::move(request)};
+  auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
+  if (!accepted.ok()) co_return accepted.status();
+  co_return run_of(c, id);
+}
+
+}  // namespace
+
+void add_run_service(net::HttpServer& server, Context& context) {
+  add_method(server, context, "RunService/StartRun", Access::kOperator, &start_run);
+  add_method(server, context, "RunService/GetRun", Access::kOperator, &get_run);
+  add_method(server, context, "RunService/ListRuns", Access::kOperator, &list_runs);
+  add_method(server, context, "RunService/CancelRun", Access::kOperator, &cancel_run);
+  add_method(server, context, "RunService/ApproveRun", Access::kOperator, &approve_run);
+}
+
+}  // namespace rekindle::coordinator

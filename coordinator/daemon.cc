@@ -1,0 +1,188 @@
+#include "coordinator/daemon.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <optional>
+#include <exception>
+
+#include "base/log.h"
+#include "coordinator/api/api.h"
+#include "coordinator/context.h"
+#include "coordinator/journal/sqlite_journal.h"
+#include "net/tokens.h"
+
+namespace rekindle::coordinator {
+
+namespace {
+
+constexpr Seconds kHousekeeping{1};
+constexpr std::chrono::milliseconds kStopGrace{5'000};
+constexpr size_t kPoolThreads = 2;
+
+// A coroutine that ends with an exception is our bug: loudly, never silently.
+void on_end(std::exception_ptr error) {
+  if (!error) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    CHECK(false, e.what());
+  }
+}
+
+}  // namespace
+
+struct Daemon::Parts {
+  Parts(boost::asio::io_context& io_, const Clock& clock_, launch::Launcher& launcher_, Options options_)
+      : io(io_), clock(clock_), launcher(launcher_), options(std::move(options_)),
+        core(io, clock, CoreLoopOptions{.slots = options.slots}), nodes(clock), pool(io, kPoolThreads),
+        events_worker(io, 1), housekeeping_timer(io) {}
+
+  Status open();
+  void adopt();
+  Status serve();
+  boost::asio::awaitable<void> housekeeping();
+  boost::asio::awaitable<void> stop();
+
+  boost::asio::io_context& io;
+  const Clock& clock;
+  launch::Launcher& launcher;
+  Options options;
+  Metrics metrics;
+  std::optional<StateFolder> folder;
+  std::unique_ptr<artifacts::Store> store;
+  std::unique_ptr<events::EventStore> events;
+  CoreLoop core;
+  Nodes nodes;
+  Worker pool;
+  Worker events_worker;
+  std::unique_ptr<Effects> effects;
+  std::unique_ptr<Judging> judging;
+  std::unique_ptr<Context> context;
+  std::unique_ptr<net::HttpServer> server;
+  boost::asio::steady_timer housekeeping_timer;
+  std::string operator_token, serving_token, url;
+  bool stopping = false;
+  bool housekeeping_runs = false;
+};
+
+Daemon::Daemon(boost::asio::io_context& io, const Clock& clock, launch::Launcher& launcher, Options options)
+    : parts_(std::make_unique<Parts>(io, clock, launcher, std::move(options))) {}
+
+Daemon::~Daemon() = default;
+
+const std::string& Daemon::url() const { return parts_->url; }
+const std::string& Daemon::operator_token() const { return parts_->operator_token; }
+const std::string& Daemon::serving_token() const { return parts_->serving_token; }
+
+Status Daemon::start() {
+  TRY_STATUS(parts_->open());
+  TRY_STATUS(parts_->serve());
+  parts_->adopt();
+  parts_->housekeeping_runs = true;
+  boost::asio::co_spawn(parts_->io, parts_->housekeeping(), on_end);
+  log_info("ready", {{"url", parts_->url}, {"state", parts_->folder->path().string()}, {"slots", parts_->options.slots}});
+  return ok_status();
+}
+
+void Daemon::shut_down() {
+  if (std::exchange(parts_->stopping, true)) return;
+  boost::asio::co_spawn(parts_->io, parts_->stop(), on_end);
+}
+
+Status Daemon::Parts::open() {
+  folder.emplace(TRY(StateFolder::open(options.state)));
+  operator_token = TRY(net::load_or_create_token(folder->operator_token()));
+  serving_token = TRY(net::load_or_create_token(folder->serving_token()));
+  if (options.artifacts.empty()) options.artifacts = folder->path() / "artifacts";
+  options.artifacts = fs::absolute(options.artifacts).lexically_normal();
+  store = TRY(artifacts::open_folder_store(options.artifacts));
+  events = TRY(events::EventStore::open(folder->events(), *store));
+  TRY_STATUS(core.load(TRY(open_sqlite_journal(folder->journal()))));
+  TRY_STATUS(make_folders_durably(folder->path() / "runs", 0750));
+  return ok_status();
+}
+
+Status Daemon::Parts::serve() {
+  EffectsOptions how;
+  how.artifacts = options.artifacts;
+  how.threads_per_rank = options.threads_per_rank;
+  how.attempts.poll = options.attempt_poll;
+  effects = std::make_unique<Effects>(core, launcher, *store, *folder, pool, clock, how);
+  effects->on_observation = [this](const Observation& seen) {
+    if (seen.kind == Observation::kEnded) metrics.attempt_ended(v1::EndClass_Name(seen.ending.end));
+  };
+  judging = std::make_unique<Judging>(core, nodes, *events, *store, events_worker);
+  context.reset(new Context{io, clock, options, *folder, *store, core, *effects, nodes, *judging, *events,
+                            events_worker, pool, metrics, clock.wall(), {}});
+  net::ServerOptions serving;
+  serving.address = options.address;
+  serving.port = options.port;
+  serving.limits = options.limits;
+  serving.tokens = {{operator_token, net::Role::kOperator, "operator"}, {serving_token, net::Role::kServing, "serving"}};
+  server = std::make_unique<net::HttpServer>(io, serving);
+  context->shut_down = [this] {
+    if (!std::exchange(stopping, true)) boost::asio::co_spawn(io, stop(), on_end);
+  };
+  add_job_service(*server, *context);
+  add_run_service(*server, *context);
+  add_run_streams(*server, *context);
+  add_registry_service(*server, *context);
+  add_serving_service(*server, *context);
+  add_event_service(*server, *context);
+  add_data_service(*server, *context);
+  add_replay_service(*server, *context);
+  add_admin_service(*server, *context);
+  TRY(server->start());
+  url = server->url();
+  return folder->write_address(url);
+}
+
+void Daemon::Parts::adopt() {
+  std::vector<std::string> served;
+  for (const auto& [name, model] : core.state().models)
+    if (model.plan().revision() > 0) served.push_back(name.value);
+  nodes.presume(std::move(served));
+  CoreSeams seams;
+  seams.perform = [this](const std::vector<core::Effect>& wanted) { effects->perform(wanted); };
+  seams.serving = [this] { return nodes.views(); };
+  seams.on_commit = [this](double seconds, size_t count) { metrics.commit(seconds, count); };
+  core.begin(std::move(seams));
+}
+
+// Once a second: nodes that went silent, effects to be tried again, and the judgement of models on the
+// wall clock.
+boost::asio::awaitable<void> Daemon::Parts::housekeeping() {
+  auto judged = clock.monotonic();
+  constexpr auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
+  while (!stopping) {
+    nodes.expire();
+    auto ticked = core.submit(core::Tick());
+    if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
+    core.changes().notify();
+    if (clock.monotonic() - judged >= options.judge_every) {
+      judged = clock.monotonic();
+      co_await judging->judge_wall_clock_models();
+    }
+    if (stopping) break;
+    housekeeping_timer.expires_after(kHousekeeping);
+    co_await housekeeping_timer.async_wait(token);
+  }
+  housekeeping_runs = false;
+  core.changes().notify();
+}
+
+boost::asio::awaitable<void> Daemon::Parts::stop() {
+  log_info("stopping: requests in flight are answered, gangs run on");
+  housekeeping_timer.cancel();
+  co_await server->stop(kStopGrace);
+  housekeeping_timer.cancel();
+  while (housekeeping_runs) co_await core.changes().wait();
+  effects->stop();
+  events_worker.stop();
+  pool.stop();
+  core.stop();
+  folder->remove_address();
+  log_info("stopped", {{"seq", core.state().seq}});
+  io.stop();
+}
+
+}  // namespace rekindle::coordinator

@@ -1,0 +1,13 @@
+// What may keep the daemon from working, looked at one by one, each with what to do about it. Blocks.
+#pragma once
+
+#include "artifacts/store.h"
+#include "coordinator/options.h"
+#include "coordinator/state_folder.h"
+#include "rekindle/v1/api.pb.h"
+
+namespace rekindle::coordinator {
+
+v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options, size_t nodes);
+
+}  // namespace rekindle::coordinator

@@ -1,0 +1,124 @@
+// rekindled: the coordinator daemon. Flags in, exit codes out: 0 left on request, 64 wrong flags, 74 the
+// journal could not be written, 78 refused to start.
+#include <CLI/CLI.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "coordinator/daemon.h"
+#include "launch/local.h"
+
+namespace {
+
+using namespace rekindle;
+
+constexpr int kExitUsage = 64;
+constexpr int kExitRefused = 78;
+
+struct Flags {
+  std::string state;
+  std::string artifacts;
+  std::string listen = "127.0.0.1:0";
+  uint32_t slots = 0;
+  std::string log_format = "text";
+  std::string log_level = "info";
+  std::string judge_every = "5s";
+  std::string heartbeat = "5s";
+  std::string gang_program;
+  std::string trainer_program;
+  bool allow_faults = false;
+};
+
+void declare(CLI::App& app, Flags& flags) {
+  app.add_option("--state", flags.state, "state folder, on a local disk; made when absent")->required();
+  app.add_option("--artifacts", flags.artifacts, "root of the artifact store (default STATE/artifacts)");
+  app.add_option("--listen", flags.listen, "ADDRESS:PORT, port 0: any free one")->capture_default_str();
+  app.add_option("--slots", flags.slots, "ranks that may run at once on this host (default: its cores)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--log-format", flags.log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))->capture_default_str();
+  app.add_option("--judge-every", flags.judge_every, "how often models on the wall clock are judged")->capture_default_str();
+  app.add_option("--heartbeat", flags.heartbeat, "streams say something at least this often")->capture_default_str();
+  app.add_option("--gang-program", flags.gang_program, "rekindle-gang (default: beside this program)");
+  app.add_option("--trainer-program", flags.trainer_program, "rekindle-trainer (default: beside this program)");
+  app.add_flag("--allow-faults", flags.allow_faults, "let runs carry injected faults: tests only");
+}
+
+Result<coordinator::Options> parse(const Flags& flags) {
+  coordinator::Options options;
+  options.state = flags.state;
+  options.artifacts = flags.artifacts;
+  const size_t colon = flags.listen.rfind(':');
+  if (colon == std::string::npos) return invalid_argument("--listen " + flags.listen + " has no port: write 127.0.0.1:7700");
+  options.address = flags.listen.substr(0, colon);
+  int port = -1;
+  auto [end, error] = std::from_chars(flags.listen.data() + colon + 1, flags.listen.data() + flags.listen.size(), port);
+  if (error != std::errc() || end != flags.listen.data() + flags.listen.size() || port < 0 || port > 65535)
+    return invalid_argument("--listen " + flags.listen + ": the port is a number from 0 to 65535");
+  options.port = static_cast<uint16_t>(port);
+  const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  options.slots = flags.slots != 0 ? flags.slots : cores;
+  options.threads_per_rank = std::max(1u, cores / options.slots);
+  options.judge_every = std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.judge_every)));
+  options.heartbeat = std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.heartbeat)));
+  if (options.judge_every.count() < 1 || options.heartbeat.count() < 1)
+    return invalid_argument("--judge-every and --heartbeat are at least 1ms");
+  options.allow_faults = flags.allow_faults;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  options.gang_program = flags.gang_program.empty() ? self / "rekindle-gang" : std::filesystem::path(flags.gang_program);
+  options.trainer_program =
+      flags.trainer_program.empty() ? self / "rekindle-trainer" : std::filesystem::path(flags.trainer_program);
+  return options;
+}
+
+LogLevel level_of(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  if (name == "error") return LogLevel::kError;
+  return LogLevel::kInfo;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("rekindled: the coordinator of rekindle");
+  app.set_version_flag("--version", std::string(coordinator::kVersion));
+  Flags flags;
+  declare(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  start_logging("rekindled", level_of(flags.log_level), flags.log_format == "json");
+  auto options = parse(flags);
+  if (!options.ok()) {
+    log_error("wrong flags", {{"error", options.status().message()}});
+    return kExitUsage;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  boost::asio::io_context io(1);
+  SystemClock clock;
+  launch::LauncherOptions launching;
+  launching.gang_program = options->gang_program;
+  launching.trainer_program = options->trainer_program;
+  auto launcher = launch::make_local_launcher(launching);
+  coordinator::Daemon daemon(io, clock, *launcher, *options);
+  Status started = daemon.start();
+  if (!started.ok()) {
+    log_error("cannot start", {{"error", started.message()}});
+    return kExitRefused;
+  }
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](boost::system::error_code error, int signal) {
+    if (error) return;
+    log_info("signal", {{"signal", signal}});
+    daemon.shut_down();
+  });
+  io.run();
+  return 0;
+}
