@@ -155,6 +155,8 @@ Result<uint16_t> HttpServer::start() {
 
 uint16_t HttpServer::port() const { return impl_->port; }
 
+const ServerLimits& HttpServer::limits() const { return impl_->options.limits; }
+
 std::string HttpServer::url() const {
   if (impl_->options.address.find(':') != std::string::npos)
     return fmt::format("http://[{}]:{}", impl_->options.address, impl_->port);

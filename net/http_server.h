@@ -95,6 +95,7 @@ class HttpServer {
   // Binds and begins to accept; the port bound. Refusals: address not loopback, port taken.
   Result<uint16_t> start();
   uint16_t port() const;
+  const ServerLimits& limits() const;
   std::string url() const;  // "http://127.0.0.1:7700"
 
   // Stops accepting, closes idle connections and streams, lets requests in flight finish for `grace`, then
