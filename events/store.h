@@ -77,6 +77,9 @@ struct JudgeInput {
   std::map<uint64_t, const v1::Profile*> profiles;
   int64_t watermark_us = 0;
   int64_t after_slot_us = 0;  // the newest slot whose judgement the caller holds durably; 0: none
+  // Of this model. A breach whose quarantine was released is the world, not a fault: no longer reported,
+  // and its rows count again.
+  std::span<const v1::Quarantine> quarantines;
 };
 
 class EventStore {
@@ -102,8 +105,9 @@ class EventStore {
   // Days that are over, matured (end of day + matures <= watermark) and not settled, oldest first: each
   // becomes a Parquet blob and a snapshot of the dataset that has the model's name, named YYYY-MM-DD.
   // Rows that any OPEN or DROPPED quarantine covers stay out; rows of one that was RELEASED after its
-  // days were settled follow as YYYY-MM-DD+q<ID>. Days without labelled rows give no snapshot. A day is
-  // settled once: its snapshots after `acknowledged` (see settled()) can be asked for again.
+  // days were settled follow as YYYY-MM-DD-q<ID>. Days without labelled rows give no snapshot. A day is
+  // settled once; a request that spans midnight belongs to the day of its first row. settled() gives
+  // everything again to a caller that lost an answer.
   Result<std::vector<v1::DatasetSnapshot>> settle(const v1::JobSpec& spec, int64_t watermark_us,
                                                   std::span<const v1::Quarantine> quarantines);
   // Every snapshot ever settled for the model, oldest first: for a caller that lost an answer of settle().
