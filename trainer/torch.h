@@ -6,6 +6,7 @@
 #pragma push_macro("CHECK")
 #undef CHECK
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #undef CHECK
 #pragma pop_macro("CHECK")

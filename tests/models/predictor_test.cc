@@ -10,6 +10,7 @@
 
 #include "artifacts/fake_store.h"
 #include "artifacts/manifest.h"
+#include "dataio/transforms.h"
 #include "models/network.h"
 
 namespace rekindle::models {

@@ -23,6 +23,7 @@ void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, int6
 class Module {
  public:
   Module(models::Network network, const FlatBuffer& parameters);
+  Module(const Module&) = delete;  // tensors look into the buffers
 
   // Logits [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is dropped.
   at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const DropoutKey* dropout);

@@ -1,0 +1,34 @@
+// What every part of a rank's work is handed.
+#pragma once
+
+#include <atomic>
+
+#include "artifacts/store.h"
+#include "launch/attempt_folder.h"
+#include "rekindle/v1/attempt.pb.h"
+#include "trainer/collectives/collectives.h"
+#include "trainer/fault.h"
+#include "trainer/reporter.h"
+
+namespace rekindle::trainer {
+
+struct Context {
+  const v1::Plan& plan;
+  const launch::AttemptFolder& folder;
+  artifacts::Store& store;
+  Collectives& collectives;
+  Reporter& reporter;
+  const Faults& faults;
+  const std::atomic<bool>& yield;  // somebody asked this rank to leave
+
+  bool first() const { return collectives.rank() == 0; }
+};
+
+// How a rank's work ended without an error of ours: what outcome.pb says. Refusals are agreed between the
+// ranks before anybody writes one.
+struct Refused {
+  v1::Outcome::Kind kind = v1::Outcome::KIND_UNSPECIFIED;
+  std::string message;
+};
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,70 @@
+// rekindle-trainer --folder ATTEMPT: one rank of a gang. All else it needs is in plan.pb; rank and world
+// size come from MPI when there is more than one rank.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.h"
+#include "launch/watch_gang.h"
+#include "trainer/rank.h"
+#include "trainer/torch.h"
+
+namespace {
+
+std::atomic<bool> yield_asked{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
+
+void on_yield(int) { yield_asked.store(true); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace rekindle;
+  // First of all: until it is handled, the request to leave would end the process.
+  struct sigaction action {};
+  action.sa_handler = on_yield;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, nullptr);
+
+  CLI::App app{"One rank of a rekindle training gang; started by rekindle-gang."};
+  std::string root;
+  bool unsupervised = false;
+  app.add_option("--folder", root, "the attempt's folder, which holds plan.pb")->required();
+  app.add_flag("--unsupervised", unsupervised, "run although no rekindle-gang holds the attempt's lock");
+  CLI11_PARSE(app, argc, argv);
+  start_logging("rekindle-trainer", LogLevel::kInfo, false);
+
+  const launch::AttemptFolder folder{root};
+  if (!unsupervised) {
+    auto watched = launch::watch_gang(folder);
+    if (!watched.ok()) {
+      log_error("not started", {{"reason", watched.message()}});
+      return launch::kExitSpecRefused;
+    }
+  }
+  auto plan = folder.read_plan();
+  if (!plan.ok()) {
+    log_error("the plan cannot be read", {{"reason", plan.status().message()}});
+    return launch::kExitSpecRefused;
+  }
+  const int world = static_cast<int>(std::max<uint32_t>(plan->world(), 1));
+  at::set_num_threads(static_cast<int>(std::max<uint32_t>(plan->threads_per_rank(), 1)));
+  std::unique_ptr<trainer::Collectives> collectives;
+  if (world == 1) {
+    collectives = trainer::lone_rank();
+  } else {
+    auto opened = trainer::open_mpi(world);
+    if (!opened.ok()) {
+      log_error("the ranks did not come together", {{"reason", opened.status().message()}});
+      return launch::kExitSpecRefused;
+    }
+    collectives = std::move(opened).value();
+  }
+  const int code = trainer::run_rank(folder, *plan, *collectives, yield_asked);
+  // A rank that failed must not wait for the others in MPI_Finalize: they wait for it.
+  if (code == 1) _exit(code);
+  collectives.reset();
+  return code;
+}

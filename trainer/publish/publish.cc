@@ -1,0 +1,95 @@
+#include "trainer/publish/publish.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <torch/headeronly/version.h>
+
+#include "artifacts/manifest.h"
+#include "drift/profile.h"
+
+namespace rekindle::trainer {
+namespace {
+
+Result<std::string> json_of(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.add_whitespace = true;
+  std::string out;
+  auto status = google::protobuf::util::MessageToJsonString(message, &out, options);
+  if (!status.ok()) return internal_error("a record cannot be written as JSON: " + std::string(status.message()));
+  return out;
+}
+
+void add_input(v1::ModelCard& card, const std::string& name, v1::ColumnType type) {
+  auto* column = card.add_inputs();
+  column->set_name(name);
+  column->set_type(type);
+}
+
+}  // namespace
+
+v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
+  v1::ModelCard out;
+  out.set_format(1);
+  out.set_model(spec.name());
+  *out.mutable_kind() = spec.train().model();
+  add_input(out, spec.data().time(), v1::TIMESTAMP);
+  for (const auto& name : spec.data().numeric()) add_input(out, name, v1::NUMBER);
+  for (const auto& name : spec.data().categorical()) add_input(out, name, v1::TEXT);
+  out.set_time_column(spec.data().time());
+  out.set_output("probability");
+  *out.mutable_transforms() = std::move(transforms);
+  return out;
+}
+
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> predictions) {
+  v1::Profile out;
+  for (const auto& name : data.numeric()) {
+    const auto* column = train.rows.find(name);
+    if (column == nullptr) return not_found("the training rows have no column '" + name + "'");
+    *out.add_features() = drift::numeric_profile(name, column->numbers);
+  }
+  for (const auto& name : data.categorical()) {
+    const auto* column = TRY(train.rows.get(name, v1::TEXT));
+    drift::CategoryTally tally;
+    for (size_t r = 0; r < column->rows(); ++r) {
+      if (column->missing(r)) tally.add_missing(); else tally.add(column->text(r));
+    }
+    *out.add_features() = tally.profile(name);
+  }
+  *out.mutable_prediction() = drift::numeric_profile(drift::kPrediction, predictions);
+  out.set_rows(static_cast<int64_t>(train.size()));
+  out.set_label_rate(static_cast<double>(train.positives()) / static_cast<double>(train.size()));
+  return out;
+}
+
+v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& parameters_sha256) {
+  v1::Lineage out;
+  out.set_model(plan.spec().name());
+  out.set_run(plan.run());
+  out.set_attempt(plan.attempt());
+  out.set_spec_sha256(plan.spec_sha256());
+  out.set_cause(plan.cause());
+  *out.mutable_data() = plan.data();
+  // When a snapshot was registered is not what a model was made from: equal runs give equal versions.
+  for (auto& snapshot : *out.mutable_data()) snapshot.clear_created_us();
+  *out.mutable_windows() = plan.windows();
+  out.set_champion(plan.champion_version());
+  out.set_world(plan.world());
+  out.set_seed(plan.spec().train().seed());
+  out.set_collectives(collectives);
+  out.set_build("rekindle " REKINDLE_VERSION ", LibTorch " TORCH_VERSION);
+  out.set_parameters_sha256(parameters_sha256);
+  return out;
+}
+
+Result<std::string> publish(artifacts::Store& store, const VersionFiles& files) {
+  artifacts::ManifestWriter writer(store, files.card.model());
+  TRY_STATUS(writer.add("model.json", TRY(json_of(files.card))));
+  TRY_STATUS(writer.add("model.safetensors", files.safetensors));
+  TRY_STATUS(writer.add("profile.json", TRY(json_of(files.profile))));
+  TRY_STATUS(writer.add("evaluation.parquet", files.evaluation_parquet));
+  TRY_STATUS(writer.add("lineage.json", TRY(json_of(files.lineage))));
+  return writer.finish();
+}
+
+}  // namespace rekindle::trainer

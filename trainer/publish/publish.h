@@ -1,0 +1,32 @@
+// The files of a version, put into the artifact store: nothing refers to them before the manifest, which
+// comes last.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "rekindle/v1/drift.pb.h"
+#include "trainer/context.h"
+#include "trainer/rows.h"
+
+namespace rekindle::trainer {
+
+// model.json for a plan: inputs are the features and the event time.
+v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms);
+
+// profile.json: features over the training rows, the model's own output over the holdout.
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> predictions);
+
+v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& parameters_sha256);
+
+struct VersionFiles {
+  v1::ModelCard card;
+  std::string safetensors;
+  v1::Profile profile;
+  std::string evaluation_parquet;
+  v1::Lineage lineage;
+};
+// SHA-256 of the manifest.
+Result<std::string> publish(artifacts::Store& store, const VersionFiles& files);
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,212 @@
+#include "trainer/rank.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "dataio/transforms.h"
+#include "models/predictor.h"
+#include "trainer/context.h"
+#include "trainer/fit/loop.h"
+#include "trainer/publish/evaluate.h"
+#include "trainer/publish/publish.h"
+#include "trainer/publish/score.h"
+#include "trainer/rows.h"
+
+namespace rekindle::trainer {
+namespace {
+
+// What cannot be helped by trying again is a refusal; what may be the machine's fault is not.
+bool lasting(const Status& status) {
+  switch (status.code()) {
+    case Code::kInvalidArgument:
+    case Code::kNotFound:
+    case Code::kFailedPrecondition:
+    case Code::kOutOfRange:
+    case Code::kUnimplemented:
+    case Code::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+v1::Outcome refusal(v1::Outcome::Kind kind, const std::string& message) {
+  v1::Outcome out;
+  out.set_kind(kind);
+  out.set_message(message);
+  return out;
+}
+
+// A failure that all ranks agree on: a refusal, or the end of this attempt.
+Result<v1::Outcome> refuse_or_fail(v1::Outcome::Kind kind, const Status& status) {
+  if (lasting(status)) return refusal(kind, status.message());
+  return status;
+}
+
+struct Prepared {
+  RunRows rows;
+  v1::ModelCard card;
+  FitData data;
+};
+
+Result<Prepared> prepare(Context& context) {
+  context.reporter.phase(v1::PHASE_DATA);
+  Prepared out;
+  out.rows = TRY(read_run_rows(context.store, context.plan));
+  context.reporter.advance();
+  const auto& spec = context.plan.spec();
+  out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows)));
+  auto encoder = TRY(dataio::Encoder::make(out.card.transforms()));
+  TRY_STATUS(encoder.encode(out.rows.train.rows, out.data.train));
+  TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid));
+  out.data.train_labels = out.rows.train.labels;
+  out.data.valid_labels = out.rows.valid.labels;
+  context.reporter.advance();
+  return out;
+}
+
+// Candidate and champion over the holdout, then the version's files: by rank 0, after all ranks scored.
+Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared, const Fitted& fitted) {
+  context.reporter.phase(v1::PHASE_SCORE);
+  const auto& plan = context.plan;
+  const auto& holdout = prepared.rows.holdout;
+  const std::string safetensors = models::save_parameters(fitted.network, fitted.best);
+  auto candidate = TRY(models::make_predictor(prepared.card, safetensors));
+  auto candidate_scores = TRY(score_window(context.collectives, *candidate, holdout.rows));
+  std::vector<double> champion_scores;
+  if (!plan.champion_manifest().empty()) {
+    auto champion = models::load_predictor(context.store, plan.champion_manifest());
+    auto loaded = agreed(context.collectives, champion.status());
+    const std::string who = "the champion, version " + std::to_string(plan.champion_version()) + ", cannot be compared with";
+    if (!loaded.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, loaded.within(who));
+    auto scores = score_window(context.collectives, **champion, holdout.rows);
+    if (!scores.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, scores.status().within(who));
+    champion_scores = std::move(scores).value();
+  }
+
+  context.reporter.phase(v1::PHASE_PUBLISH);
+  v1::Outcome out;
+  out.set_kind(v1::Outcome::FINISHED);
+  *out.mutable_evaluation() =
+      evaluate(holdout, candidate_scores, champion_scores, mean(prepared.rows.train.labels), plan.spec().data());
+  out.set_train_rows(prepared.rows.train.size());
+  out.set_valid_rows(prepared.rows.valid.size());
+  out.set_holdout_rows(holdout.size());
+  if (!context.first()) return out;
+  VersionFiles files;
+  files.card = prepared.card;
+  files.safetensors = safetensors;
+  files.profile = TRY(make_profile(plan.spec().data(), prepared.rows.train, candidate_scores));
+  files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
+  files.lineage = make_lineage(plan, context.collectives.describe(), fitted.parameters_sha256);
+  out.set_manifest(TRY(publish(context.store, files)));
+  return out;
+}
+
+Result<v1::Outcome> train(Context& context) {
+  auto prepared = prepare(context);
+  auto ready = agreed(context.collectives, prepared.status());
+  if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
+  auto network = models::network_of(prepared->card);
+  if (!network.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, network.status());
+
+  auto fitted = TRY(fit(context, prepared->card, prepared->data));
+  v1::Outcome out;
+  switch (fitted.end) {
+    case Fitted::End::kNotFinite:
+      out = refusal(v1::Outcome::SPEC_REFUSED, fitted.problem);
+      break;
+    case Fitted::End::kYielded:
+      out.set_kind(v1::Outcome::YIELDED);
+      out.set_message("left on request after step " + std::to_string(fitted.state.step()));
+      break;
+    case Fitted::End::kFinished:
+      // The checkpoint's transforms are the fitted ones again: the same rows gave them.
+      out = TRY(judge_and_publish(context, *prepared, fitted));
+      break;
+  }
+  out.set_steps(fitted.state.step());
+  out.set_epochs(fitted.state.epoch());
+  out.set_best_epoch(fitted.state.best_epoch());
+  out.set_valid_loss(fitted.state.best_loss());
+  out.set_train_seconds(fitted.state.train_seconds());
+  out.set_rows_per_second(fitted.rows_per_second);
+  out.set_parameters_sha256(fitted.parameters_sha256);
+  out.set_first_step_us(fitted.state.first_step_us());
+  out.set_resumed_from_step(fitted.resumed_from_step);
+  return out;
+}
+
+Result<v1::Outcome> score(Context& context) {
+  auto results = score_items(context);
+  if (!results.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, results.status());
+  v1::Outcome out;
+  out.set_kind(v1::Outcome::FINISHED);
+  for (auto& result : *results) *out.add_scores() = std::move(result);
+  return out;
+}
+
+int exit_code(v1::Outcome::Kind kind) {
+  switch (kind) {
+    case v1::Outcome::FINISHED:
+      return launch::kExitFinished;
+    case v1::Outcome::YIELDED:
+      return launch::kExitYielded;
+    case v1::Outcome::SPEC_REFUSED:
+      return launch::kExitSpecRefused;
+    case v1::Outcome::DATA_REFUSED:
+      return launch::kExitDataRefused;
+    default:
+      return 1;
+  }
+}
+
+Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan& plan, Collectives& collectives,
+                            Reporter& reporter, const std::atomic<bool>& yield) {
+  auto faults = TRY(Faults::parse(plan.fault(), collectives.rank(), plan.attempt()));
+  auto store = TRY(artifacts::open_folder_store(plan.artifacts()));
+  Context context{plan, folder, *store, collectives, reporter, faults, yield};
+  switch (plan.task()) {
+    case v1::Plan::TRAIN:
+      return train(context);
+    case v1::Plan::SCORE:
+      return score(context);
+    default:
+      return refusal(v1::Outcome::SPEC_REFUSED, "the plan names no task: train or score");
+  }
+}
+
+}  // namespace
+
+int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collectives& collectives,
+             const std::atomic<bool>& yield) {
+  auto reporter = Reporter::open(folder, collectives.rank(), plan.start_nonce());
+  if (!reporter.ok()) {
+    log_error("the report log cannot be opened", {{"reason", reporter.status().message()}});
+    return 1;
+  }
+  (*reporter)->watch(&collectives.begun());
+  Result<v1::Outcome> outcome = internal_error("nothing was done");
+  try {
+    outcome = do_task(folder, plan, collectives, **reporter, yield);
+  } catch (const std::exception& error) {  // LibTorch throws
+    outcome = internal_error(error.what());
+  }
+  if (outcome.ok() && collectives.rank() == 0) {
+    auto written = folder.write_outcome(*outcome);
+    if (!written.ok()) outcome = written;
+  }
+  if (!outcome.ok()) {
+    // Peers may wait in a collective: leaving with a failure has mpirun end them.
+    log_error("the rank cannot go on", {{"rank", collectives.rank()}, {"reason", outcome.status().message()}});
+    (*reporter)->note(outcome.status().to_string());
+    return 1;
+  }
+  (*reporter)->phase(v1::PHASE_END);
+  collectives.barrier();
+  if (!outcome->message().empty() && collectives.rank() == 0) {
+    log_info("the attempt ends", {{"outcome", v1::Outcome::Kind_Name(outcome->kind())}, {"message", outcome->message()}});
+  }
+  return exit_code(outcome->kind());
+}
+
+}  // namespace rekindle::trainer
