@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "dataio/table.h"
 #include "rekindle/v1/dataset.pb.h"
