@@ -39,6 +39,23 @@ Covered covered_by(std::vector<v1::Quarantine> quarantines) {
   };
 }
 
+// Whether the request's values are what the spec says that they are. The node's schema check lets no
+// other through; one that came all the same must not hold up the day.
+bool fits(const v1::Data& data, const LabelledRequest& request) {
+  constexpr double kRowsApartUs = 31.0 * kDayUs;  // rows of one request lie closer than a month
+  for (const auto& values : request.record.columns()) {
+    const bool text = std::find(data.categorical().begin(), data.categorical().end(), values.name()) !=
+                      data.categorical().end();
+    const bool number = values.name() == data.time() ||
+                        std::find(data.numeric().begin(), data.numeric().end(), values.name()) != data.numeric().end();
+    if ((text && values.numbers_size() > 0) || (number && values.texts_size() > 0)) return false;
+    if (values.name() != data.time()) continue;
+    for (double t : values.numbers())
+      if (std::abs(t - static_cast<double>(request.time_us)) > kRowsApartUs) return false;
+  }
+  return true;
+}
+
 // Values of one column of one request, or missing ones when the request lacks it.
 Status append_column(dataio::Column& column, const v1::RequestRecord& record) {
   for (const auto& values : record.columns())
@@ -55,6 +72,7 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
   std::vector<uint32_t> kept;
   std::vector<int64_t> times;
   for (const auto& request : requests) {
+    if (!fits(data, request)) continue;
     const size_t first = times.size();
     dataio::Column time = dataio::time_column(data.time(), {});
     TRY_STATUS(append_column(time, request.record).within(fmt::format("request '{}'", request.id)));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ids.h"
 #include "events/database.h"
 #include "events/judge.h"
 #include "events/model_log.h"
