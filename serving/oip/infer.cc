@@ -17,7 +17,9 @@ namespace json = boost::json;
 
 struct InferBody::Document {
   json::monotonic_resource memory;
-  json::value root;
+  json::value root = json::value(json::storage_ptr(&memory));  // of the same memory as what is parsed: a move, not a copy
+
+  Status parse(std::string_view body);
 };
 
 InferBody::InferBody(std::unique_ptr<Document> document) : document_(std::move(document)) {}
@@ -99,6 +101,20 @@ Status settle_time(const v1::ModelCard& card, const InferLimits& limits, Time no
 
 }  // namespace
 
+Status InferBody::Document::parse(std::string_view body) {
+  json::parse_options options;
+  options.max_depth = 16;
+  json::parser parser(&memory, options);
+  json::error_code error;
+  const size_t read = parser.write_some(body.data(), body.size(), error);
+  if (!error && read < body.size()) error = json::error::extra_data;
+  if (error)
+    return invalid_argument(fmt::format("the body is not JSON: {} at {}", error.message(), place(body, read)));
+  root = parser.release();
+  if (!root.is_object()) return invalid_argument("the body must be a JSON object with 'inputs'");
+  return ok_status();
+}
+
 Status check_request_id(std::string_view id) {
   if (id.empty() || id.size() > kRequestIdBytesMax)
     return invalid_argument(fmt::format("the request id must have 1 to {} bytes, not {}", kRequestIdBytesMax, id.size()));
@@ -110,16 +126,7 @@ Status check_request_id(std::string_view id) {
 
 Result<InferBody> InferBody::parse(std::string_view body) {
   auto document = std::make_unique<Document>();
-  json::parse_options options;
-  options.max_depth = 16;
-  json::parser parser(&document->memory, options);
-  json::error_code error;
-  const size_t read = parser.write_some(body.data(), body.size(), error);
-  if (!error && read < body.size()) error = json::error::extra_data;
-  if (error)
-    return invalid_argument(fmt::format("the body is not JSON: {} at {}", error.message(), place(body, read)));
-  document->root = parser.release();
-  if (!document->root.is_object()) return invalid_argument("the body must be a JSON object with 'inputs'");
+  TRY_STATUS(document->parse(body));
   const json::object& root = document->root.get_object();
   InferBody out(std::move(document));
   if (const json::value* id = root.if_contains("id"); id != nullptr) {

@@ -1,0 +1,156 @@
+// The infer call's contract: what is taken, what is refused and with which words.
+#include "serving/oip/infer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <cmath>
+
+namespace rekindle::serving {
+namespace {
+
+using ::testing::HasSubstr;
+
+const Time kNow = time_from_micros(1'700'000'000'000'000);
+
+v1::ModelCard card() {
+  v1::ModelCard card;
+  card.set_model("m");
+  card.set_time_column("sched");
+  card.set_output("probability");
+  const auto add = [&](const char* name, v1::ColumnType type) {
+    card.add_inputs()->set_name(name);
+    card.mutable_inputs(card.inputs_size() - 1)->set_type(type);
+  };
+  add("sched", v1::TIMESTAMP);
+  add("x", v1::NUMBER);
+  add("color", v1::TEXT);
+  return card;
+}
+
+Result<InferRequest> read(const std::string& body) {
+  const InferBody parsed = TRY(InferBody::parse(body));
+  return parsed.read(card(), InferLimits{.rows_max = 4, .text_bytes_max = 8}, kNow);
+}
+
+constexpr const char* kColor = R"({"name":"color","datatype":"BYTES","shape":[2],"data":["red",null]})";
+std::string with_x(const std::string& x) { return std::string(R"({"inputs":[)") + x + "," + kColor + "]}"; }
+
+TEST(Infer, ReadsColumnsAndMissingValues) {
+  const auto request = read(
+      R"({"id":"a","inputs":[{"name":"color","datatype":"BYTES","shape":[3],"data":["red",null,"red"]},
+          {"name":"x","datatype":"FP32","shape":[3,1],"data":[[1.5],[null],[2]]},
+          {"name":"sched","datatype":"INT64","shape":[3],"data":[1500000000000000,1.4e15,1600000000000000]}]})");
+  ASSERT_TRUE(request.ok()) << request.status().message();
+  EXPECT_EQ(request->rows.rows(), 3u);
+  EXPECT_EQ(request->event_us, 1'400'000'000'000'000);
+  const auto& x = request->rows.find("x")->numbers;
+  EXPECT_EQ(x[0], 1.5);
+  EXPECT_TRUE(std::isnan(x[1]));
+  EXPECT_EQ(x[2], 2);
+  EXPECT_EQ(request->rows.find("color")->text(2), "red");
+  EXPECT_TRUE(request->rows.find("color")->missing(1));
+  EXPECT_TRUE(dataio::check_table(request->rows).ok());
+}
+
+TEST(Infer, AbsentEventTimeIsTheClock) {
+  const auto request = read(with_x(R"({"name":"x","datatype":"INT64","shape":[2],"data":[1,2]})"));
+  ASSERT_TRUE(request.ok()) << request.status().message();
+  EXPECT_EQ(request->event_us, to_micros(kNow));
+  EXPECT_EQ(request->rows.find("sched")->times, (std::vector<int64_t>(2, to_micros(kNow))));
+}
+
+TEST(Infer, IdAndRecordParameter) {
+  const auto body = InferBody::parse(R"({"id":"a/b","parameters":{"rekindle_record":false,"other":1},"inputs":[]})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->id(), "a/b");
+  EXPECT_FALSE(body->record());
+  EXPECT_TRUE(InferBody::parse("{}")->record());
+  EXPECT_EQ(InferBody::parse(R"({"id":""})")->id(), "");
+}
+
+struct Refusal {
+  const char* name;
+  std::string body;
+  const char* message;
+};
+void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+
+class InferRefuses : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(InferRefuses, WithWords) {
+  const auto request = read(GetParam().body);
+  ASSERT_FALSE(request.ok());
+  EXPECT_EQ(request.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(request.status().message(), HasSubstr(GetParam().message));
+}
+
+const char* kX = R"({"name":"x","datatype":"FP64","shape":[2],"data":[1,2]})";
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, InferRefuses,
+    ::testing::Values(
+        Refusal{"cut", R"({"inputs":[)", "not JSON"},
+        Refusal{"place", "{\n  \"inputs\": nope}", "line 2, column"},
+        Refusal{"trailing", R"({"inputs":[]} x)", "not JSON"},
+        Refusal{"nan", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[NaN,2]})"), "not JSON"},
+        Refusal{"deep", std::string(100, '['), "not JSON"},
+        Refusal{"not_utf8", "{\"id\":\"\xff\"}", "not JSON"},
+        Refusal{"no_object", "[]", "must be a JSON object"},
+        Refusal{"number_id", R"({"id":7})", "'id' must be a string"},
+        Refusal{"long_id", R"({"id":")" + std::string(201, 'a') + "\"}", "1 to 200 bytes"},
+        Refusal{"control_id", R"({"id":"a\nb"})", "control character"},
+        Refusal{"record_word", R"({"parameters":{"rekindle_record":"no"}})", "true or false"},
+        Refusal{"no_inputs", "{}", "'inputs' must be an array"},
+        Refusal{"empty_inputs", R"({"inputs":[]})", "one tensor for each of: sched, x, color"},
+        Refusal{"unknown", with_x(R"({"name":"y","datatype":"FP64","shape":[2],"data":[1,2]})"),
+                "unknown input 'y'; the model takes: sched, x, color"},
+        Refusal{"missing", std::string(R"({"inputs":[)") + kX + "]}", "inputs are missing: color"},
+        Refusal{"twice", with_x(std::string(kX) + "," + kX), "'x' is given twice"},
+        Refusal{"no_name", with_x(R"({"datatype":"FP64","shape":[2],"data":[1,2]})"), "needs a 'name'"},
+        Refusal{"no_shape", with_x(R"({"name":"x","datatype":"FP64","data":[1,2]})"), "'shape' is missing"},
+        Refusal{"wide", with_x(R"({"name":"x","datatype":"FP64","shape":[2,2],"data":[1,2,3,4]})"), "[n] or [n,1]"},
+        Refusal{"no_rows", with_x(R"({"name":"x","datatype":"FP64","shape":[0],"data":[]})"), "at least one row"},
+        Refusal{"negative", with_x(R"({"name":"x","datatype":"FP64","shape":[-1],"data":[]})"), "at least one row"},
+        Refusal{"huge", with_x(R"({"name":"x","datatype":"FP64","shape":[99999999999999999999],"data":[]})"), "[n] or [n,1]"},
+        Refusal{"count", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1]})"), "has 1 values where 'shape' says 2"},
+        Refusal{"rows_differ", with_x(R"({"name":"x","datatype":"FP64","shape":[3],"data":[1,2,3]})"), "'color' has 2 rows"},
+        Refusal{"too_many", with_x(R"({"name":"x","datatype":"FP64","shape":[5],"data":[1,2,3,4,5]})"), "at most 4"},
+        Refusal{"dtype", with_x(R"({"name":"x","datatype":"BYTES","shape":[2],"data":["1","2"]})"), "FP64, FP32 or INT64"},
+        Refusal{"string_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":["1",2]})"), "'x', row 0: a string is no FP64"},
+        Refusal{"bool_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[true,2]})"), "a boolean is no FP64"},
+        Refusal{"nested", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[[1,2],[3]]})"), "an array is no FP64"},
+        Refusal{"infinite", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1,1e999]})"), "row 1"},
+        Refusal{"half_integer", with_x(R"({"name":"x","datatype":"INT64","shape":[2],"data":[1,1.5]})"), "1.5 is no INT64"},
+        Refusal{"number_text", std::string(R"({"inputs":[)") + kX + R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":[1,"a"]}]})", "a number is no BYTES"},
+        Refusal{"long_text", std::string(R"({"inputs":[)") + kX + R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":["123456789","a"]}]})", "9 bytes; at most 8"},
+        Refusal{"binary", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"parameters":{"binary_data_size":16}})"), "binary tensors are not taken"},
+        Refusal{"other_output", R"({"outputs":[{"name":"logit"}],"inputs":[]})", "unknown output 'logit'"},
+        Refusal{"future", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1,1700100000000000]})"), "'sched', row 1: 1700100000000000 is more than a day ahead"},
+        Refusal{"seconds", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[-5,1]})"), "microseconds after 1970"},
+        Refusal{"time_missing", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1,null]})"), "event time is missing"},
+        Refusal{"time_dtype", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"FP64","shape":[2],"data":[1,2]})"), "INT64 (microseconds"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Infer, AnswerIsExactAndEscaped) {
+  const std::vector<double> values{0.1, 1.0 / 3, 1};
+  const std::string text = to_json({.model = "m", .version = 7, .id = "a\"b", .output = "probability", .values = &values});
+  const auto json = boost::json::parse(text).as_object();
+  EXPECT_EQ(json.at("model_version").as_string(), "7");
+  EXPECT_EQ(json.at("id").as_string(), "a\"b");
+  const auto& output = json.at("outputs").as_array().at(0).as_object();
+  EXPECT_EQ(output.at("data").as_array().at(1).as_double(), 1.0 / 3);
+  EXPECT_EQ(output.at("shape").as_array().at(0).as_int64(), 3);
+}
+
+TEST(Infer, Metadata) {
+  EXPECT_EQ(metadata_json(card(), {1, 12}),
+            R"({"name":"m","versions":["1","12"],"platform":"rekindle","inputs":[)"
+            R"({"name":"sched","datatype":"INT64","shape":[-1]},{"name":"x","datatype":"FP64","shape":[-1]},)"
+            R"({"name":"color","datatype":"BYTES","shape":[-1]}],)"
+            R"("outputs":[{"name":"probability","datatype":"FP64","shape":[-1]}]})");
+}
+
+}  // namespace
+}  // namespace rekindle::serving
