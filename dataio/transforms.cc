@@ -40,12 +40,18 @@ Result<v1::NumericTransform> fit_number(const Table& training, const std::string
     ++seen;
   }
   if (seen == 0) return out;  // nothing but missing values: always 0, told apart by the indicator
-  const double mean = total / static_cast<double>(seen);
-  // Second pass around the mean: exact where a running sum of squares would cancel.
-  double squares = 0;
-  for (double value : column->numbers)
-    if (!std::isnan(value)) squares += (value - mean) * (value - mean);
-  const double scale = std::sqrt(squares / static_cast<double>(seen));
+  // A running total of large, nearly equal values (a unix time) loses what tells them apart: a second pass
+  // sums what is left around the rough mean and corrects it.
+  const auto rows = static_cast<double>(seen);
+  const double rough = total / rows;
+  double residual = 0, squares = 0;
+  for (double value : column->numbers) {
+    if (std::isnan(value)) continue;
+    residual += value - rough;
+    squares += (value - rough) * (value - rough);
+  }
+  const double mean = rough + residual / rows;
+  const double scale = std::sqrt(std::max(0.0, squares / rows - (mean - rough) * (mean - rough)));
   out.set_low(low);
   out.set_high(high);
   out.set_mean(mean);
