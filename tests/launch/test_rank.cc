@@ -1,0 +1,88 @@
+// Stands in for the trainer. The plan's fault says what to do once the report log is open:
+//   "exit N"     leave with N            "wait"      until the file `finish` holds a code, or a yield (75)
+//   "stubborn"   wait, deaf to SIGTERM, with a detached grandchild
+//   "watch"      wait, and end when the gang is gone
+//   "describe"   write environment and open descriptors to the log, leave with 0
+#include <dirent.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "launch/report_log.h"
+#include "launch/watch_gang.h"
+
+namespace {
+
+using namespace rekindle;          // NOLINT: a test program
+using namespace rekindle::launch;  // NOLINT
+
+volatile sig_atomic_t yield_asked = 0;
+
+int wait_for_end(const AttemptFolder& folder) {
+  for (;;) {
+    if (yield_asked) return kExitYielded;
+    const Result<std::string> text = read_file(folder.root() / "finish");
+    if (text.ok() && !text->empty()) return std::atoi(text->c_str());
+    ::usleep(5'000);
+  }
+}
+
+void leave_a_grandchild() {
+  if (::fork() == 0) {
+    ::setsid();
+    if (::fork() == 0) {
+      for (;;) ::pause();
+    }
+    ::_exit(0);
+  }
+}
+
+void describe() {
+  for (char** entry = environ; *entry != nullptr; ++entry) std::printf("env %s\n", *entry);
+  DIR* folder = ::opendir("/proc/self/fd");
+  while (const dirent* entry = ::readdir(folder)) {
+    const int fd = std::atoi(entry->d_name);
+    char target[256] = {};
+    if (fd != ::dirfd(folder) && ::readlinkat(::dirfd(folder), entry->d_name, target, sizeof target - 1) > 0)
+      std::printf("fd %d %s\n", fd, target);
+  }
+  ::closedir(folder);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3 || std::string(argv[1]) != "--folder") return 64;
+  const AttemptFolder folder{fs::path(argv[2])};
+  const char* number = std::getenv("OMPI_COMM_WORLD_RANK");
+  const int rank = number != nullptr ? std::atoi(number) : 0;
+  const Result<v1::Plan> plan = folder.read_plan();
+  if (!plan.ok()) return kExitSpecRefused;
+  const std::string what = plan->fault();
+  if (what == "describe") describe();
+
+  // Ready for a yield before the report log says so.
+  struct sigaction action {};
+  action.sa_handler = [](int) { yield_asked = 1; };
+  ::sigaction(SIGUSR1, &action, nullptr);
+  if (what == "stubborn") {
+    ::signal(SIGTERM, SIG_IGN);
+    leave_a_grandchild();
+  }
+  if (what == "watch" && !watch_gang(folder).ok()) return 1;
+  Result<ReportWriter> reports = ReportWriter::open(folder, rank);
+  if (!reports.ok()) return 1;
+  v1::Report report;
+  report.mutable_started()->set_pid(::getpid());
+  if (!reports->append(report).ok()) return 1;
+  std::printf("rank %d\n", rank);
+  std::fflush(stdout);
+
+  if (what.starts_with("exit ")) return std::atoi(what.c_str() + 5);
+  if (what == "describe") return 0;
+  return wait_for_end(folder);
+}
