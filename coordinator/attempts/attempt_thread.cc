@@ -1,12 +1,9 @@
 #include "coordinator/attempts/attempt_thread.h"
 
 #include "base/log.h"
+#include "proto/time.h"
 
 namespace rekindle::coordinator {
-
-namespace {
-Micros micros_of(const google::protobuf::Duration& d) { return Micros(d.seconds() * 1'000'000 + d.nanos() / 1'000); }
-}  // namespace
 
 AttemptThread::AttemptThread(launch::Launcher& launcher, const Clock& clock, AttemptThreadOptions options,
                              std::function<void(Observation)> on_observation)
@@ -36,7 +33,7 @@ void AttemptThread::watch(AttemptId id, launch::AttemptFolder folder, uint32_t w
                           bool has_started) {
   post([this, id = std::move(id), folder = std::move(folder), world, limits = std::move(limits), has_started] {
     if (watched_.contains(id) || finished_.contains(id)) return;
-    Watched attempt{folder, {}, HangWatch(world, micros_of(limits.hang()), micros_of(limits.hang_warm()),
+    Watched attempt{folder, {}, HangWatch(world, from_proto(limits.hang()), from_proto(limits.hang_warm()),
                                           clock_.monotonic()), has_started, false, false, std::nullopt};
     for (uint32_t rank = 0; rank < world; ++rank) attempt.readers.emplace_back(folder, static_cast<int>(rank));
     watched_.emplace(id, std::move(attempt));
@@ -52,9 +49,6 @@ void AttemptThread::signal(AttemptId id, launch::Signal signal) {
     auto it = watched_.find(id);
     if (it == watched_.end()) return;
     Status status = launcher_.signal(it->second.folder, signal);
-    // A gang that was never started has nothing to end.
-    if (status.code() == Code::kNotFound && signal != launch::Signal::kYield && !it->second.handed_over)
-      return finish(id, {v1::END_CANCELLED, "cancelled before its gang was started", {}});
     if (!status.ok())
       log_warning("attempt signal", {{"run", id.run}, {"attempt", id.attempt}, {"error", status.message()}});
   });

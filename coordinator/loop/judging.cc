@@ -6,13 +6,10 @@
 
 #include "artifacts/manifest.h"
 #include "base/log.h"
+#include "proto/time.h"
 #include "registry/aliases.h"
 
 namespace rekindle::coordinator {
-
-namespace {
-int64_t micros(const google::protobuf::Duration& d) { return d.seconds() * 1'000'000 + d.nanos() / 1'000; }
-}  // namespace
 
 // profile.json of published versions, which never change.
 struct Judging::Profiles {
@@ -59,7 +56,7 @@ Judging::~Judging() = default;
 int64_t Judging::watermark_us(const std::string& model) {
   const v1::Job* job = core::find_job(core_.state(), model);
   if (job == nullptr) return 0;
-  const int64_t lateness = micros(job->spec().data().lateness());
+  const int64_t lateness = from_proto(job->spec().data().lateness()).count();
   const int64_t clock = core::model_clock_us(core_.state(), model, core_.now());
   const v1::ModelState* state = core::find_model(core_.state(), model);
   if (state != nullptr && !state->replay_session().empty()) {
@@ -85,7 +82,7 @@ std::shared_ptr<Judging::Question> Judging::question(const std::string& model) {
     if (quarantine.model() == model) out->quarantines.push_back(quarantine);
   out->watermark_us = watermark_us(model);
   out->after_slot_us = state->decision().judged_slot_us();
-  out->slot_us = micros(job->spec().data().slot());
+  out->slot_us = from_proto(job->spec().data().slot()).count();
   return out;
 }
 
