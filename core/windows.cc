@@ -68,7 +68,9 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
     newest = std::max(newest, snapshot.last_time_us());
   }
   const int64_t end = std::min(cut, newest + 1);
-  const int64_t start = std::max(oldest, end - from_proto(spec.train().rows().last()).count());
+  // The as-of time, or the moment at which the newest row's label was known when the rows end earlier.
+  const int64_t known = end + known_after_us(spec);
+  const int64_t start = std::max(oldest, known - from_proto(spec.train().rows().last()).count());
   const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
   if (holdout <= start)
     return failed_precondition(

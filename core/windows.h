@@ -17,9 +17,10 @@ struct Selection {
 
 // TRAIN: the job's initial snapshots and the model's settled days that were over by the cut.
 //   end = min(cut, newest row + 1 us); holdout = [end - gate.holdout, end);
-//   train and validation = [max(oldest row, end - rows.last), end - gate.holdout), the newest
-//   train.validation share of that span being validation.
-// `rows.last` counts from the newest row, not from as_of: a first run on an old import sees its rows.
+//   train and validation = [max(oldest row, known - rows.last), end - gate.holdout), the newest
+//   train.validation share of that span being validation;
+//   known = the as-of time, or when the newest row's label was known where the rows end earlier: a first run
+//   on an old import sees its rows.
 // Refuses (failed_precondition) when no snapshot qualifies or when nothing is left to train on.
 Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us);
 

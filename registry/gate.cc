@@ -75,9 +75,10 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   verdict.set_candidate(auroc ? sums->candidate_auroc() : sums->candidate_log_loss_sum() / rows);
   verdict.set_constant(auroc ? 0.5 : sums->constant_log_loss_sum() / rows);
   if (has_champion) verdict.set_champion(auroc ? sums->champion_auroc() : sums->champion_log_loss_sum() / rows);
-  if (!std::isfinite(verdict.candidate()))
+  if (!std::isfinite(verdict.candidate()) || verdict.candidate() < 0)
     return with(verdict, v1::Verdict::REJECT,
-                fmt::format("the candidate's {} on {} holdout rows is not a number", name, sums->rows()));
+                fmt::format("the candidate's {} on {} holdout rows is {}: not a number that it can have", name,
+                            sums->rows(), verdict.candidate()));
 
   // The absolute rule.
   if (gate.has_limit()) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "proto/time.h"
 #include "registry/aliases.h"
 #include "registry/rollout.h"
 
@@ -13,17 +14,17 @@ namespace {
 
 constexpr uint32_t kWhole = 10000;
 
-uint32_t canary_share(const v1::Serve& serve) {
-  double parts = std::round(serve.canary() * kWhole);
+uint32_t canary_share(const v1::JobSpec& spec) {
+  double parts = std::round(spec.serve().canary() * kWhole);
   return static_cast<uint32_t>(std::clamp(parts, 1.0, kWhole - 1.0));
 }
 
-std::map<uint64_t, uint32_t> live_shares(const v1::ModelState& model, const v1::Serve& serve,
+std::map<uint64_t, uint32_t> live_shares(const v1::ModelState& model, const v1::JobSpec& spec,
                                          const v1::Rollout& rollout) {
   switch (rollout.state()) {
     case v1::Rollout::LOADING_CANARY:
     case v1::Rollout::BAKING: {
-      uint32_t share = canary_share(serve);
+      uint32_t share = canary_share(spec);
       return {{rollout.from(), kWhole - share}, {rollout.version(), share}};
     }
     case v1::Rollout::LOADING_ALL:
@@ -38,13 +39,14 @@ std::map<uint64_t, uint32_t> live_shares(const v1::ModelState& model, const v1::
 
 }  // namespace
 
-v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::Serve& serve, const v1::Rollout& rollout) {
-  std::map<uint64_t, uint32_t> shares = live_shares(model, serve, rollout);
+v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout) {
+  std::map<uint64_t, uint32_t> shares = live_shares(model, spec, rollout);
   for (uint64_t pinned : model.pinned()) shares.try_emplace(pinned, 0);
 
   v1::ServingPlan plan;
   plan.set_model(model.name());
   plan.set_revision(model.plan().revision());
+  plan.set_slot_us(from_proto(spec.data().slot()).count());
   // Another salt for each rollout, so that it is not always the same requests that meet the canary; no
   // randomness, so that a replay repeats itself.
   plan.set_salt(fmt::format("{}/{}", model.name(), rollout.version()));
@@ -60,9 +62,9 @@ v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::Serve& serve
   return plan;
 }
 
-std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::Serve& serve,
+std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::JobSpec& spec,
                                             const v1::Rollout& rollout) {
-  v1::ServingPlan plan = compose_plan(model, serve, rollout);
+  v1::ServingPlan plan = compose_plan(model, spec, rollout);
   if (plan.versions().empty() && model.plan().versions().empty()) return std::nullopt;
   if (google::protobuf::util::MessageDifferencer::Equals(plan, model.plan())) return std::nullopt;
   plan.set_revision(model.plan().revision() + 1);

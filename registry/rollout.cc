@@ -39,14 +39,14 @@ v1::Rollout ended(v1::Rollout rollout, v1::Rollout::State state, const std::stri
 }
 
 // Writes the plan of a rollout's new state and the revision that its step waits for.
-void publish_plan(RolloutStep& step, const v1::ModelState& model, const v1::Serve& serve) {
-  step.plan = changed_plan(model, serve, *step.rollout);
+void publish_plan(RolloutStep& step, const v1::ModelState& model, const v1::JobSpec& spec) {
+  step.plan = changed_plan(model, spec, *step.rollout);
   step.rollout->set_revision(step.plan ? step.plan->revision() : model.plan().revision());
 }
 
 // Back to the champion. Where the champion is the version itself there is nothing to go back to: the
 // rollout stays and says why.
-RolloutStep undo(const v1::ModelState& model, const v1::Serve& serve, const std::string& reason,
+RolloutStep undo(const v1::ModelState& model, const v1::JobSpec& spec, const std::string& reason,
                  const RolloutClock& clock) {
   RolloutStep step;
   const v1::Rollout& rollout = model.rollout();
@@ -59,20 +59,20 @@ RolloutStep undo(const v1::ModelState& model, const v1::Serve& serve, const std:
   if (const v1::Version* version = find_version(model, rollout.version()))
     step.versions.push_back(with_bar(*version, true, reason));
   step.rollout = ended(rollout, v1::Rollout::ROLLED_BACK, reason, clock);
-  publish_plan(step, model, serve);
+  publish_plan(step, model, spec);
   return step;
 }
 
 // What speaks against a version that answers requests; empty: nothing so far.
-std::string breach(const VersionView& view, const v1::Serve& serve, const RolloutClock& clock) {
+std::string breach(const VersionView& view, const v1::JobSpec& spec, const RolloutClock& clock) {
   uint64_t answers = std::max(view.answered, view.failed);
-  if (answers == 0 || answers < serve.min_requests()) return {};
+  if (answers == 0 || answers < spec.serve().min_requests()) return {};
   double share = static_cast<double>(view.failed) / static_cast<double>(answers);
-  if (share > serve.max_errors())
+  if (share > spec.serve().max_errors())
     return fmt::format("{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} %",
-                       view.failed, answers, 100 * share, 100 * serve.max_errors());
+                       view.failed, answers, 100 * share, 100 * spec.serve().max_errors());
   // A replay runs at the machine's own speed: its latency says nothing about the model.
-  double limit_ms = static_cast<double>(from_proto(serve.max_latency()).count()) / 1000;
+  double limit_ms = static_cast<double>(from_proto(spec.serve().max_latency()).count()) / 1000;
   if (!clock.replay && limit_ms > 0 && view.latency_p99_ms > limit_ms)
     return fmt::format("99th percentile of canary answers {:.1f} ms, over the limit of {:.1f} ms",
                        view.latency_p99_ms, limit_ms);
@@ -88,7 +88,7 @@ VersionView view_of_version(const ServingView& view, uint64_t version) {
   return found == view.versions.end() ? VersionView{} : found->second;
 }
 
-RolloutStep promote(const v1::ModelState& model, const v1::Serve& serve, const ServingView& view,
+RolloutStep promote(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view,
                     const RolloutClock& clock) {
   RolloutStep step;
   const v1::Rollout& rollout = model.rollout();
@@ -96,7 +96,7 @@ RolloutStep promote(const v1::ModelState& model, const v1::Serve& serve, const S
   if (now != rollout.version() && now != rollout.from()) {
     std::string reason = fmt::format("the champion moved from version {} to {} meanwhile", rollout.from(), now);
     step.rollout = ended(rollout, v1::Rollout::SUPERSEDED, reason, clock);
-    publish_plan(step, model, serve);
+    publish_plan(step, model, spec);
     return step;
   }
   if (now != rollout.version())
@@ -113,7 +113,7 @@ bool active(const v1::Rollout& rollout) {
          rollout.state() == v1::Rollout::LOADING_ALL;
 }
 
-RolloutStep begin_rollout(const v1::ModelState& model, const v1::Serve& serve, uint64_t version, Reach reach,
+RolloutStep begin_rollout(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t version, Reach reach,
                           std::string reason, const RolloutClock& clock) {
   RolloutStep step;
   if (active(model.rollout()))
@@ -124,8 +124,8 @@ RolloutStep begin_rollout(const v1::ModelState& model, const v1::Serve& serve, u
   if (target->barred()) step.versions.push_back(with_bar(*target, false, ""));
 
   uint64_t from = champion(model);
-  bool canary = reach == Reach::kCanaryFirst && from != 0 && from != version && serve.canary() > 0 &&
-                serve.canary() < 1;
+  bool canary = reach == Reach::kCanaryFirst && from != 0 && from != version && spec.serve().canary() > 0 &&
+                spec.serve().canary() < 1;
   v1::Rollout rollout;
   rollout.set_model(model.name());
   rollout.set_version(version);
@@ -134,11 +134,11 @@ RolloutStep begin_rollout(const v1::ModelState& model, const v1::Serve& serve, u
   rollout.set_reason(std::move(reason));
   rollout.set_started_us(clock.wall_us);
   step.rollout = std::move(rollout);
-  publish_plan(step, model, serve);
+  publish_plan(step, model, spec);
   return step;
 }
 
-RolloutStep advance_rollout(const v1::ModelState& model, const v1::Serve& serve, const ServingView& view,
+RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view,
                             const RolloutClock& clock) {
   const v1::Rollout& rollout = model.rollout();
   RolloutStep step;
@@ -152,35 +152,35 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::Serve& serve,
 
   VersionView version = view_of_version(view, rollout.version());
   if (version.failed_nodes > 0)
-    return undo(model, serve, fmt::format("version {} could not be loaded: {}", rollout.version(), version.failure),
+    return undo(model, spec, fmt::format("version {} could not be loaded: {}", rollout.version(), version.failure),
                 clock);
   switch (rollout.state()) {
     case v1::Rollout::LOADING_CANARY:
       if (!in_force(rollout, view)) return step;
       step.rollout = rollout;
       step.rollout->set_state(v1::Rollout::BAKING);
-      step.rollout->set_bake_until_us(clock.model_us + from_proto(serve.bake()).count());
+      step.rollout->set_bake_until_us(clock.model_us + from_proto(spec.serve().bake()).count());
       step.rollout->set_serving_us(clock.wall_us);
       return step;
     case v1::Rollout::BAKING: {
-      std::string against = breach(version, serve, clock);
-      if (!against.empty()) return undo(model, serve, against, clock);
+      std::string against = breach(version, spec, clock);
+      if (!against.empty()) return undo(model, spec, against, clock);
       if (!clock.may_end_bake || clock.model_us < rollout.bake_until_us()) return step;
-      if (version.answered < serve.min_requests()) return step;
+      if (version.answered < spec.serve().min_requests()) return step;
       step.rollout = rollout;
       step.rollout->set_state(v1::Rollout::LOADING_ALL);
-      publish_plan(step, model, serve);
+      publish_plan(step, model, spec);
       return step;
     }
     default: {
       // With no node there is nobody to wait for. A replay has its nodes: one that is away comes back.
       bool nobody = view.nodes == 0 && !clock.replay;
-      return nobody || in_force(rollout, view) ? promote(model, serve, view, clock) : step;
+      return nobody || in_force(rollout, view) ? promote(model, spec, view, clock) : step;
     }
   }
 }
 
-Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::Serve& serve, uint64_t to, std::string actor,
+Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to, std::string actor,
                               std::string reason, const RolloutClock& clock) {
   uint64_t now = champion(model);
   const v1::Rollout& rollout = model.rollout();
@@ -188,7 +188,7 @@ Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::Serve& serv
     if (now == 0)
       return failed_precondition(fmt::format(
           "version {} is the first of model '{}': there is none to go back to", rollout.version(), model.name()));
-    return undo(model, serve, reason, clock);
+    return undo(model, spec, reason, clock);
   }
   uint64_t target = to != 0 ? to : champion_before(model);
   if (target == 0)
@@ -217,19 +217,19 @@ Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::Serve& serv
   back.set_reason(reason);
   back.set_started_us(clock.wall_us);
   step.rollout = std::move(back);
-  publish_plan(step, model, serve);
+  publish_plan(step, model, spec);
   return step;
 }
 
-std::string waiting_for(const v1::ModelState& model, const v1::Serve& serve, const ServingView& view) {
+std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view) {
   const v1::Rollout& rollout = model.rollout();
   if (!active(rollout)) return {};
   if (rollout.state() == v1::Rollout::BAKING) {
     uint64_t answered = view_of_version(view, rollout.version()).answered;
     std::string text = fmt::format("the canary of version {} bakes until {} on the model clock", rollout.version(),
                                    format_time(time_from_micros(rollout.bake_until_us())));
-    if (answered < serve.min_requests())
-      text += fmt::format(" and needs {} answers, of which it has {}", serve.min_requests(), answered);
+    if (answered < spec.serve().min_requests())
+      text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(), answered);
     return text;
   }
   if (view.nodes == 0) return fmt::format("version {} waits for a serving node", rollout.version());

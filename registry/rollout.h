@@ -66,31 +66,33 @@ struct RolloutStep {
 
 bool active(const v1::Rollout& rollout);  // begun and not terminal
 
+// In all of the following `spec` is the job's, resolved.
+
 // The plan of this model as it should be for its aliases and pins with this rollout; its revision is that of
 // the plan in force.
-v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::Serve& serve, const v1::Rollout& rollout);
+v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout);
 // The same with the next revision, or nothing when the plan in force says the same.
-std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::Serve& serve,
+std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::JobSpec& spec,
                                             const v1::Rollout& rollout);
 
 enum class Reach { kCanaryFirst, kAllAtOnce };
 
 // Starts a rollout of a version of the model, superseding one under way. The first version, and a canary
 // of 0 or 100 %, reach all at once whatever is asked.
-RolloutStep begin_rollout(const v1::ModelState& model, const v1::Serve& serve, uint64_t version, Reach reach,
+RolloutStep begin_rollout(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t version, Reach reach,
                           std::string reason, const RolloutClock& clock);
 
 // The next step, when the nodes' reports and the clock allow one. Called again until it returns an empty
 // step; never blocks on a node that is not live.
-RolloutStep advance_rollout(const v1::ModelState& model, const v1::Serve& serve, const ServingView& view,
+RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view,
                             const RolloutClock& clock);
 
 // Undoes a rollout under way, or goes back from the champion to `to` (0: the champion before it that is
 // not barred). The version left is barred from automatic promotion.
-Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::Serve& serve, uint64_t to, std::string actor,
+Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to, std::string actor,
                               std::string reason, const RolloutClock& clock);
 
 // In words, what an active rollout waits for; empty when none is active.
-std::string waiting_for(const v1::ModelState& model, const v1::Serve& serve, const ServingView& view);
+std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view);
 
 }  // namespace rekindle::registry

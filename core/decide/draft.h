@@ -28,21 +28,22 @@ class ModelDraft {
  public:
   ModelDraft(Draft& draft, std::string_view name);  // the model exists
   const v1::ModelState& model() const { return model_; }
-  const v1::Serve& serve() const { return serve_; }
+  const v1::JobSpec& spec() const { return spec_; }
   registry::RolloutClock clock(bool may_end_bake) const;
 
   void record(v1::Event event);  // into the draft, and here
   void record(const registry::RolloutStep& step);
   void alias_moved(const v1::AliasMove& move);
-  // Publishes the plan again when pins or roles have changed it.
+  // Publishes the plan again when pins or the spec have changed it.
   void refresh_plan();
+  void use(const v1::JobSpec& spec) { spec_ = spec; }  // a revision that is being applied
   // What the policy remembers once this run has ended or come to rest.
   void after_run(const v1::Run& run, v1::RunState state);
 
  private:
   Draft& draft_;
   v1::ModelState model_;
-  v1::Serve serve_;
+  v1::JobSpec spec_;
 };
 
 // Commands: each adds events to the draft or refuses, having added none that count.

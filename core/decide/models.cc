@@ -15,7 +15,7 @@ ModelDraft::ModelDraft(Draft& draft, std::string_view name) : draft_(draft) {
   const v1::ModelState* model = find_model(draft.state, name);
   CHECK(model != nullptr, "a model is changed only where it exists");
   model_ = *model;
-  if (const v1::Job* job = find_job(draft.state, name)) serve_ = job->spec().serve();
+  if (const v1::Job* job = find_job(draft.state, name)) spec_ = job->spec();
 }
 
 registry::RolloutClock ModelDraft::clock(bool may_end_bake) const {
@@ -62,7 +62,7 @@ void ModelDraft::record(const registry::RolloutStep& step) {
 }
 
 void ModelDraft::refresh_plan() {
-  std::optional<v1::ServingPlan> plan = registry::changed_plan(model_, serve_, model_.rollout());
+  std::optional<v1::ServingPlan> plan = registry::changed_plan(model_, spec_, model_.rollout());
   if (!plan) return;
   v1::Event event;
   *event.mutable_plan_set() = *plan;
@@ -121,7 +121,7 @@ void publish(Draft& draft, const v1::Run& run) {
   auto move = registry::move_alias(edit.model(), candidate, draft.now_us());
   CHECK(move.ok() && *move, "a new version can be the candidate");
   edit.alias_moved(**move);
-  edit.record(registry::begin_rollout(edit.model(), edit.serve(), number, registry::Reach::kCanaryFirst, reason,
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), number, registry::Reach::kCanaryFirst, reason,
                                       edit.clock(false)));
 }
 
@@ -135,7 +135,7 @@ void step_rollouts(Draft& draft, std::string_view clock_of) {
     auto view = draft.world.serving.find(name.value);
     const bool replay = !model.replay_session().empty();
     const bool may_end_bake = !model.frozen() && (!replay || clock_of == name.value);
-    edit.record(registry::advance_rollout(edit.model(), edit.serve(),
+    edit.record(registry::advance_rollout(edit.model(), edit.spec(),
                                           view == draft.world.serving.end() ? kNobody : view->second,
                                           edit.clock(may_end_bake)));
   }
@@ -161,7 +161,7 @@ Status decide_one(Draft& draft, const SetAlias& command) {
   if (under_way && rollout.version() == request.version() && rollout.state() == v1::Rollout::LOADING_ALL)
     return ok_status();
   std::string reason = request.reason().empty() ? "champion set by " + draft.actor : request.reason();
-  edit.record(registry::begin_rollout(edit.model(), edit.serve(), request.version(), registry::Reach::kAllAtOnce,
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), request.version(), registry::Reach::kAllAtOnce,
                                       std::move(reason), edit.clock(false)));
   return ok_status();
 }
@@ -171,7 +171,7 @@ Status decide_one(Draft& draft, const RollBack& command) {
   if (!find_model(draft.state, request.model())) return no_such_job(request.model());
   ModelDraft edit(draft, request.model());
   std::string reason = request.reason().empty() ? "rolled back by " + draft.actor : request.reason();
-  edit.record(TRY(registry::roll_back(edit.model(), edit.serve(), request.to(), draft.actor, std::move(reason),
+  edit.record(TRY(registry::roll_back(edit.model(), edit.spec(), request.to(), draft.actor, std::move(reason),
                                       edit.clock(false))));
   return ok_status();
 }

@@ -106,6 +106,11 @@ Status decide_one(Draft& draft, const Apply& command) {
   job->set_spec_sha256(command.spec_sha256);
   job->set_applied_us(draft.now_us());
   job->set_next_run(before ? before->next_run() : 1);
+  if (before) {
+    ModelDraft edit(draft, name);
+    edit.use(command.spec);
+    edit.refresh_plan();
+  }
   return ok_status();
 }
 

@@ -1,0 +1,343 @@
+// Models, data and replays: windows and triggers, aliases, quarantine, the replay's clock.
+#include <google/protobuf/util/message_differencer.h>
+
+#include "core/why.h"
+#include "core/windows.h"
+#include "tests/core/builders.h"
+
+namespace rekindle::core::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kModel = "flight-delay";
+
+v1::BeginReplayRequest begin(int64_t clock_us, const std::string& session = "s") {
+  v1::BeginReplayRequest r;
+  r.set_model(kModel);
+  r.set_session(session);
+  r.set_clock_us(clock_us);
+  r.add_pin(1);
+  *r.mutable_run_takes() = to_proto(Seconds(3600));
+  return r;
+}
+AdvanceReplay to(int64_t clock_us, const std::string& session = "s") {
+  v1::AdvanceRequest r;
+  r.set_model(kModel);
+  r.set_session(session);
+  r.set_clock_us(clock_us);
+  return {r};
+}
+
+// Version 1 in service, replay from 1 February.
+struct Replaying : Driver {
+  Replaying() {
+    world.now = time_from_micros(to_micros(*parse_time("2026-11-22")));
+    add_job();
+    trains(start(), evaluation_of(.53, 0));
+    nodes_follow();
+    run(BeginReplay{begin(day_us(2, 1))});
+    nodes_follow();
+  }
+  // The clock, the days that settle, and one judged slot with this score.
+  void advance_to(int64_t clock_us, double psi) {
+    run(to(clock_us));
+    // A day is known a day and an hour after it ended.
+    for (int64_t day = day_us(2, 1); day + 2 * kDayUs + kHourUs <= clock_us; day += kDayUs) {
+      std::string name = format_time(time_from_micros(day)).substr(0, 10);
+      run(AddSnapshot{snapshot_of(kModel, name, day, day + kDayUs, 900), true});
+    }
+    v1::JudgedWindow window = window_of(kModel, clock_us - 2 * kHourUs, model().aliases().at("champion"), psi);
+    window.set_clock_us(clock_us);
+    run(JudgeWindow{window});
+  }
+  // Hourly drift until a trigger starts a run.
+  std::string until_triggered(int64_t& clock_us) {
+    for (int i = 0; i < 24 * 60; ++i) {
+      clock_us += kHourUs;
+      advance_to(clock_us, 0.9);
+      const std::string& flight = model().decision().active_run();
+      if (!flight.empty()) return flight;
+    }
+    ADD_FAILURE() << "no trigger in 60 days: " << model().decision().last_reason();
+    return {};
+  }
+};
+
+TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
+  Driver d;
+  v1::JobSpec spec = spec_of(kModel);
+  d.run(AddSnapshot{january(), false});
+  d.run(Apply{apply_of(spec)});
+  // A first run on an old import sees its rows.
+  auto first = training_rows(d.state, spec, to_micros(*parse_time("2026-11-22")));
+  ASSERT_TRUE(first.ok()) << first.status().to_string();
+  EXPECT_EQ(first->windows.train_from_us(), day_us(1, 1));
+  EXPECT_EQ(first->windows.until_us(), day_us(2, 1));
+  EXPECT_EQ(first->windows.holdout_from_us(), day_us(1, 25));
+  EXPECT_EQ(first->windows.valid_from_us(), day_us(1, 1) + 24 * kDayUs * 9 / 10);
+
+  for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  // As of 14 February noon: days over by 13 February 11:00 are known, that is up to the 12th.
+  int64_t as_of = day_us(2, 14) + 12 * kHourUs;
+  auto live = training_rows(d.state, spec, as_of);
+  ASSERT_TRUE(live.ok());
+  EXPECT_EQ(live->data.size(), 1u + 12u);
+  EXPECT_EQ(live->windows.until_us(), day_us(2, 13));
+  EXPECT_EQ(live->windows.holdout_from_us(), day_us(2, 6));
+  for (const auto& snapshot : live->data) EXPECT_LT(snapshot.last_time_us(), as_of - 25 * kHourUs);
+  // Exactly at the boundary a day counts, a microsecond before it does not.
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs)->data.size(), 13u);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs - 1)->data.size(), 12u);
+
+  // rows.last cuts the old end, and whole snapshots before it are left out.
+  *spec.mutable_train()->mutable_rows()->mutable_last() = to_proto(Seconds(10 * 86400));
+  auto recent = training_rows(d.state, spec, as_of);
+  ASSERT_TRUE(recent.ok());
+  EXPECT_EQ(recent->windows.train_from_us(), day_us(2, 13) + 25 * kHourUs - 10 * kDayUs);
+  EXPECT_EQ(recent->data.front().name(), "2013-02-04");
+
+  *spec.mutable_gate()->mutable_holdout() = to_proto(Seconds(20 * 86400));
+  EXPECT_EQ(training_rows(d.state, spec, as_of).status().code(), Code::kFailedPrecondition);
+  spec.mutable_data()->set_initial("flights@2012-01..2012-12");
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 1)).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(Windows, ScoreTakesARange) {
+  Driver d;
+  d.add_job();
+  for (int day = 1; day <= 3; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  EXPECT_EQ(scored_rows(d.state, kModel)->data.size(), 3u);
+  auto two = scored_rows(d.state, "flight-delay@2013-02-02..2013-02-03");
+  EXPECT_EQ(two->data.size(), 2u);
+  EXPECT_EQ(two->windows.holdout_from_us(), day_us(2, 2));
+  EXPECT_EQ(two->windows.until_us(), day_us(2, 4));
+  EXPECT_EQ(scored_rows(d.state, "weather").status().code(), Code::kNotFound);
+}
+
+TEST(Data, SnapshotsNeverChange) {
+  Driver d;
+  d.add_job();
+  size_t events = d.journal.size();
+  v1::DatasetSnapshot again = january();
+  again.set_source("another file of the same bytes");
+  d.run(AddSnapshot{again, false});
+  EXPECT_EQ(d.journal.size(), events);
+  again.mutable_parts(0)->set_sha256(sha256_hex("other"));
+  EXPECT_EQ(d.refuse(AddSnapshot{again, false}).code(), Code::kAlreadyExists);
+  EXPECT_EQ(d.refuse(AddSnapshot{settled_day(kModel, 2, 1), false}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(d.refuse(AddSnapshot{snapshot_of("nobody", "2013-02-01", 1, 2), true}).code(), Code::kNotFound);
+  EXPECT_EQ(d.refuse(AddSnapshot{snapshot_of("x", "../up", 1, 2), false}).code(), Code::kInvalidArgument);
+}
+
+TEST(Replay, OneSessionWhoseClockNeverGoesBack) {
+  Replaying d;
+  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), day_us(2, 1));
+  EXPECT_EQ(d.refuse(BeginReplay{begin(day_us(2, 1), "other")}).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(d.refuse(to(day_us(2, 2), "other")).code(), Code::kFailedPrecondition);
+  d.run(to(day_us(2, 2)));
+  d.run(to(day_us(2, 2)));
+  EXPECT_EQ(d.refuse(to(day_us(2, 1))).code(), Code::kOutOfRange);
+  d.run(BeginReplay{begin(day_us(2, 1))});  // the driver came back
+  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), day_us(2, 2));
+  v1::EndReplayRequest end;
+  end.set_model(kModel);
+  end.set_session("other");
+  EXPECT_EQ(d.refuse(EndReplay{end}).code(), Code::kFailedPrecondition);
+  end.set_session("s");
+  d.run(EndReplay{end});
+  d.run(EndReplay{end});
+  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), to_micros(d.world.now));
+}
+
+TEST(Replay, DriftTriggersOneRunWhoseVerdictWaitsForTheClock) {
+  Replaying d;
+  int64_t clock = day_us(2, 1);
+  std::string id = d.until_triggered(clock);
+  const v1::Run& run = d.run_of(id);
+  EXPECT_EQ(run.cause(), v1::CAUSE_DRIFT);
+  EXPECT_EQ(run.as_of_us(), clock);
+  EXPECT_EQ(run.champion(), 1u);
+  EXPECT_EQ(run.windows().until_us() % kDayUs, 0) << "whole settled days";
+  EXPECT_LE(run.windows().until_us(), clock - 25 * kHourUs);
+  EXPECT_THAT(run.cause_detail(), HasSubstr("temp"));
+
+  // However fast the machine trains: nothing is judged before the run's time has passed on the clock.
+  d.gang_starts(id);
+  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
+  EXPECT_TRUE(wanted(d.state, d.world.now).empty());
+  d.verified(id);
+  EXPECT_EQ(d.run_of(id).state(), v1::JUDGING);
+  d.advance_to(clock + kHourUs, 0.9);
+  EXPECT_EQ(wanted(d.state, d.world.now).size(), 1u);
+  EXPECT_EQ(d.model().decision().active_run(), id) << "single flight";
+  d.verified(id);
+  EXPECT_EQ(d.run_of(id).state(), v1::PUBLISHED);
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_CANARY);
+
+  d.nodes_follow();
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
+  EXPECT_EQ(d.model().rollout().bake_until_us(), clock + kHourUs + kDayUs);
+  d.pass(Seconds(10 * 86400));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING) << "wall time bakes nothing in a replay";
+  d.run(to(clock + kHourUs + kDayUs - 1));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
+  d.run(to(clock + kHourUs + kDayUs));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
+  d.nodes_follow();
+  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
+  EXPECT_EQ(d.model().plan().versions_size(), 2) << "version 1 stays pinned";
+
+  // The causal thread.
+  auto told = why(d.state, kModel, 2, d.journal);
+  ASSERT_TRUE(told.ok());
+  std::vector<std::string> whats;
+  for (const auto& step : told->steps())
+    if (whats.empty() || whats.back() != step.what()) whats.push_back(step.what());
+  EXPECT_THAT(whats, ::testing::ElementsAre("window", "trigger", "run", "attempt", "run", "gate", "version", "run",
+                                            "version", "rollout", "version", "rollout"));
+  EXPECT_EQ(why(d.state, kModel, 9, d.journal).status().code(), Code::kNotFound);
+  EXPECT_EQ(why(d.state, "x", 1, d.journal).status().code(), Code::kNotFound);
+}
+
+TEST(Replay, ABakeEndsOnlyWhenTheClockMoves) {
+  Replaying d;
+  int64_t clock = day_us(2, 1);
+  std::string id = d.until_triggered(clock);
+  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
+  d.run(to(clock + kHourUs));
+  d.verified(id);
+  d.nodes_follow(kModel, 5);
+  d.run(to(clock + 3 * kDayUs));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING) << "too few answers";
+  // The answers are reported late: how late depends on the machine, so the next advance decides.
+  d.nodes_follow(kModel, 500);
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
+  d.run(to(clock + 3 * kDayUs));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
+  // Nodes that are away for a moment are waited for.
+  d.world.serving.clear();
+  d.pass(Seconds(60));
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
+}
+
+TEST(Windows, JudgedTwiceChangesNothing) {
+  Replaying d;
+  d.advance_to(day_us(2, 3), 0.1);
+  size_t events = d.journal.size();
+  v1::JudgedWindow window = d.model().decision().last_window();
+  d.run(JudgeWindow{window});
+  EXPECT_EQ(d.journal.size(), events);
+  EXPECT_EQ(d.model().decision().last_window().slot_us(), day_us(2, 3) - 2 * kHourUs);
+}
+
+TEST(Windows, AFrozenModelIsLeftAlone) {
+  Replaying d;
+  v1::FreezeRequest freeze;
+  freeze.set_model(kModel);
+  freeze.set_frozen(true);
+  freeze.set_reason("audit");
+  d.run(Freeze{freeze});
+  for (int64_t clock = day_us(2, 1); clock < day_us(3, 1); clock += 6 * kHourUs) d.advance_to(clock, 0.9);
+  EXPECT_EQ(d.state.runs.size(), 1u);
+  EXPECT_THAT(d.model().decision().last_reason(), HasSubstr("audit"));
+  std::string id = d.start();
+  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
+  d.run(to(day_us(3, 2)));
+  d.verified(id);
+  EXPECT_EQ(d.run_of(id).state(), v1::HELD);
+}
+
+TEST(Quarantine, OneItemPerTrouble) {
+  Replaying d;
+  auto breach = [](v1::JudgedWindow& window, const char* feature, int64_t from, int64_t until) {
+    auto* b = window.add_breaches();
+    b->set_check("missing_share");
+    b->set_feature(feature);
+    b->set_from_us(from);
+    b->set_until_us(until);
+    b->set_rows(10);
+  };
+  for (int hour = 0; hour < 3; ++hour) {
+    int64_t slot = day_us(2, 3) + hour * kHourUs;
+    v1::JudgedWindow window = window_of(kModel, slot, 1, 0.1);
+    breach(window, "temp", slot, slot + kHourUs);
+    if (hour == 1) breach(window, "dest", slot, slot + kHourUs);
+    d.run(JudgeWindow{window});
+  }
+  ASSERT_EQ(d.state.quarantines.size(), 2u);
+  EXPECT_EQ(d.state.quarantines.at(1).breach().until_us(), day_us(2, 3) + 3 * kHourUs);
+  EXPECT_EQ(d.state.quarantines.at(1).breach().rows(), 30);
+  v1::ResolveQuarantineRequest resolve;
+  resolve.set_id(1);
+  resolve.set_release(true);
+  resolve.set_reason("the sensor was down");
+  d.run(ResolveQuarantine{resolve});
+  d.run(ResolveQuarantine{resolve});
+  EXPECT_EQ(d.state.quarantines.at(1).state(), v1::Quarantine::RELEASED);
+  resolve.set_release(false);
+  EXPECT_EQ(d.refuse(ResolveQuarantine{resolve}).code(), Code::kFailedPrecondition);
+  resolve.set_id(9);
+  EXPECT_EQ(d.refuse(ResolveQuarantine{resolve}).code(), Code::kNotFound);
+  v1::JudgedWindow later = window_of(kModel, day_us(2, 3) + 3 * kHourUs, 1, 0.1);
+  breach(later, "temp", day_us(2, 3) + 3 * kHourUs, day_us(2, 3) + 4 * kHourUs);
+  d.run(JudgeWindow{later});
+  EXPECT_EQ(d.state.quarantines.size(), 3u) << "what was released is not opened again";
+}
+
+TEST(Aliases, TheChampionMovesByARollout) {
+  Driver d;
+  d.add_job();
+  d.trains(d.start(), evaluation_of(.53, 0));
+  d.nodes_follow();
+  d.trains(d.start(), evaluation_of(.50, .53));
+  v1::SetAliasRequest set;
+  set.set_model(kModel);
+  set.set_alias("champion");
+  set.set_version(2);
+  set.set_expected(7);
+  EXPECT_EQ(d.refuse(SetAlias{set}).code(), Code::kAborted);
+  set.set_expected(1);
+  d.run(SetAlias{set});
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u) << "not before the nodes have it";
+  EXPECT_EQ(d.model().plan().versions_size(), 1);
+  d.run(SetAlias{set});
+  d.nodes_follow();
+  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
+
+  set.set_alias("stable");
+  set.clear_expected();
+  d.run(SetAlias{set});
+  EXPECT_EQ(d.model().aliases().at("stable"), 2u);
+
+  v1::RollbackRequest back;
+  back.set_model(kModel);
+  back.set_reason("complaints");
+  d.run(RollBack{back});
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
+  EXPECT_TRUE(d.model().versions(1).barred());
+  set.set_alias("champion");
+  set.set_version(0);
+  EXPECT_EQ(d.refuse(SetAlias{set}).code(), Code::kInvalidArgument);
+}
+
+TEST(State, SnapshotRoundTrip) {
+  Replaying d;
+  int64_t clock = day_us(2, 1);
+  d.until_triggered(clock);
+  d.start();
+  v1::Snapshot snapshot = to_snapshot(d.state);
+  v1::Snapshot parsed;
+  ASSERT_TRUE(parsed.ParseFromString(snapshot.SerializeAsString()));
+  State back = from_snapshot(parsed);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_snapshot(back), snapshot));
+  EXPECT_EQ(back.run_by_key, d.state.run_by_key);
+  EXPECT_EQ(back.active, d.state.active);
+  // And the journal alone gives the same.
+  State replayed;
+  for (const auto& event : d.journal) apply(replayed, event);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_snapshot(replayed), snapshot));
+}
+
+}  // namespace
+}  // namespace rekindle::core::testing
