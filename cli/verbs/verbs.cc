@@ -1,0 +1,31 @@
+#include "cli/verbs/verbs.h"
+
+namespace rekindle::cli {
+
+void add_verbs(CLI::App& app, Context& context, Verb& verb) {
+  app.name("rekindle");
+  app.description("Keeps deployed models fresh: watch, retrain, prove, publish, serve.");
+  app.footer("Exit codes: 0 ok, 1 failed, 2 refused, 3 not found, 4 conflict, 5 no coordinator, 6 timeout,\n"
+             "7 not allowed; of wait and run --wait: 10 rejected, 11 failed, 12 cancelled, 13 held.");
+  app.require_subcommand(1);
+  app.fallthrough();  // global options may stand after the verb
+  app.add_option("--server", context.server, "URL of the coordinator (else $REKINDLE_SERVER, else STATE/address)")
+      ->type_name("URL");
+  app.add_option("--state", context.state, "state folder (else $REKINDLE_STATE, else ~/.local/state/rekindle)")
+      ->type_name("DIR");
+  app.add_option("--token-file", context.token_file, "file with the operator's token (else STATE/token)")->type_name("FILE");
+  app.add_flag("--json", context.json, "print the API's message as JSON");
+  app.add_flag("-q,--quiet", context.quiet, "say only what was asked for");
+  add_daemon_verbs(app, context, verb);
+  add_job_verbs(app, context, verb);
+  add_run_verbs(app, context, verb);
+  add_show_verbs(app, context, verb);
+  add_registry_verbs(app, context, verb);
+  add_serving_verbs(app, context, verb);
+  add_score_verb(app, context, verb);
+  add_dataset_verbs(app, context, verb);
+  add_replay_verb(app, context, verb);
+  add_shell_verbs(app, context, verb);
+}
+
+}  // namespace rekindle::cli

@@ -1,0 +1,24 @@
+// The verbs of `rekindle`, by what they are about. Each add_ function adds its verbs to the app; choosing one
+// sets `verb`, which main runs. No verb keeps state of its own: the coordinator does.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/context.h"
+
+namespace rekindle::cli {
+
+void add_verbs(CLI::App& app, Context& context, Verb& verb);
+
+void add_daemon_verbs(CLI::App& app, Context& context, Verb& verb);    // up down status doctor
+void add_job_verbs(CLI::App& app, Context& context, Verb& verb);       // apply validate plan explain
+void add_run_verbs(CLI::App& app, Context& context, Verb& verb);       // run wait cancel approve
+void add_show_verbs(CLI::App& app, Context& context, Verb& verb);      // get list describe logs
+void add_registry_verbs(CLI::App& app, Context& context, Verb& verb);  // versions alias rollback why freeze
+void add_serving_verbs(CLI::App& app, Context& context, Verb& verb);   // serving quarantine
+void add_score_verb(CLI::App& app, Context& context, Verb& verb);
+void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);   // dataset import, dataset list
+void add_replay_verb(CLI::App& app, Context& context, Verb& verb);
+void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);     // completion version
+
+}  // namespace rekindle::cli
