@@ -50,8 +50,9 @@ Result<v1::NumericTransform> fit_number(const Table& training, const std::string
     residual += value - rough;
     squares += (value - rough) * (value - rough);
   }
-  const double mean = rough + residual / rows;
-  const double scale = std::sqrt(std::max(0.0, squares / rows - (mean - rough) * (mean - rough)));
+  const double shift = residual / rows;
+  const double mean = rough + shift;
+  const double scale = std::sqrt(std::max(0.0, squares / rows - shift * shift));
   out.set_low(low);
   out.set_high(high);
   out.set_mean(mean);

