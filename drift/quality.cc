@@ -72,9 +72,13 @@ class Watch {
   Watch(std::span<const SlotHealth> slots, Micros slot, std::string_view source, std::span<const v1::Breach> open)
       : slots_(slots), length_(slot.count()), source_(source), open_(open) {}
 
-  // Shares: fires when `fires` says so and the newest slot is bad; lasts until three slots are not.
+  // Evidence of a stretch that began at this slot.
+  using Fires = std::function<bool(int64_t from_us)>;
+
+  // Shares: a stretch of bad slots that reaches the newest fires when `fires` says so; it lasts until
+  // three slots in a row are not bad.
   void share(std::string_view check, const Feature& feature, Measure measure, double threshold,
-             const std::function<bool()>& fires, std::string_view what) {
+             const Fires& fires, std::string_view what) {
     const auto bad = [&](const SlotHealth& s) {
       const Part part = measure(s, s.features[feature.index]);
       return part.of > 0 && part.share() >= threshold;
@@ -82,10 +86,11 @@ class Watch {
     const v1::Breach* open = find(check, feature.column->name);
     const size_t n = slots_.size();
     if (open == nullptr) {
-      if (!bad(slots_[n - 1]) || !fires()) return;
+      if (!bad(slots_[n - 1])) return;
       size_t from = n - 1;
       for (size_t i = n; i-- > 0 && from - i <= static_cast<size_t>(kGoodSlotsToEnd);)
         if (bad(slots_[i])) from = i;
+      if (!fires(slots_[from].slot_us)) return;
       add(check, feature, measure, threshold, what, slots_[from].slot_us, n - 1, nullptr);
       return;
     }
@@ -124,16 +129,22 @@ class Watch {
     out_.push_back(std::move(breach));
   }
 
-  Part within(Micros back, const Feature& feature, Measure measure, double threshold, int& bad_slots) const {
+  // Bad rows of the stretch alone among all rows of the time looked back on: what an earlier stretch
+  // left behind is no evidence against this one.
+  Part within(Micros back, int64_t from_us, const Feature& feature, Measure measure) const {
     Part sum;
-    bad_slots = 0;
     for (size_t i = slots_.size(); i-- > 0 && slots_[i].slot_us >= end() - back.count();) {
       const Part part = measure(slots_[i], slots_[i].features[feature.index]);
-      sum.bad += part.bad;
+      if (slots_[i].slot_us >= from_us) sum.bad += part.bad;
       sum.of += part.of;
-      bad_slots += part.of > 0 && part.share() >= threshold;
     }
     return sum;
+  }
+  int bad_slots(int64_t from_us, const Feature& feature, Measure measure, double threshold) const {
+    return static_cast<int>(std::count_if(slots_.begin(), slots_.end(), [&](const SlotHealth& s) {
+      const Part part = measure(s, s.features[feature.index]);
+      return s.slot_us >= from_us && part.of > 0 && part.share() >= threshold;
+    }));
   }
   Micros span() const { return Micros(end() - slots_.front().slot_us); }
   std::vector<v1::Breach> take() { return std::move(out_); }
@@ -202,20 +213,19 @@ Part absent_part(const SlotHealth& s, const FeatureHealth& f) { return {s.rows -
 void check_feature(const Feature& feature, Watch& watch) {
   // A share over the last day, in enough rows and in more than a glitch of slots.
   const auto daily = [&](Measure measure, double threshold) {
-    return [&feature, &watch, measure, threshold] {
-      int bad_slots = 0;
-      const Part part = watch.within(kDay, feature, measure, threshold, bad_slots);
-      return part.of >= kRowsMin && part.share() >= threshold && bad_slots >= kBadSlotsMin;
+    return [&feature, &watch, measure, threshold](int64_t from_us) {
+      const Part part = watch.within(kDay, from_us, feature, measure);
+      return part.of >= kRowsMin && part.share() >= threshold &&
+             watch.bad_slots(from_us, feature, measure, threshold) >= kBadSlotsMin;
     };
   };
   watch.share("schema", feature, absent_part, kAbsentShare, daily(absent_part, kAbsentShare), "was not sent");
   const double missing = feature.expected.missing + kMissingExcess;
   watch.share("missing_share", feature, missing_part, missing,
-              [&] {
-                int bad_slots = 0;
-                const Part fast = watch.within(kMissingFast, feature, missing_part, missing, bad_slots);
+              [&](int64_t from_us) {
+                const Part fast = watch.within(kMissingFast, from_us, feature, missing_part);
                 if (fast.of >= kRowsMin && fast.share() >= feature.expected.missing + kMissingExcessFast) return true;
-                const Part week = watch.within(kFeedMemory, feature, missing_part, missing, bad_slots);
+                const Part week = watch.within(kFeedMemory, from_us, feature, missing_part);
                 return watch.span() >= kMissingSpan && week.of >= kRowsMinWeek && week.share() >= missing;
               },
               "is missing");

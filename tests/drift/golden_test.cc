@@ -1,0 +1,167 @@
+// Detectors against their oracles: river 0.26.1, scipy 1.17.1, numpy (golden/make_golden.py).
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "drift/adwin.h"
+#include "drift/psi.h"
+
+namespace rekindle::drift {
+namespace {
+
+namespace json = boost::json;
+
+const json::object& golden() {
+  static const json::value value = [] {
+    std::ifstream in("tests/drift/golden/golden.json");
+    std::stringstream text;
+    text << in.rdbuf();
+    return json::parse(text.str());
+  }();
+  return value.as_object();
+}
+
+// The generator of make_golden.py.
+class Uniform {
+ public:
+  explicit Uniform(uint64_t seed) : state_(seed) {}
+  double operator()() {
+    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<double>(state_ >> 11) / 9007199254740992.0;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+double item(Uniform& uniform, const json::object& segment) {
+  const double u = uniform(), p = segment.at("parameter").to_number<double>();
+  return segment.at("kind").as_string() == "bernoulli" ? (u < p ? 1.0 : 0.0) : (u + p) / 2;
+}
+
+// `reload`: the state goes through save() and load() before every item.
+void expect_as_river(const json::object& stream, bool reload) {
+  SCOPED_TRACE(stream.at("name").as_string().c_str());
+  Uniform uniform(stream.at("seed").to_number<uint64_t>());
+  Adwin adwin(stream.at("delta").to_number<double>());
+  std::vector<int64_t> detections;
+  const json::array& widths = stream.at("widths").as_array();
+  size_t next_width = 0;
+  int64_t index = 0;
+  for (const auto& segment : stream.at("segments").as_array())
+    for (int64_t i = 0; i < segment.at("items").to_number<int64_t>(); ++i, ++index) {
+      if (reload) {
+        auto again = Adwin::load(adwin.save());
+        ASSERT_TRUE(again.ok()) << again.status().message();
+        adwin = *again;
+      }
+      const bool found = adwin.update(item(uniform, segment.as_object()));
+      if (found) {
+        detections.push_back(index);
+        EXPECT_GT(std::abs(adwin.before() - adwin.after()), adwin.bound());
+      }
+      if (next_width < widths.size() && widths[next_width].at(0).to_number<int64_t>() == index) {
+        EXPECT_EQ(static_cast<int64_t>(adwin.width()), widths[next_width].at(1).to_number<int64_t>()) << "item " << index;
+        EXPECT_NEAR(adwin.mean(), widths[next_width].at(2).to_number<double>(), 1e-9) << "item " << index;
+        ++next_width;
+      }
+    }
+  EXPECT_EQ(next_width, widths.size());
+  std::vector<int64_t> expected;
+  for (const auto& at : stream.at("detections").as_array()) expected.push_back(at.to_number<int64_t>());
+  EXPECT_EQ(detections, expected);
+  EXPECT_EQ(adwin.detections(), expected.size());
+}
+
+TEST(Adwin, DetectsWhereRiverDoes) {
+  for (const auto& stream : golden().at("adwin").as_array()) expect_as_river(stream.as_object(), false);
+}
+
+TEST(Adwin, GoesOnFromItsSavedStateAsIfThereHadBeenNoBreak) {
+  expect_as_river(golden().at("adwin").as_array().at(1).as_object(), true);
+}
+
+TEST(Adwin, KnowsTheDirectionOfAChange) {
+  Adwin adwin;
+  Uniform uniform(5);
+  for (int i = 0; i < 1000; ++i) ASSERT_FALSE(adwin.update(uniform() * 0.2));
+  bool found = false;
+  for (int i = 0; i < 1000 && !found; ++i) found = adwin.update(0.5 + uniform() * 0.2);
+  ASSERT_TRUE(found);
+  EXPECT_LT(adwin.before(), 0.2);
+  EXPECT_GT(adwin.after(), adwin.before() + 0.05);
+}
+
+TEST(Adwin, RefusesDamagedState) {
+  Adwin adwin;
+  for (int i = 0; i < 100; ++i) adwin.update(0.5);
+  const std::string bytes = adwin.save();
+  for (size_t cut : {size_t{0}, size_t{3}, bytes.size() / 2, bytes.size() - 1})
+    EXPECT_EQ(Adwin::load(std::string_view(bytes).substr(0, cut)).status().code(), Code::kDataLoss);
+  EXPECT_EQ(Adwin::load(bytes + "x").status().code(), Code::kDataLoss);
+  std::string width = bytes;
+  width[4 + 8 + 4 + 8] ^= 1;  // the width no longer agrees with the buckets
+  EXPECT_EQ(Adwin::load(width).status().code(), Code::kDataLoss);
+}
+
+TEST(Psi, EqualsNumpy) {
+  for (const auto& value : golden().at("psi").as_array()) {
+    const auto& c = value.as_object();
+    std::vector<int64_t> reference, live;
+    for (const auto& n : c.at("reference").as_array()) reference.push_back(n.to_number<int64_t>());
+    for (const auto& n : c.at("live").as_array()) live.push_back(n.to_number<int64_t>());
+    const Psi found = psi(reference, live);
+    EXPECT_EQ(found.bins, c.at("bins").to_number<int>());
+    EXPECT_NEAR(found.value, c.at("value").to_number<double>(), 1e-12);
+  }
+}
+
+TEST(Psi, NullQuantileEqualsScipy) {
+  for (const auto& value : golden().at("chi2").as_array()) {
+    const auto& c = value.as_object();
+    const double expected = c.at("value").to_number<double>();
+    EXPECT_NEAR(null_quantile(c.at("bins").to_number<int>(), c.at("tail").to_number<double>(),
+                              c.at("n").to_number<int64_t>(), c.at("m").to_number<int64_t>()),
+                expected, 1e-9 * expected);
+  }
+}
+
+TEST(Psi, OfPureNoiseStaysUnderItsNullQuantile) {
+  // 400 windows of 500 rows from the reference's own law: at 1 % about four alarms, at most ten.
+  Uniform uniform(11);
+  std::vector<int64_t> reference(20);
+  for (int i = 0; i < 5000; ++i) ++reference[static_cast<size_t>(uniform() * 20)];
+  int alarms = 0;
+  for (int window = 0; window < 400; ++window) {
+    std::vector<int64_t> live(20);
+    for (int i = 0; i < 500; ++i) ++live[static_cast<size_t>(uniform() * 20)];
+    alarms += psi(reference, live).value > null_quantile(20, 0.01, 5000, 500);
+  }
+  EXPECT_LE(alarms, 10);
+}
+
+TEST(Psi, ScoreSaysWhatItWasComparedWith) {
+  v1::FeatureProfile reference;
+  reference.set_name("temp");
+  for (int64_t n : {0, 0, 500, 500, 0}) reference.add_counts(n);
+  v1::DriftTrigger trigger;
+  trigger.set_psi(0.25);
+  trigger.set_false_alarms(0.01);
+  const std::vector<int64_t> moved = {0, 0, 900, 100, 0}, few = {0, 0, 9, 1, 0}, same = {0, 0, 510, 490, 0};
+  const v1::Score fired = psi_score(reference, moved, trigger, 13, 1000);
+  EXPECT_TRUE(fired.fired());
+  EXPECT_EQ(fired.feature(), "temp");
+  EXPECT_DOUBLE_EQ(fired.threshold(), 0.25);
+  EXPECT_GT(fired.null_quantile(), 0);
+  EXPECT_FALSE(psi_score(reference, same, trigger, 13, 1000).fired());
+  const v1::Score too_few = psi_score(reference, few, trigger, 13, 1000);
+  EXPECT_FALSE(too_few.fired());
+  EXPECT_GT(too_few.threshold(), 0.25) << "chance alone makes more of ten rows";
+  EXPECT_FALSE(psi_score(reference, std::vector<int64_t>(5), trigger, 13, 0).fired());
+}
+
+}  // namespace
+}  // namespace rekindle::drift
