@@ -20,8 +20,8 @@ std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t wor
       "--mca", "mpi_yield_when_idle", "1",
       // One host: shared memory only; also starts in a third of the time.
       "--mca", "pml", "ob1", "--mca", "btl", "vader,self",
-      // Open MPI's own sockets stay on this host.
-      "--mca", "oob_tcp_if_include", "lo",
+      // Open MPI's own connections stay on this host (its listener still binds to every address).
+      "--mca", "oob_tcp_if_include", "lo", "--mca", "oob_tcp_disable_ipv6_family", "1",
       // What a killed mpirun leaves lies in a folder that the supervisor removes.
       "--mca", "orte_tmpdir_base", scratch.string(),
       "--mca", "btl_vader_backing_directory", scratch.string(),

@@ -102,6 +102,10 @@ TEST_P(Faults, StubbornRanksAndDetachedGrandchildrenAreEnded) {
   EXPECT_THAT(ended(folder).note(), HasSubstr("stopped on request"));
 }
 
+TEST_P(Faults, WhatAFinishedRankLeftBehindIsEnded) {
+  EXPECT_EQ(ended(started("orphan")).code(), 0);
+}
+
 TEST_P(Faults, KillAtOnceEvenWhenTheGangIsStopped) {
   const AttemptFolder folder = started("stubborn");
   ::kill(gang(folder).pid(), SIGSTOP);

@@ -1,6 +1,7 @@
 // Stands in for the trainer. The plan's fault says what to do once the report log is open:
 //   "exit N"     leave with N            "wait"      until the file `finish` holds a code, or a yield (75)
 //   "stubborn"   wait, deaf to SIGTERM, with a detached grandchild
+//   "orphan"     leave with 0 and a detached grandchild behind
 //   "watch"      wait, and end when the gang is gone
 //   "describe"   write environment and open descriptors to the log, leave with 0
 #include <dirent.h>
@@ -82,6 +83,10 @@ int main(int argc, char** argv) {
   std::printf("rank %d\n", rank);
   std::fflush(stdout);
 
+  if (what == "orphan") {
+    leave_a_grandchild();
+    return 0;
+  }
   if (what.starts_with("exit ")) return std::atoi(what.c_str() + 5);
   if (what == "describe") return 0;
   return wait_for_end(folder);
