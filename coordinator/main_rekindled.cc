@@ -2,6 +2,7 @@
 // journal could not be written, 78 refused to start.
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <thread>
