@@ -135,6 +135,7 @@ boost::asio::awaitable<Result<bool>> Judging::judge_once(std::string model) {
     input.champion = asked->champion;
     input.watermark_us = asked->watermark_us;
     input.after_slot_us = asked->after_slot_us;
+    input.quarantines = asked->quarantines;
     for (const auto& [version, manifest] : asked->manifests)
       input.profiles[version] = TRY(profiles->find(*store, manifest)).get();
     answer.window = TRY(events->judge_next(input));
