@@ -61,7 +61,9 @@ Result<fs::path> FakeStore::path(std::string_view sha256, Verify verify) const {
   return file;
 }
 
-Result<uint64_t> FakeStore::size(std::string_view sha256) const { return TRY(find(sha256)).size(); }
+Result<uint64_t> FakeStore::size(std::string_view sha256) const {
+  return TRY(find(sha256)).size();
+}
 
 Result<bool> FakeStore::exists(std::string_view sha256) const {
   const Result<std::string> found = find(sha256);
@@ -79,8 +81,10 @@ void FakeStore::damage(std::string_view sha256) {
   const std::lock_guard lock(mutex_);
   const auto found = blobs_.find(sha256);
   CHECK(found != blobs_.end(), "only a blob that is there can be damaged");
-  if (found->second.empty()) found->second = "x";
-  else found->second[found->second.size() / 2] ^= 1;
+  if (found->second.empty())
+    found->second = "x";
+  else
+    found->second[found->second.size() / 2] ^= 1;
 }
 
 void FakeStore::forget(std::string_view sha256) {

@@ -139,9 +139,10 @@ class FolderStore final : public Store {
   }
 
   Status damaged(std::string_view sha256) const {
-    return data_loss(fmt::format("blob {} no longer has the hash that it is named by: the disk damaged it or "
-                                 "somebody wrote to it; restore it from a copy, or make it anew",
-                                 blob_path(sha256).string()));
+    return data_loss(
+        fmt::format("blob {} no longer has the hash that it is named by: the disk damaged it or "
+                    "somebody wrote to it; restore it from a copy, or make it anew",
+                    blob_path(sha256).string()));
   }
 
   Result<Fd> open_blob(std::string_view sha256) const {
@@ -150,8 +151,9 @@ class FolderStore final : public Store {
       if (errno == ENOENT)
         return not_found(fmt::format("no blob {} in the artifact store {}", sha256, root_.string()));
       if (errno == ELOOP || errno == ENOTDIR)
-        return permission_denied(fmt::format("{} or its folder is a symbolic link; the artifact store follows none",
-                                             blob_path(sha256).string()));
+        return permission_denied(
+            fmt::format("{} or its folder is a symbolic link; the artifact store follows none",
+                        blob_path(sha256).string()));
       return errno_status("opening", blob_path(sha256));
     };
     const std::string shard(sha256.substr(0, 2)), name(sha256);
@@ -196,7 +198,8 @@ class FolderStore final : public Store {
 
   Result<TempFile> make_temp() {
     TempFile temp{random_hex(12), Fd()};
-    temp.fd = Fd(::openat(temp_.get(), temp.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
+    temp.fd = Fd(
+        ::openat(temp_.get(), temp.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
     if (!temp.fd.valid()) return full_disk_hint(errno_status("creating", root_ / "tmp" / temp.name), root_);
     return temp;
   }
@@ -239,9 +242,10 @@ Result<Fd> open_sub_folder(const fs::path& root, const char* name) {
   Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) {
     if (errno == ELOOP || errno == ENOTDIR)
-      return permission_denied(fmt::format("{} is a symbolic link or a file; the artifact store needs a folder of "
-                                           "its own there",
-                                           folder.string()));
+      return permission_denied(
+          fmt::format("{} is a symbolic link or a file; the artifact store needs a folder of "
+                      "its own there",
+                      folder.string()));
     return errno_status("opening", folder);
   }
   return fd;

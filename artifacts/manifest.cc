@@ -17,17 +17,20 @@ constexpr size_t kFileNameMax = 128;
 
 Status check_form(const v1::Manifest& manifest) {
   if (manifest.format() != kFormat)
-    return failed_precondition(fmt::format("the manifest has format {}; this build reads format {}: use the build "
-                                           "that wrote it, or a newer one",
-                                           manifest.format(), kFormat));
+    return failed_precondition(
+        fmt::format("the manifest has format {}; this build reads format {}: use the build "
+                    "that wrote it, or a newer one",
+                    manifest.format(), kFormat));
   std::set<std::string_view> names;
   for (const v1::ManifestFile& file : manifest.files()) {
     if (!valid_file_name(file.name()))
-      return data_loss(fmt::format("the manifest names a file '{}', which is not a plain file name", file.name()));
+      return data_loss(
+          fmt::format("the manifest names a file '{}', which is not a plain file name", file.name()));
     if (!names.insert(file.name()).second)
       return data_loss(fmt::format("the manifest names the file {} twice", file.name()));
     if (!is_sha256_hex(file.sha256()))
-      return data_loss(fmt::format("the manifest gives {} a hash that is none: '{}'", file.name(), file.sha256()));
+      return data_loss(
+          fmt::format("the manifest gives {} a hash that is none: '{}'", file.name(), file.sha256()));
   }
   return ok_status();
 }
@@ -36,8 +39,8 @@ Status check_file(const Store& store, const v1::ManifestFile& file, Verify verif
   const Result<uint64_t> size = store.size(file.sha256());
   if (!size.ok()) return size.status().within(file.name());
   if (*size != file.bytes())
-    return data_loss(fmt::format("{}: blob {} has {} bytes, the manifest says {}", file.name(), file.sha256(), *size,
-                                 file.bytes()));
+    return data_loss(fmt::format("{}: blob {} has {} bytes, the manifest says {}", file.name(), file.sha256(),
+                                 *size, file.bytes()));
   if (verify == Verify::kHash) {
     const Result<fs::path> path = store.path(file.sha256(), Verify::kHash);
     if (!path.ok()) return path.status().within(file.name());
@@ -50,8 +53,8 @@ Status check_file(const Store& store, const v1::ManifestFile& file, Verify verif
 bool valid_file_name(std::string_view name) {
   if (name.empty() || name.size() > kFileNameMax || name.front() == '.') return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
@@ -129,7 +132,8 @@ Result<v1::ManifestFile> find_file(const v1::Manifest& manifest, std::string_vie
     if (file.name() == name) return file;
     names += (names.empty() ? "" : ", ") + file.name();
   }
-  return not_found(fmt::format("the version has no file {}; it has {}", name, names.empty() ? "none" : names));
+  return not_found(
+      fmt::format("the version has no file {}; it has {}", name, names.empty() ? "none" : names));
 }
 
 Result<std::string> read_file(const Store& store, const v1::Manifest& manifest, std::string_view name) {

@@ -19,7 +19,7 @@ class ManifestWriter {
   ManifestWriter(Store& store, std::string model);
   Status add(std::string_view name, std::string_view bytes);
   Status add_blob(std::string_view name, std::string_view sha256);  // already in the store
-  Result<std::string> finish();                                      // SHA-256 of the manifest
+  Result<std::string> finish();                                     // SHA-256 of the manifest
 
  private:
   Store& store_;
@@ -28,7 +28,8 @@ class ManifestWriter {
 
 // The manifest, after checking its form and every file's size, and with kHash every byte.
 // data_loss or not_found name the file by its name in the manifest.
-Result<v1::Manifest> load_manifest(const Store& store, std::string_view sha256, Verify verify = Verify::kHash);
+Result<v1::Manifest> load_manifest(const Store& store, std::string_view sha256,
+                                   Verify verify = Verify::kHash);
 
 // Entry of `name`, or not_found naming what the manifest does hold.
 Result<v1::ManifestFile> find_file(const v1::Manifest& manifest, std::string_view name);

@@ -71,7 +71,9 @@ double quantile(std::span<const double> values, double share) {
   return sorted[low] + (position - static_cast<double>(low)) * (next - sorted[low]);
 }
 
-double median(std::span<const double> values) { return quantile(values, 0.5); }
+double median(std::span<const double> values) {
+  return quantile(values, 0.5);
+}
 
 std::vector<double> ranks(std::span<const double> values) {
   std::vector<uint32_t> order(values.size());

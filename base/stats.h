@@ -20,7 +20,7 @@ double log_loss(std::span<const double> labels, std::span<const double> probabil
 // NaN unless both classes occur.
 double auroc(std::span<const double> labels, std::span<const double> scores);
 
-double sum(std::span<const double> values);  // pairwise: the error grows with log n
+double sum(std::span<const double> values);   // pairwise: the error grows with log n
 double mean(std::span<const double> values);  // NaN without values
 // Of the whole population (divided by n), around the mean; NaN without values.
 double variance(std::span<const double> values);

@@ -47,7 +47,8 @@ Status check_spec(const v1::ImportSpec& spec) {
   for (const std::string& name : spec.keep())
     if (!kept.insert(name).second) return invalid_argument(fmt::format("keep names '{}' twice", name));
   if (!kept.contains(spec.time()))
-    return invalid_argument(fmt::format("the time column '{}' must be among the columns of `keep`", spec.time()));
+    return invalid_argument(
+        fmt::format("the time column '{}' must be among the columns of `keep`", spec.time()));
   return ok_status();
 }
 
@@ -55,8 +56,9 @@ Status check_spec(const v1::ImportSpec& spec) {
 Status check_new(const SourceTable& rows, const std::string& name) {
   const bool in_file = std::find(rows.header.begin(), rows.header.end(), name) != rows.header.end();
   if (in_file || rows.table.find(name))
-    return invalid_argument(fmt::format("the new column '{}' has the name of one that {} has already; name it otherwise",
-                                        name, in_file ? rows.name : "the dataset"));
+    return invalid_argument(
+        fmt::format("the new column '{}' has the name of one that {} has already; name it otherwise", name,
+                    in_file ? rows.name : "the dataset"));
   return ok_status();
 }
 
@@ -91,8 +93,9 @@ Result<SourceTable> load_rows(const v1::ImportSpec& spec, const std::filesystem:
   const Column* time = TRY(rows.table.get(spec.time(), v1::TIMESTAMP));
   for (size_t row = 0; row < time->rows(); ++row)
     if (time->missing(row))
-      return invalid_argument(fmt::format("{}: the row has no '{}'; every row needs its event time: correct or remove it",
-                                          rows.where(row), spec.time()));
+      return invalid_argument(
+          fmt::format("{}: the row has no '{}'; every row needs its event time: correct or remove it",
+                      rows.where(row), spec.time()));
   return rows;
 }
 
@@ -106,10 +109,12 @@ Result<std::string> name_part(const SourceTable& rows, const Column& column, siz
   }
   if (!column.missing(row) && column.type == v1::NUMBER) {
     const double value = column.numbers[row];
-    if (value >= 0 && value < 1e15 && value == std::floor(value)) return fmt::format("{:02}", static_cast<int64_t>(value));
+    if (value >= 0 && value < 1e15 && value == std::floor(value))
+      return fmt::format("{:02}", static_cast<int64_t>(value));
   }
-  return invalid_argument(fmt::format("{}: '{}' cannot name a snapshot here: whole numbers from 0 and texts can",
-                                      rows.where(row), column.name));
+  return invalid_argument(
+      fmt::format("{}: '{}' cannot name a snapshot here: whole numbers from 0 and texts can", rows.where(row),
+                  column.name));
 }
 
 std::vector<uint32_t> sorted_by_time(std::vector<uint32_t> rows, const Column& time) {
@@ -119,7 +124,8 @@ std::vector<uint32_t> sorted_by_time(std::vector<uint32_t> rows, const Column& t
 }
 
 // Rows of each snapshot, in the file's order.
-Result<std::map<std::string, std::vector<uint32_t>>> partition(const v1::ImportSpec& spec, const SourceTable& rows) {
+Result<std::map<std::string, std::vector<uint32_t>>> partition(const v1::ImportSpec& spec,
+                                                               const SourceTable& rows) {
   std::map<std::string, std::vector<uint32_t>> groups;
   std::vector<const Column*> by;
   for (const std::string& name : spec.snapshot_by()) by.push_back(rows.table.find(name));
@@ -128,9 +134,10 @@ Result<std::map<std::string, std::vector<uint32_t>>> partition(const v1::ImportS
     for (const Column* column : by) name += (name.empty() ? "" : "-") + TRY(name_part(rows, *column, row));
     if (by.empty()) name = "all";
     if (!valid_name(name))
-      return invalid_argument(fmt::format("{}: '{}' cannot name a snapshot: lower-case letters, digits, '-', '_' and "
-                                          "'.' can",
-                                          rows.where(row), name));
+      return invalid_argument(
+          fmt::format("{}: '{}' cannot name a snapshot: lower-case letters, digits, '-', '_' and "
+                      "'.' can",
+                      rows.where(row), name));
     groups[name].push_back(static_cast<uint32_t>(row));
   }
   return groups;
@@ -153,8 +160,8 @@ Result<std::vector<v1::DatasetSnapshot>> import_dataset(const v1::ImportSpec& sp
   std::vector<v1::DatasetSnapshot> snapshots;
   for (const auto& [name, members] : groups) {
     const Table table = kept_columns(spec, rows.table, sorted_by_time(members, time));
-    snapshots.push_back(TRY(make_snapshot(store, spec.dataset(), name, table, spec.time(),
-                                          "import of " + spec.rows().file())));
+    snapshots.push_back(TRY(
+        make_snapshot(store, spec.dataset(), name, table, spec.time(), "import of " + spec.rows().file())));
     tell(progress, fmt::format("{}@{}: {} rows", spec.dataset(), name, table.rows()));
   }
   return snapshots;

@@ -22,7 +22,8 @@ using Progress = std::function<void(std::string_view line)>;
 // function returns; it registers nothing.
 Result<std::vector<v1::DatasetSnapshot>> import_dataset(const v1::ImportSpec& spec,
                                                         const std::filesystem::path& source_dir,
-                                                        artifacts::Store& store, const Progress& progress = {});
+                                                        artifacts::Store& store,
+                                                        const Progress& progress = {});
 
 // The same up to the rows themselves: all of them, the columns of `keep`, sorted by event time.
 Result<Table> import_table(const v1::ImportSpec& spec, const std::filesystem::path& source_dir,

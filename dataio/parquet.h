@@ -30,11 +30,12 @@ Result<ParquetInfo> inspect_parquet(std::string_view bytes, std::string_view nam
 struct WantedColumn {
   std::string name;
   v1::ColumnType type = v1::COLUMN_TYPE_UNSPECIFIED;  // unspecified: whatever the file holds
-  bool optional = false;  // absent from the file: all missing, type must be given
+  bool optional = false;                              // absent from the file: all missing, type must be given
 };
 
 // The named columns in this order; no names: all. No row groups: all, in order.
-Result<Table> read_parquet(std::string_view bytes, std::string_view name, std::span<const WantedColumn> wanted = {},
+Result<Table> read_parquet(std::string_view bytes, std::string_view name,
+                           std::span<const WantedColumn> wanted = {},
                            std::span<const uint32_t> row_groups = {});
 
 }  // namespace rekindle::dataio

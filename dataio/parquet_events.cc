@@ -37,12 +37,13 @@ Status append_values(Column& column, const v1::ColumnValues& values, size_t rows
   const bool text = column.type == v1::TEXT;
   const auto given = static_cast<size_t>(text ? values.texts_size() : values.numbers_size());
   if (given != rows || (text ? values.numbers_size() : values.texts_size()) != 0)
-    return invalid_argument(fmt::format("column '{}' needs {} {} values, the request carries {} numbers and {} texts",
-                                        column.name, rows, type_word(column.type), values.numbers_size(),
-                                        values.texts_size()));
+    return invalid_argument(
+        fmt::format("column '{}' needs {} {} values, the request carries {} numbers and {} texts",
+                    column.name, rows, type_word(column.type), values.numbers_size(), values.texts_size()));
   for (uint32_t row : values.missing())
     if (row >= rows)
-      return invalid_argument(fmt::format("column '{}' calls row {} missing; the request has {}", column.name, row, rows));
+      return invalid_argument(
+          fmt::format("column '{}' calls row {} missing; the request has {}", column.name, row, rows));
   const size_t before = column.rows();
   if (text) {
     for (const std::string& value : values.texts()) column.add_text(value);
@@ -59,7 +60,8 @@ Status append_values(Column& column, const v1::ColumnValues& values, size_t rows
 Result<std::string> write_predictions(const Predictions& predictions) {
   Table table;
   const size_t rows = predictions.times_us.size();
-  if (predictions.ids.size() != rows || predictions.labels.size() != rows || predictions.probabilities.size() != rows)
+  if (predictions.ids.size() != rows || predictions.labels.size() != rows ||
+      predictions.probabilities.size() != rows)
     return internal_error("predictions need one time, id, label and probability for each row");
   table.add(time_column("time", predictions.times_us));
   table.add(text_column("id", predictions.ids));
@@ -88,7 +90,8 @@ std::vector<std::string> row_ids(const Table& table) {
   ids.reserve(table.rows());
   for (size_t row = 0; row < table.rows(); ++row) {
     if (request && row_in_request && !request->missing(row) && !row_in_request->missing(row))
-      ids.push_back(fmt::format("{}/{}", request->text(row), static_cast<int64_t>(row_in_request->numbers[row])));
+      ids.push_back(
+          fmt::format("{}/{}", request->text(row), static_cast<int64_t>(row_in_request->numbers[row])));
     else
       ids.push_back(fmt::format("#{}", row));
   }

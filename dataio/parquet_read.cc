@@ -19,17 +19,21 @@ namespace rekindle::dataio {
 namespace {
 
 Status damaged(std::string_view name, std::string_view why) {
-  return data_loss(fmt::format("{} is not readable as Parquet: {}; import or settle its rows again", name, why));
+  return data_loss(
+      fmt::format("{} is not readable as Parquet: {}; import or settle its rows again", name, why));
 }
 
 v1::ColumnType column_type(const arrow::DataType& type) {
   switch (type.id()) {
-    case arrow::Type::TIMESTAMP: return v1::TIMESTAMP;
+    case arrow::Type::TIMESTAMP:
+      return v1::TIMESTAMP;
     case arrow::Type::STRING:
-    case arrow::Type::LARGE_STRING: return v1::TEXT;
+    case arrow::Type::LARGE_STRING:
+      return v1::TEXT;
     case arrow::Type::DICTIONARY:
       return column_type(*static_cast<const arrow::DictionaryType&>(type).value_type());
-    case arrow::Type::BOOL: return v1::BOOL;
+    case arrow::Type::BOOL:
+      return v1::BOOL;
     case arrow::Type::FLOAT:
     case arrow::Type::DOUBLE:
     case arrow::Type::INT8:
@@ -39,8 +43,10 @@ v1::ColumnType column_type(const arrow::DataType& type) {
     case arrow::Type::UINT8:
     case arrow::Type::UINT16:
     case arrow::Type::UINT32:
-    case arrow::Type::UINT64: return v1::NUMBER;
-    default: return v1::COLUMN_TYPE_UNSPECIFIED;
+    case arrow::Type::UINT64:
+      return v1::NUMBER;
+    default:
+      return v1::COLUMN_TYPE_UNSPECIFIED;
   }
 }
 
@@ -53,18 +59,30 @@ void add_numbers(const arrow::Array& chunk, Column& to) {
 
 void add_number_chunk(const arrow::Array& chunk, Column& to) {
   switch (chunk.type_id()) {
-    case arrow::Type::BOOL: return add_numbers<arrow::BooleanArray>(chunk, to);
-    case arrow::Type::FLOAT: return add_numbers<arrow::FloatArray>(chunk, to);
-    case arrow::Type::DOUBLE: return add_numbers<arrow::DoubleArray>(chunk, to);
-    case arrow::Type::INT8: return add_numbers<arrow::Int8Array>(chunk, to);
-    case arrow::Type::INT16: return add_numbers<arrow::Int16Array>(chunk, to);
-    case arrow::Type::INT32: return add_numbers<arrow::Int32Array>(chunk, to);
-    case arrow::Type::INT64: return add_numbers<arrow::Int64Array>(chunk, to);
-    case arrow::Type::UINT8: return add_numbers<arrow::UInt8Array>(chunk, to);
-    case arrow::Type::UINT16: return add_numbers<arrow::UInt16Array>(chunk, to);
-    case arrow::Type::UINT32: return add_numbers<arrow::UInt32Array>(chunk, to);
-    case arrow::Type::UINT64: return add_numbers<arrow::UInt64Array>(chunk, to);
-    default: CHECK(false, "column_type() says that this is a number");
+    case arrow::Type::BOOL:
+      return add_numbers<arrow::BooleanArray>(chunk, to);
+    case arrow::Type::FLOAT:
+      return add_numbers<arrow::FloatArray>(chunk, to);
+    case arrow::Type::DOUBLE:
+      return add_numbers<arrow::DoubleArray>(chunk, to);
+    case arrow::Type::INT8:
+      return add_numbers<arrow::Int8Array>(chunk, to);
+    case arrow::Type::INT16:
+      return add_numbers<arrow::Int16Array>(chunk, to);
+    case arrow::Type::INT32:
+      return add_numbers<arrow::Int32Array>(chunk, to);
+    case arrow::Type::INT64:
+      return add_numbers<arrow::Int64Array>(chunk, to);
+    case arrow::Type::UINT8:
+      return add_numbers<arrow::UInt8Array>(chunk, to);
+    case arrow::Type::UINT16:
+      return add_numbers<arrow::UInt16Array>(chunk, to);
+    case arrow::Type::UINT32:
+      return add_numbers<arrow::UInt32Array>(chunk, to);
+    case arrow::Type::UINT64:
+      return add_numbers<arrow::UInt64Array>(chunk, to);
+    default:
+      CHECK(false, "column_type() says that this is a number");
   }
 }
 
@@ -76,8 +94,10 @@ void add_time_chunk(const arrow::Array& chunk, Column& to) {
     // A time that does not fit into microseconds counts as missing.
     if (!array.IsNull(row)) {
       const int64_t value = array.Value(row);
-      if (unit == arrow::TimeUnit::NANO) micros = value / 1000 - (value % 1000 < 0 ? 1 : 0);
-      else if (unit == arrow::TimeUnit::MICRO) micros = value;
+      if (unit == arrow::TimeUnit::NANO)
+        micros = value / 1000 - (value % 1000 < 0 ? 1 : 0);
+      else if (unit == arrow::TimeUnit::MICRO)
+        micros = value;
       else if (__builtin_mul_overflow(value, unit == arrow::TimeUnit::MILLI ? 1000 : 1000000, &micros))
         micros = kMissingTime;
     }
@@ -147,11 +167,13 @@ Result<Column> to_column(const arrow::ChunkedArray& chunks, const std::string& n
   for (const auto& chunk : chunks.chunks()) {
     const arrow::Status valid = chunk->Validate();
     if (!valid.ok()) return damaged(file, fmt::format("column '{}': {}", name, valid.ToString()));
-    if (column.type == v1::TIMESTAMP) add_time_chunk(*chunk, column);
+    if (column.type == v1::TIMESTAMP)
+      add_time_chunk(*chunk, column);
     else if (column.type == v1::TEXT) {
       const Status status = add_text_chunk(*chunk, words, column);
       if (!status.ok()) return damaged(file, fmt::format("column '{}': {}", name, status.message()));
-    } else add_number_chunk(*chunk, column);
+    } else
+      add_number_chunk(*chunk, column);
   }
   return column;
 }
@@ -188,8 +210,8 @@ arrow::Result<OpenedFile> open(std::string_view bytes) {
     if (rows < 0) return arrow::Status::Invalid("a row group has a negative number of rows");
     out.info.row_groups.push_back(static_cast<uint64_t>(rows));
   }
-  ARROW_ASSIGN_OR_RAISE(out.reader, parquet::arrow::FileReader::Make(arrow::default_memory_pool(), std::move(file),
-                                                                     arrow_properties));
+  ARROW_ASSIGN_OR_RAISE(out.reader, parquet::arrow::FileReader::Make(arrow::default_memory_pool(),
+                                                                     std::move(file), arrow_properties));
   return out;
 }
 
@@ -206,7 +228,8 @@ Result<Choice> choose(const ParquetInfo& info, std::string_view name, std::span<
   for (const WantedColumn& want : choice.wanted) {
     const auto found = std::find_if(info.columns.begin(), info.columns.end(),
                                     [&](const v1::Column& column) { return column.name() == want.name; });
-    choice.field_of.push_back(found == info.columns.end() ? -1 : static_cast<int>(found - info.columns.begin()));
+    choice.field_of.push_back(found == info.columns.end() ? -1
+                                                          : static_cast<int>(found - info.columns.begin()));
     if (found == info.columns.end()) {
       if (want.optional) continue;
       std::string names;
@@ -214,11 +237,12 @@ Result<Choice> choose(const ParquetInfo& info, std::string_view name, std::span<
       return not_found(fmt::format("{} has no column '{}'; it has: {}", name, want.name, names));
     }
     if (found->type() == v1::COLUMN_TYPE_UNSPECIFIED)
-      return invalid_argument(
-          fmt::format("column '{}' of {} has a type that is not number, text, timestamp or bool", want.name, name));
+      return invalid_argument(fmt::format(
+          "column '{}' of {} has a type that is not number, text, timestamp or bool", want.name, name));
     if (want.type != v1::COLUMN_TYPE_UNSPECIFIED && want.type != found->type())
-      return invalid_argument(fmt::format("column '{}' of {} holds {} values; {} is needed: import it with that type",
-                                          want.name, name, type_word(found->type()), type_word(want.type)));
+      return invalid_argument(
+          fmt::format("column '{}' of {} holds {} values; {} is needed: import it with that type", want.name,
+                      name, type_word(found->type()), type_word(want.type)));
   }
   return choice;
 }
@@ -257,7 +281,8 @@ Result<Table> read(std::string_view bytes, std::string_view name, std::span<cons
       continue;
     }
     const auto at = std::lower_bound(fields.begin(), fields.end(), choice.field_of[i]) - fields.begin();
-    table.columns.push_back(TRY(to_column(*(*read)->column(static_cast<int>(at)), choice.wanted[i].name, name)));
+    table.columns.push_back(
+        TRY(to_column(*(*read)->column(static_cast<int>(at)), choice.wanted[i].name, name)));
     if (table.columns.back().rows() != rows)
       return damaged(name, fmt::format("column '{}' has {} rows instead of {}", choice.wanted[i].name,
                                        table.columns.back().rows(), rows));
@@ -277,8 +302,8 @@ Result<ParquetInfo> inspect_parquet(std::string_view bytes, std::string_view nam
   }
 }
 
-Result<Table> read_parquet(std::string_view bytes, std::string_view name, std::span<const WantedColumn> wanted,
-                           std::span<const uint32_t> row_groups) {
+Result<Table> read_parquet(std::string_view bytes, std::string_view name,
+                           std::span<const WantedColumn> wanted, std::span<const uint32_t> row_groups) {
   try {
     return read(bytes, name, wanted, row_groups);
   } catch (const std::exception& error) {

@@ -17,15 +17,20 @@ Status from_arrow(const arrow::Status& status, std::string_view doing) {
 
 std::shared_ptr<arrow::DataType> arrow_type(v1::ColumnType type) {
   switch (type) {
-    case v1::TIMESTAMP: return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
-    case v1::TEXT: return arrow::utf8();
-    case v1::BOOL: return arrow::boolean();
-    default: return arrow::float64();
+    case v1::TIMESTAMP:
+      return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    case v1::TEXT:
+      return arrow::utf8();
+    case v1::BOOL:
+      return arrow::boolean();
+    default:
+      return arrow::float64();
   }
 }
 
 template <typename Builder, typename Append>
-arrow::Result<std::shared_ptr<arrow::Array>> build(Builder builder, const Column& column, Append append_value) {
+arrow::Result<std::shared_ptr<arrow::Array>> build(Builder builder, const Column& column,
+                                                   Append append_value) {
   ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(column.rows())));
   for (size_t row = 0; row < column.rows(); ++row)
     ARROW_RETURN_NOT_OK(column.missing(row) ? builder.AppendNull() : append_value(builder, row));

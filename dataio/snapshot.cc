@@ -16,7 +16,9 @@ namespace {
 
 constexpr size_t kNamesInMessage = 12;
 
-std::string label(const v1::DatasetSnapshot& snapshot) { return snapshot.dataset() + "@" + snapshot.name(); }
+std::string label(const v1::DatasetSnapshot& snapshot) {
+  return snapshot.dataset() + "@" + snapshot.name();
+}
 
 const v1::Column* find_column(const v1::DatasetSnapshot& snapshot, std::string_view name) {
   for (const v1::Column& column : snapshot.columns())
@@ -24,7 +26,9 @@ const v1::Column* find_column(const v1::DatasetSnapshot& snapshot, std::string_v
   return nullptr;
 }
 
-bool number_like(v1::ColumnType type) { return type == v1::NUMBER || type == v1::BOOL; }
+bool number_like(v1::ColumnType type) {
+  return type == v1::NUMBER || type == v1::BOOL;
+}
 
 // The type of one column over all snapshots; numbers and bools go together as numbers.
 Result<std::optional<v1::ColumnType>> common_type(std::span<const v1::DatasetSnapshot> snapshots,
@@ -37,19 +41,20 @@ Result<std::optional<v1::ColumnType>> common_type(std::span<const v1::DatasetSna
       if (optional) continue;
       std::string names;
       for (const v1::Column& other : snapshot.columns()) names += (names.empty() ? "" : ", ") + other.name();
-      return not_found(fmt::format("{} has no column '{}'; it has: {}; import it with that column in `keep`, or "
-                                   "name another in the job spec",
-                                   label(snapshot), name, names));
+      return not_found(
+          fmt::format("{} has no column '{}'; it has: {}; import it with that column in `keep`, or "
+                      "name another in the job spec",
+                      label(snapshot), name, names));
     }
     if (!first) {
       first = &snapshot;
       type = column->type();
     } else if (type != column->type()) {
       if (!number_like(type) || !number_like(column->type()))
-        return invalid_argument(fmt::format("column '{}' holds {} values in {} and {} values in {}; import one of "
-                                            "them again with the type of the other",
-                                            name, type_word(type), label(*first), type_word(column->type()),
-                                            label(snapshot)));
+        return invalid_argument(
+            fmt::format("column '{}' holds {} values in {} and {} values in {}; import one of "
+                        "them again with the type of the other",
+                        name, type_word(type), label(*first), type_word(column->type()), label(snapshot)));
       type = v1::NUMBER;
     }
   }
@@ -62,15 +67,15 @@ struct Wanted {
   std::vector<WantedColumn> columns;  // the time column first; types as they come out
 };
 
-Result<Wanted> wanted_columns(std::span<const v1::DatasetSnapshot> snapshots, std::span<const std::string> columns,
-                              std::span<const std::string> optional) {
+Result<Wanted> wanted_columns(std::span<const v1::DatasetSnapshot> snapshots,
+                              std::span<const std::string> columns, std::span<const std::string> optional) {
   Wanted wanted;
   wanted.time_column = snapshots.front().time_column();
   for (const v1::DatasetSnapshot& snapshot : snapshots)
     if (snapshot.time_column() != wanted.time_column || wanted.time_column.empty())
-      return invalid_argument(fmt::format("{} has the time column '{}', {} has '{}'; all must have the same one",
-                                          label(snapshots.front()), wanted.time_column, label(snapshot),
-                                          snapshot.time_column()));
+      return invalid_argument(
+          fmt::format("{} has the time column '{}', {} has '{}'; all must have the same one",
+                      label(snapshots.front()), wanted.time_column, label(snapshot), snapshot.time_column()));
   const auto add = [&](const std::string& name, bool is_optional) -> Status {
     for (const WantedColumn& known : wanted.columns)
       if (known.name == name) return ok_status();
@@ -102,8 +107,8 @@ std::vector<BlobParts> by_blob(const v1::DatasetSnapshot& snapshot) {
   return blobs;
 }
 
-Result<Table> read_blob(const artifacts::Store& store, const v1::DatasetSnapshot& snapshot, const BlobParts& blob,
-                        const Wanted& wanted) {
+Result<Table> read_blob(const artifacts::Store& store, const v1::DatasetSnapshot& snapshot,
+                        const BlobParts& blob, const Wanted& wanted) {
   const std::string name = fmt::format("{} (blob {})", label(snapshot), blob.sha256.substr(0, 12));
   const Result<std::string> bytes = store.get(blob.sha256);
   if (!bytes.ok()) return bytes.status().within("reading " + label(snapshot));
@@ -138,7 +143,8 @@ Table sorted_by_time(Table table) {
 
 Result<DatasetRef> parse_dataset_ref(std::string_view text) {
   const Status bad = invalid_argument(fmt::format(
-      "'{}' names no dataset; write NAME, NAME@SNAPSHOT or NAME@FIRST..LAST, as in flights@2013-01..2013-03", text));
+      "'{}' names no dataset; write NAME, NAME@SNAPSHOT or NAME@FIRST..LAST, as in flights@2013-01..2013-03",
+      text));
   DatasetRef ref;
   const size_t at = text.find('@');
   ref.dataset = std::string(text.substr(0, at));
@@ -165,7 +171,8 @@ Result<std::vector<v1::DatasetSnapshot>> select_snapshots(std::string_view refer
     datasets.push_back(snapshot.dataset());
     if (snapshot.dataset() != ref.dataset) continue;
     names.push_back(snapshot.name());
-    if ((!ref.first.empty() && snapshot.name() < ref.first) || (!ref.last.empty() && ref.last < snapshot.name()))
+    if ((!ref.first.empty() && snapshot.name() < ref.first) ||
+        (!ref.last.empty() && ref.last < snapshot.name()))
       continue;
     chosen.push_back(snapshot);
   }
@@ -181,9 +188,8 @@ Result<std::vector<v1::DatasetSnapshot>> select_snapshots(std::string_view refer
                                    : fmt::format("dataset '{}' has no snapshot '{}'; it has: {}", ref.dataset,
                                                  reference.substr(ref.dataset.size() + 1), list));
   }
-  std::sort(chosen.begin(), chosen.end(), [](const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) {
-    return a.name() < b.name();
-  });
+  std::sort(chosen.begin(), chosen.end(),
+            [](const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) { return a.name() < b.name(); });
   return chosen;
 }
 
@@ -195,7 +201,8 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
   Table table;
   for (const WantedColumn& column : wanted.columns) table.columns.push_back({column.name, column.type});
   for (const v1::DatasetSnapshot& snapshot : snapshots) {
-    if (snapshot.rows() == 0 || snapshot.last_time_us() < from_us || snapshot.first_time_us() >= until_us) continue;
+    if (snapshot.rows() == 0 || snapshot.last_time_us() < from_us || snapshot.first_time_us() >= until_us)
+      continue;
     for (const BlobParts& blob : by_blob(snapshot)) {
       Table part = TRY(read_blob(store, snapshot, blob, wanted));
       for (size_t i = 0; i < part.columns.size(); ++i) part.columns[i].type = wanted.columns[i].type;
@@ -204,9 +211,10 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
     }
   }
   if (table.rows() > std::numeric_limits<uint32_t>::max())
-    return resource_exhausted(fmt::format("{} rows are more than one process reads at once; shorten "
-                                          "train.rows.last",
-                                          table.rows()));
+    return resource_exhausted(
+        fmt::format("{} rows are more than one process reads at once; shorten "
+                    "train.rows.last",
+                    table.rows()));
   return sorted_by_time(std::move(table));
 }
 
@@ -222,12 +230,14 @@ Result<TimeRange> time_range(std::span<const v1::DatasetSnapshot> snapshots) {
 }
 
 Result<v1::DatasetSnapshot> make_snapshot(artifacts::Store& store, std::string dataset, std::string name,
-                                          const Table& table, std::string_view time_column, std::string source) {
+                                          const Table& table, std::string_view time_column,
+                                          std::string source) {
   TRY_STATUS(check_name("dataset", dataset));
   TRY_STATUS(check_name("snapshot", name));
   const Column* time = TRY(table.get(time_column, v1::TIMESTAMP));
   if (!std::is_sorted(time->times.begin(), time->times.end()))
-    return invalid_argument(fmt::format("the rows of {}@{} are not sorted by '{}'", dataset, name, time_column));
+    return invalid_argument(
+        fmt::format("the rows of {}@{} are not sorted by '{}'", dataset, name, time_column));
   if (!time->times.empty() && time->times.front() == kMissingTime)
     return invalid_argument(fmt::format("a row of {}@{} has no '{}'", dataset, name, time_column));
 

@@ -45,7 +45,8 @@ Result<TimeRange> time_range(std::span<const v1::DatasetSnapshot> snapshots);
 // Stores the table as one Parquet blob and describes it. The rows must be sorted by `time_column` and all
 // have one. created_us stays 0: who registers the snapshot sets it.
 Result<v1::DatasetSnapshot> make_snapshot(artifacts::Store& store, std::string dataset, std::string name,
-                                          const Table& table, std::string_view time_column, std::string source);
+                                          const Table& table, std::string_view time_column,
+                                          std::string source);
 
 // Equal but for created_us and source: registering it again changes nothing.
 bool same_content(const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b);

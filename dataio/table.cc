@@ -9,17 +9,23 @@ namespace rekindle::dataio {
 
 size_t Column::rows() const {
   switch (type) {
-    case v1::TIMESTAMP: return times.size();
-    case v1::TEXT: return codes.size();
-    default: return numbers.size();
+    case v1::TIMESTAMP:
+      return times.size();
+    case v1::TEXT:
+      return codes.size();
+    default:
+      return numbers.size();
   }
 }
 
 bool Column::missing(size_t row) const {
   switch (type) {
-    case v1::TIMESTAMP: return times[row] == kMissingTime;
-    case v1::TEXT: return codes[row] < 0;
-    default: return std::isnan(numbers[row]);
+    case v1::TIMESTAMP:
+      return times[row] == kMissingTime;
+    case v1::TEXT:
+      return codes[row] < 0;
+    default:
+      return std::isnan(numbers[row]);
   }
 }
 
@@ -29,17 +35,25 @@ std::string_view Column::text(size_t row) const {
 
 void Column::reserve(size_t rows) {
   switch (type) {
-    case v1::TIMESTAMP: return times.reserve(rows);
-    case v1::TEXT: return codes.reserve(rows);
-    default: return numbers.reserve(rows);
+    case v1::TIMESTAMP:
+      return times.reserve(rows);
+    case v1::TEXT:
+      return codes.reserve(rows);
+    default:
+      return numbers.reserve(rows);
   }
 }
 
 void Column::add_missing() {
   switch (type) {
-    case v1::TIMESTAMP: times.push_back(kMissingTime); return;
-    case v1::TEXT: codes.push_back(kMissingText); return;
-    default: numbers.push_back(kMissingNumber);
+    case v1::TIMESTAMP:
+      times.push_back(kMissingTime);
+      return;
+    case v1::TEXT:
+      codes.push_back(kMissingText);
+      return;
+    default:
+      numbers.push_back(kMissingNumber);
   }
 }
 
@@ -147,12 +161,15 @@ std::vector<T> take_values(const std::vector<T>& from, std::span<const uint32_t>
 Column take(const Column& column, std::span<const uint32_t> rows) {
   Column out{column.name, column.type};
   switch (column.type) {
-    case v1::TIMESTAMP: out.times = take_values(column.times, rows); break;
+    case v1::TIMESTAMP:
+      out.times = take_values(column.times, rows);
+      break;
     case v1::TEXT:
       out.codes = take_values(column.codes, rows);
       out.words = column.words;
       break;
-    default: out.numbers = take_values(column.numbers, rows);
+    default:
+      out.numbers = take_values(column.numbers, rows);
   }
   return out;
 }
@@ -216,11 +233,16 @@ bool same_cells(const Table& a, const Table& b) {
 
 std::string_view type_word(v1::ColumnType type) {
   switch (type) {
-    case v1::NUMBER: return "number";
-    case v1::TEXT: return "text";
-    case v1::TIMESTAMP: return "timestamp";
-    case v1::BOOL: return "bool";
-    default: return "untyped";
+    case v1::NUMBER:
+      return "number";
+    case v1::TEXT:
+      return "text";
+    case v1::TIMESTAMP:
+      return "timestamp";
+    case v1::BOOL:
+      return "bool";
+    default:
+      return "untyped";
   }
 }
 

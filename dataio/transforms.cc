@@ -33,7 +33,8 @@ Result<v1::NumericTransform> fit_number(const Table& training, const std::string
       continue;
     }
     if (!std::isfinite(value))
-      return invalid_argument(fmt::format("column '{}' holds an infinite value; leave it empty when unknown", name));
+      return invalid_argument(
+          fmt::format("column '{}' holds an infinite value; leave it empty when unknown", name));
     low = seen == 0 ? value : std::min(low, value);
     high = seen == 0 ? value : std::max(high, value);
     total += value;
@@ -99,7 +100,8 @@ std::vector<int64_t> category_counts(const v1::Transforms& transforms) {
 }
 
 Result<v1::Transforms> fit(const v1::Data& data, const Table& training, const FitOptions& options) {
-  if (training.rows() == 0) return failed_precondition("there are no training rows to fit feature transforms on");
+  if (training.rows() == 0)
+    return failed_precondition("there are no training rows to fit feature transforms on");
   v1::Transforms out;
   for (const std::string& name : data.numeric()) *out.add_numeric() = TRY(fit_number(training, name));
   for (const std::string& name : data.categorical())
@@ -119,7 +121,9 @@ Encoder::Encoder(Encoder&&) noexcept = default;
 Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 Encoder::~Encoder() = default;
 
-const v1::Transforms& Encoder::transforms() const { return impl_->transforms; }
+const v1::Transforms& Encoder::transforms() const {
+  return impl_->transforms;
+}
 
 Result<Encoder> Encoder::make(v1::Transforms transforms) {
   auto impl = std::make_unique<Impl>();
@@ -128,17 +132,17 @@ Result<Encoder> Encoder::make(v1::Transforms transforms) {
   for (const auto& number : impl->transforms.numeric())
     if (!std::isfinite(number.low()) || !std::isfinite(number.high()) || !std::isfinite(number.mean()) ||
         !std::isfinite(number.scale()) || number.scale() <= 0 || number.low() > number.high())
-      return invalid_argument(fmt::format("the transform of column '{}' is not sound: low {}, high {}, mean {}, "
-                                          "scale {}",
-                                          number.column(), number.low(), number.high(), number.mean(),
-                                          number.scale()));
+      return invalid_argument(
+          fmt::format("the transform of column '{}' is not sound: low {}, high {}, mean {}, "
+                      "scale {}",
+                      number.column(), number.low(), number.high(), number.mean(), number.scale()));
   for (const auto& category : impl->transforms.categorical()) {
     Impl::Vocabulary vocabulary;
     vocabulary.reserve(static_cast<size_t>(category.values_size()));
     for (int i = 0; i < category.values_size(); ++i)
       if (!vocabulary.try_emplace(category.values(i), i + 1).second)
-        return invalid_argument(
-            fmt::format("the transform of column '{}' lists '{}' twice", category.column(), category.values(i)));
+        return invalid_argument(fmt::format("the transform of column '{}' lists '{}' twice",
+                                            category.column(), category.values(i)));
     impl->vocabularies.push_back(std::move(vocabulary));
   }
   return Encoder(std::move(impl));
@@ -147,7 +151,8 @@ Result<Encoder> Encoder::make(v1::Transforms transforms) {
 namespace {
 
 void encode_number(const v1::NumericTransform& transform, const Column& column, float* out, size_t width) {
-  const double low = transform.low(), high = transform.high(), mean = transform.mean(), scale = transform.scale();
+  const double low = transform.low(), high = transform.high(), mean = transform.mean(),
+               scale = transform.scale();
   const bool indicator = transform.indicator();
   for (double value : column.numbers) {
     const bool missing = std::isnan(value);
@@ -225,7 +230,8 @@ void gather(const Encoded& from, std::span<const int64_t> rows, Encoded& out) {
     std::copy_n(from.numeric.begin() + static_cast<ptrdiff_t>(row * from.numeric_width), from.numeric_width,
                 out.numeric.begin() + static_cast<ptrdiff_t>(i * from.numeric_width));
     std::copy_n(from.categorical.begin() + static_cast<ptrdiff_t>(row * from.categorical_width),
-                from.categorical_width, out.categorical.begin() + static_cast<ptrdiff_t>(i * from.categorical_width));
+                from.categorical_width,
+                out.categorical.begin() + static_cast<ptrdiff_t>(i * from.categorical_width));
   }
 }
 
@@ -246,7 +252,9 @@ Encoded slice(const Encoded& from, size_t begin, size_t end) {
   out.rows = end - begin;
   out.numeric_width = from.numeric_width;
   out.categorical_width = from.categorical_width;
-  const auto number = [&](size_t row) { return from.numeric.begin() + static_cast<ptrdiff_t>(row * from.numeric_width); };
+  const auto number = [&](size_t row) {
+    return from.numeric.begin() + static_cast<ptrdiff_t>(row * from.numeric_width);
+  };
   const auto category = [&](size_t row) {
     return from.categorical.begin() + static_cast<ptrdiff_t>(row * from.categorical_width);
   };

@@ -1,8 +1,8 @@
 // Feature transforms: fitted once per run on the training rows, shipped with the version, applied
 // alike by trainer and serving node.
 //
-//   number  -> (clip(x, low, high) - mean) / scale; then 1 or 0 for "missing" when training had missing values
-//   text    -> index into the values, 0 for unknown and missing
+//   number  -> (clip(x, low, high) - mean) / scale; then 1 or 0 for "missing" when training had missing
+//   values text    -> index into the values, 0 for unknown and missing
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,7 @@ struct Encoded {
 };
 
 // Inputs of a model with these transforms.
-size_t numeric_width(const v1::Transforms& transforms);              // values and indicators
+size_t numeric_width(const v1::Transforms& transforms);                  // values and indicators
 std::vector<int64_t> category_counts(const v1::Transforms& transforms);  // per column, bucket 0 included
 
 // A category seen less often shares bucket 0 with the unknown ones: a weight fitted on a handful of rows

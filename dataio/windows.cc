@@ -11,7 +11,9 @@
 namespace rekindle::dataio {
 namespace {
 
-std::string show(int64_t micros) { return format_time(time_from_micros(micros)); }
+std::string show(int64_t micros) {
+  return format_time(time_from_micros(micros));
+}
 
 }  // namespace
 
@@ -38,10 +40,10 @@ Result<v1::Windows> plan_windows(int64_t as_of_us, const v1::JobSpec& spec, Time
   const int64_t from = std::max(data.first_us, anchor - last);
   const int64_t holdout_from = until - holdout;
   if (holdout_from <= from)
-    return failed_precondition(fmt::format(
-        "rows of {} to {} leave nothing to train on before the holdout of {}; add data, lengthen "
-        "train.rows.last or shorten gate.holdout",
-        show(from), show(until), format_duration(Micros(holdout))));
+    return failed_precondition(
+        fmt::format("rows of {} to {} leave nothing to train on before the holdout of {}; add data, lengthen "
+                    "train.rows.last or shorten gate.holdout",
+                    show(from), show(until), format_duration(Micros(holdout))));
   const auto validation = static_cast<int64_t>(
       std::llround(spec.train().validation() * static_cast<double>(holdout_from - from)));
   windows.set_train_from_us(from);
@@ -49,7 +51,8 @@ Result<v1::Windows> plan_windows(int64_t as_of_us, const v1::JobSpec& spec, Time
   windows.set_holdout_from_us(holdout_from);
   windows.set_until_us(until);
   if (windows.valid_from_us() <= windows.train_from_us())
-    return failed_precondition(fmt::format("train.validation {} leaves nothing to train on", spec.train().validation()));
+    return failed_precondition(
+        fmt::format("train.validation {} leaves nothing to train on", spec.train().validation()));
   return windows;
 }
 

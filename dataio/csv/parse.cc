@@ -42,10 +42,13 @@ class Reader {
       value = text_.substr(begin, at_ - begin);
     }
     if (value.size() > kCsvFieldBytesMax)
-      return error(begin, fmt::format("a field has more than {} bytes: is a quote missing?", kCsvFieldBytesMax));
+      return error(begin,
+                   fmt::format("a field has more than {} bytes: is a quote missing?", kCsvFieldBytesMax));
     last = at_end() || text_[at_] != ',';
-    if (!last) ++at_;
-    else if (!at_end()) end_line();
+    if (!last)
+      ++at_;
+    else if (!at_end())
+      end_line();
     return value;
   }
 
@@ -60,7 +63,8 @@ class Reader {
     for (;;) {
       const size_t quote = text_.find('"', at_);
       if (quote == std::string_view::npos)
-        return error(open, "a quote is opened here and never closed; close it, or double it when it is meant as text");
+        return error(
+            open, "a quote is opened here and never closed; close it, or double it when it is meant as text");
       at_ = quote + 1;
       if (at_end() || text_[at_] != '"') break;
       doubled = true;
@@ -107,7 +111,8 @@ Status read_header(Reader& reader, const SourceText& source, CsvRecords& out) {
 }
 
 // For each field of the header the column that it goes to.
-Result<std::vector<size_t>> targets(const SourceText& source, std::span<const std::string> wanted, CsvRecords& out) {
+Result<std::vector<size_t>> targets(const SourceText& source, std::span<const std::string> wanted,
+                                    CsvRecords& out) {
   std::vector<size_t> target(out.header.size(), kNotWanted);
   for (const std::string& name : wanted) {
     if (std::find(out.names.begin(), out.names.end(), name) != out.names.end()) continue;
@@ -137,9 +142,10 @@ Result<CsvRecords> parse_csv(const SourceText& source, std::span<const std::stri
       if (index < fields && target[index] != kNotWanted) out.columns[target[index]].push_back(value);
     }
     if (index != fields)
-      return reader.error(start, fmt::format("{} fields, the header has {}; quote fields that hold a comma, and "
-                                             "complete a row that was cut off",
-                                             index, fields));
+      return reader.error(start,
+                          fmt::format("{} fields, the header has {}; quote fields that hold a comma, and "
+                                      "complete a row that was cut off",
+                                      index, fields));
     out.starts.push_back(start);
   }
   return out;

@@ -20,9 +20,9 @@ inline constexpr size_t kCsvFieldBytesMax = 1 << 20;
 // Fields of the wanted columns; views into the source's text, or into `unescaped`.
 struct CsvRecords {
   std::vector<std::string> header;
-  std::vector<std::string> names;                       // of the columns below
-  std::vector<std::vector<std::string_view>> columns;   // [column][row]
-  std::vector<uint64_t> starts;                         // offset of each row in the text
+  std::vector<std::string> names;                      // of the columns below
+  std::vector<std::vector<std::string_view>> columns;  // [column][row]
+  std::vector<uint64_t> starts;                        // offset of each row in the text
   std::deque<std::string> unescaped;
 
   size_t rows() const { return starts.size(); }

@@ -28,7 +28,8 @@ std::optional<size_t> first_bad_byte(std::string_view text) {
     while (at + 8 <= size) {
       uint64_t word;
       std::memcpy(&word, bytes + at, 8);
-      if ((word & 0x8080808080808080ull) != 0 || ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull) != 0)
+      if ((word & 0x8080808080808080ull) != 0 ||
+          ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull) != 0)
         break;
       at += 8;
     }
@@ -60,9 +61,10 @@ using Archive = std::unique_ptr<archive, ArchiveCloser>;
 
 Status zip_error(const std::string& name, archive* zip) {
   const char* why = archive_error_string(zip);
-  return data_loss(fmt::format("{} is a damaged or unsupported zip: {}; fetch it again, or unpack it and name the "
-                               "CSV itself",
-                               name, why ? why : "unknown reason"));
+  return data_loss(
+      fmt::format("{} is a damaged or unsupported zip: {}; fetch it again, or unpack it and name the "
+                  "CSV itself",
+                  name, why ? why : "unknown reason"));
 }
 
 Result<std::string> read_entry(archive* zip, const std::string& name, uint64_t bytes_max) {
@@ -74,7 +76,8 @@ Result<std::string> read_entry(archive* zip, const std::string& name, uint64_t b
     if (n < 0) return zip_error(name, zip);
     if (n == 0) return text;
     if (text.size() + static_cast<size_t>(n) > bytes_max)
-      return resource_exhausted(fmt::format("{} unpacks to more than {}; split it", name, format_bytes(bytes_max)));
+      return resource_exhausted(
+          fmt::format("{} unpacks to more than {}; split it", name, format_bytes(bytes_max)));
     text.append(buffer.data(), static_cast<size_t>(n));
   }
 }
@@ -86,7 +89,8 @@ bool is_csv_entry(archive_entry* entry, const std::string& path) {
 Result<SourceText> unzip(const std::string& name, const std::string& bytes, uint64_t bytes_max) {
   Archive zip(archive_read_new());
   archive_read_support_format_zip(zip.get());
-  if (archive_read_open_memory(zip.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) return zip_error(name, zip.get());
+  if (archive_read_open_memory(zip.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
+    return zip_error(name, zip.get());
   std::optional<SourceText> found;
   for (;;) {
     archive_entry* entry = nullptr;
@@ -97,19 +101,22 @@ Result<SourceText> unzip(const std::string& name, const std::string& bytes, uint
     const std::string path = raw_path ? raw_path : "";
     if (!is_csv_entry(entry, path)) continue;
     if (found)
-      return invalid_argument(fmt::format("{} holds more than one file ({}, {}); one CSV is needed: unpack it and name "
-                                          "the one that is meant",
-                                          name, found->name, path));
+      return invalid_argument(
+          fmt::format("{} holds more than one file ({}, {}); one CSV is needed: unpack it and name "
+                      "the one that is meant",
+                      name, found->name, path));
     found = SourceText{path, TRY(read_entry(zip.get(), name, bytes_max))};
   }
-  if (!found) return invalid_argument(fmt::format("{} is a zip without a file in it; one CSV is needed", name));
+  if (!found)
+    return invalid_argument(fmt::format("{} is a zip without a file in it; one CSV is needed", name));
   found->name = name + ":" + found->name;
   return *std::move(found);
 }
 
 Status check_beneath(std::string_view file) {
   const fs::path path(file);
-  const bool leaves = std::any_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
+  const bool leaves =
+      std::any_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
   if (file.empty() || path.is_absolute() || leaves || file.find('\0') != std::string_view::npos)
     return invalid_argument(
         fmt::format("'{}' must be a path below the source folder (--source), without '..'", file));
@@ -135,15 +142,17 @@ Result<SourceText> read_source(const fs::path& folder, std::string_view file, ui
   if (!bytes.ok()) return bytes.status();
   const bool zipped = std::any_of(std::begin(kZipMagics), std::end(kZipMagics),
                                   [&](std::string_view magic) { return bytes->starts_with(magic); });
-  if (zipped) source = TRY(unzip(source.name, *bytes, bytes_max));
-  else source.text = std::move(*bytes);
+  if (zipped)
+    source = TRY(unzip(source.name, *bytes, bytes_max));
+  else
+    source.text = std::move(*bytes);
   if (source.text.starts_with(kByteOrderMark)) source.text.erase(0, kByteOrderMark.size());
   if (source.text.starts_with("\xFF\xFE") || source.text.starts_with("\xFE\xFF"))
     return invalid_argument(fmt::format("{} is UTF-16; convert it: iconv -f utf-16 -t utf-8", source.name));
   if (const std::optional<size_t> bad = first_bad_byte(source.text))
     return invalid_argument(fmt::format(
-        "{}:{}: byte {:#04x} is not UTF-8 text; convert the file, for example: iconv -f latin1 -t utf-8", source.name,
-        line_of(source.text, *bad), static_cast<unsigned char>(source.text[*bad])));
+        "{}:{}: byte {:#04x} is not UTF-8 text; convert the file, for example: iconv -f latin1 -t utf-8",
+        source.name, line_of(source.text, *bad), static_cast<unsigned char>(source.text[*bad])));
   return source;
 }
 

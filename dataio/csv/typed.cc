@@ -88,8 +88,10 @@ size_t as_bools(const Fields& fields, Column& to, bool digits_fit) {
     const std::string_view value = fields.values[row];
     double flag = kMissingNumber;
     const bool digit = digits_fit && (value == "0" || value == "1");
-    if (digit) flag = value == "1" ? 1 : 0;
-    else if (!fields.is_missing(value) && !parse_bool(value, flag)) return row;
+    if (digit)
+      flag = value == "1" ? 1 : 0;
+    else if (!fields.is_missing(value) && !parse_bool(value, flag))
+      return row;
     to.numbers.push_back(flag);
   }
   return fields.values.size();
@@ -124,11 +126,17 @@ void guess(const Fields& fields, Column& to) {
 // As the spec says; the first row that does not fit, or the number of rows.
 size_t convert(const Fields& fields, v1::ColumnType type, Column& to) {
   switch (type) {
-    case v1::NUMBER: return as_numbers(fields, to, true);
-    case v1::TIMESTAMP: return as_times(fields, to);
-    case v1::BOOL: return as_bools(fields, to, true);
-    case v1::TEXT: as_texts(fields, to); break;
-    default: guess(fields, to);
+    case v1::NUMBER:
+      return as_numbers(fields, to, true);
+    case v1::TIMESTAMP:
+      return as_times(fields, to);
+    case v1::BOOL:
+      return as_bools(fields, to, true);
+    case v1::TEXT:
+      as_texts(fields, to);
+      break;
+    default:
+      guess(fields, to);
   }
   return fields.values.size();
 }
@@ -150,7 +158,8 @@ Result<SourceTable> load_source(const v1::SourceFile& spec, const std::filesyste
   out.name = source.name;
   out.header = std::move(records.header);
   out.starts = std::move(records.starts);
-  const std::string_view missing = spec.missing().empty() ? kMissingDefault : std::string_view(spec.missing());
+  const std::string_view missing =
+      spec.missing().empty() ? kMissingDefault : std::string_view(spec.missing());
   for (size_t i = 0; i < records.names.size(); ++i) {
     Column column{records.names[i]};
     const Fields fields{records.columns[i], missing};
@@ -158,10 +167,11 @@ Result<SourceTable> load_source(const v1::SourceFile& spec, const std::filesyste
     const v1::ColumnType type = given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
     const size_t bad = convert(fields, type, column);
     if (bad < records.columns[i].size())
-      return invalid_argument(fmt::format("{}:{}: column '{}': '{}' is not a {}; correct it, or give the column another "
-                                          "type in `types`",
-                                          source.name, line_of(source.text, out.starts[bad]), column.name,
-                                          records.columns[i][bad].substr(0, kShownBytes), type_word(type)));
+      return invalid_argument(
+          fmt::format("{}:{}: column '{}': '{}' is not a {}; correct it, or give the column another "
+                      "type in `types`",
+                      source.name, line_of(source.text, out.starts[bad]), column.name,
+                      records.columns[i][bad].substr(0, kShownBytes), type_word(type)));
     records.columns[i] = {};
     out.table.columns.push_back(std::move(column));
   }

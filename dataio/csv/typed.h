@@ -19,8 +19,8 @@ struct SourceTable {
   std::string name;
   Table table;
   std::vector<std::string> header;  // all columns of the file, read or not
-  std::string text;              // the file's, for line numbers
-  std::vector<uint64_t> starts;  // offset of each row in it
+  std::string text;                 // the file's, for line numbers
+  std::vector<uint64_t> starts;     // offset of each row in it
 
   // "flights.csv.zip:flights.csv:123"
   std::string where(size_t row) const;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr double kMicrosPerMinute = 60e6;
 constexpr double kMinutesMax = 1e9;  // 1,900 years: beyond it microseconds would overflow
-constexpr std::array<const char*, 7> kWeekdays = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};  // C encoding
+constexpr std::array<const char*, 7> kWeekdays = {"sun", "mon", "tue", "wed",
+                                                  "thu", "fri", "sat"};  // C encoding
 
 Status bad_value(const SourceTable& rows, size_t row, const std::string& column, std::string_view what) {
   return invalid_argument(fmt::format("{}: column '{}': {}", rows.where(row), column, what));
@@ -69,8 +70,9 @@ Result<Column> weekday(const SourceTable& rows, const v1::Weekday& from) {
     }
     std::chrono::year_month_day date;
     if (!as_date(year->numbers[row], month->numbers[row], day->numbers[row], date))
-      return bad_value(rows, row, from.day(), fmt::format("{}-{}-{} is not a date", year->numbers[row],
-                                                          month->numbers[row], day->numbers[row]));
+      return bad_value(
+          rows, row, from.day(),
+          fmt::format("{}-{}-{} is not a date", year->numbers[row], month->numbers[row], day->numbers[row]));
     out.codes.push_back(static_cast<int32_t>(std::chrono::weekday(std::chrono::sys_days(date)).c_encoding()));
   }
   return out;
@@ -78,11 +80,16 @@ Result<Column> weekday(const SourceTable& rows, const v1::Weekday& from) {
 
 bool holds(v1::Compare::Op op, double a, double b) {
   switch (op) {
-    case v1::Compare::GREATER: return a > b;
-    case v1::Compare::AT_LEAST: return a >= b;
-    case v1::Compare::LESS: return a < b;
-    case v1::Compare::AT_MOST: return a <= b;
-    default: return a == b;
+    case v1::Compare::GREATER:
+      return a > b;
+    case v1::Compare::AT_LEAST:
+      return a >= b;
+    case v1::Compare::LESS:
+      return a < b;
+    case v1::Compare::AT_MOST:
+      return a <= b;
+    default:
+      return a == b;
   }
 }
 
@@ -99,11 +106,16 @@ Result<Column> compare(const SourceTable& rows, const v1::Compare& from) {
 
 Result<Column> compute(const SourceTable& rows, const v1::Derive& derive) {
   switch (derive.from_case()) {
-    case v1::Derive::kAddMinutes: return add_minutes(rows, derive.add_minutes());
-    case v1::Derive::kMinuteOfDay: return minute_of_day(rows, derive.minute_of_day());
-    case v1::Derive::kWeekday: return weekday(rows, derive.weekday());
-    case v1::Derive::kCompare: return compare(rows, derive.compare());
-    case v1::Derive::FROM_NOT_SET: break;
+    case v1::Derive::kAddMinutes:
+      return add_minutes(rows, derive.add_minutes());
+    case v1::Derive::kMinuteOfDay:
+      return minute_of_day(rows, derive.minute_of_day());
+    case v1::Derive::kWeekday:
+      return weekday(rows, derive.weekday());
+    case v1::Derive::kCompare:
+      return compare(rows, derive.compare());
+    case v1::Derive::FROM_NOT_SET:
+      break;
   }
   return invalid_argument("it needs one of add_minutes, minute_of_day, weekday, compare");
 }
@@ -112,11 +124,16 @@ Result<Column> compute(const SourceTable& rows, const v1::Derive& derive) {
 
 std::vector<std::string> derive_inputs(const v1::Derive& derive) {
   switch (derive.from_case()) {
-    case v1::Derive::kAddMinutes: return {derive.add_minutes().time(), derive.add_minutes().minutes()};
-    case v1::Derive::kMinuteOfDay: return {derive.minute_of_day().hour(), derive.minute_of_day().minute()};
-    case v1::Derive::kWeekday: return {derive.weekday().year(), derive.weekday().month(), derive.weekday().day()};
-    case v1::Derive::kCompare: return {derive.compare().column()};
-    case v1::Derive::FROM_NOT_SET: break;
+    case v1::Derive::kAddMinutes:
+      return {derive.add_minutes().time(), derive.add_minutes().minutes()};
+    case v1::Derive::kMinuteOfDay:
+      return {derive.minute_of_day().hour(), derive.minute_of_day().minute()};
+    case v1::Derive::kWeekday:
+      return {derive.weekday().year(), derive.weekday().month(), derive.weekday().day()};
+    case v1::Derive::kCompare:
+      return {derive.compare().column()};
+    case v1::Derive::FROM_NOT_SET:
+      break;
   }
   return {};
 }

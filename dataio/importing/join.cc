@@ -58,9 +58,10 @@ Result<KeyPart> key_part(const SourceTable& left, const SourceTable& right, cons
   const Column* b = right.table.find(name);
   CHECK(a && b, "the importer loads every key column");
   if (a->type != b->type)
-    return invalid_argument(fmt::format("column '{}' holds {} values in {} and {} values in {}; give it the same type "
-                                        "in both with `types`",
-                                        name, type_word(a->type), left.name, type_word(b->type), right.name));
+    return invalid_argument(
+        fmt::format("column '{}' holds {} values in {} and {} values in {}; give it the same type "
+                    "in both with `types`",
+                    name, type_word(a->type), left.name, type_word(b->type), right.name));
   return KeyPart(*a, *b, shift_us);
 }
 
@@ -81,10 +82,14 @@ Column matched(const Column& from, const std::vector<int64_t>& match) {
   out.words = from.words;
   out.reserve(match.size());
   for (int64_t row : match) {
-    if (row == kNoRow) out.add_missing();
-    else if (from.type == v1::TEXT) out.codes.push_back(from.codes[static_cast<size_t>(row)]);
-    else if (from.type == v1::TIMESTAMP) out.times.push_back(from.times[static_cast<size_t>(row)]);
-    else out.numbers.push_back(from.numbers[static_cast<size_t>(row)]);
+    if (row == kNoRow)
+      out.add_missing();
+    else if (from.type == v1::TEXT)
+      out.codes.push_back(from.codes[static_cast<size_t>(row)]);
+    else if (from.type == v1::TIMESTAMP)
+      out.times.push_back(from.times[static_cast<size_t>(row)]);
+    else
+      out.numbers.push_back(from.numbers[static_cast<size_t>(row)]);
   }
   return out;
 }
@@ -97,27 +102,34 @@ Result<uint64_t> left_join(SourceTable& left, const SourceTable& right, const v1
   if (!join.hour().empty()) {
     parts.push_back(TRY(key_part(left, right, join.hour(), from_proto(join.shift()).count())));
     if (left.table.find(join.hour())->type != v1::TIMESTAMP)
-      return invalid_argument(fmt::format("join hour '{}' holds {} values in {}; timestamps such as "
-                                          "2013-01-01T10:00:00Z are needed",
-                                          join.hour(), type_word(left.table.find(join.hour())->type), left.name));
+      return invalid_argument(
+          fmt::format("join hour '{}' holds {} values in {}; timestamps such as "
+                      "2013-01-01T10:00:00Z are needed",
+                      join.hour(), type_word(left.table.find(join.hour())->type), left.name));
   }
-  if (parts.empty()) return invalid_argument(fmt::format("the join with {} names no column; give `on` or `hour`", right.name));
+  if (parts.empty())
+    return invalid_argument(fmt::format("the join with {} names no column; give `on` or `hour`", right.name));
 
   std::unordered_map<std::string, int64_t> row_of;
   row_of.reserve(right.table.rows());
   std::string key;
   for (size_t row = 0; row < right.table.rows(); ++row) {
-    if (!key_of(parts, [&](const KeyPart& part) { return part.right(row); }, key)) continue;
+    if (!key_of(
+            parts, [&](const KeyPart& part) { return part.right(row); }, key))
+      continue;
     const auto [found, fresh] = row_of.try_emplace(key, static_cast<int64_t>(row));
     if (!fresh)
-      return invalid_argument(fmt::format("{} and {} have the same join key; each key may occur once: remove one of the "
-                                          "rows, or join on more columns",
-                                          right.where(static_cast<size_t>(found->second)), right.where(row)));
+      return invalid_argument(
+          fmt::format("{} and {} have the same join key; each key may occur once: remove one of the "
+                      "rows, or join on more columns",
+                      right.where(static_cast<size_t>(found->second)), right.where(row)));
   }
   uint64_t matches = 0;
   std::vector<int64_t> match(left.table.rows(), kNoRow);
   for (size_t row = 0; row < match.size(); ++row) {
-    if (!key_of(parts, [&](const KeyPart& part) { return part.left(row); }, key)) continue;
+    if (!key_of(
+            parts, [&](const KeyPart& part) { return part.left(row); }, key))
+      continue;
     const auto found = row_of.find(key);
     if (found == row_of.end()) continue;
     match[row] = found->second;

@@ -27,7 +27,8 @@ class FolderStoreTest : public ::testing::Test {
   std::unique_ptr<Store> open() { return open_folder_store(root()).value(); }
   fs::path root() const { return folder_ / "artifacts"; }
   size_t temp_files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(root() / "tmp"), fs::directory_iterator()));
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(root() / "tmp"), fs::directory_iterator()));
   }
 
   fs::path folder_;

@@ -28,7 +28,8 @@ TEST(Manifest, RoundTrip) {
   EXPECT_EQ(manifest.files(1).bytes(), 7u);
   EXPECT_EQ(read_file(store, manifest, "model.safetensors").value(), "weights");
   EXPECT_EQ(file_path(store, manifest, "model.json").value().filename(), manifest.files(0).sha256());
-  EXPECT_THAT(read_file(store, manifest, "nothing").status().message(), HasSubstr("model.json, model.safetensors"));
+  EXPECT_THAT(read_file(store, manifest, "nothing").status().message(),
+              HasSubstr("model.json, model.safetensors"));
 }
 
 TEST(Manifest, EqualContentHasEqualNameWhateverTheOrder) {
@@ -56,7 +57,8 @@ TEST(Manifest, EveryDamagedOrAbsentFileIsNamed) {
 
 TEST(Manifest, WhatIsNoManifestIsRefused) {
   const std::string hash(64, 'a');
-  const std::string good = R"({"format": 1, "files": [{"name": "a", "sha256": ")" + hash + R"(", "bytes": "1"}]})";
+  const std::string good =
+      R"({"format": 1, "files": [{"name": "a", "sha256": ")" + hash + R"(", "bytes": "1"}]})";
   ASSERT_TRUE(parse_manifest(good).ok());
   struct Case {
     std::string json;
@@ -69,8 +71,8 @@ TEST(Manifest, WhatIsNoManifestIsRefused) {
       {R"({"format": 2})", "format 2"},
       {R"({"format": 1, "files": [{"name": "../a", "sha256": ")" + hash + "\"}]}", "plain file name"},
       {R"({"format": 1, "files": [{"name": "a", "sha256": "x"}]})", "hash"},
-      {R"({"format": 1, "files": [{"name": "a", "sha256": ")" + hash + R"("}, {"name": "a", "sha256": ")" + hash +
-           "\"}]}",
+      {R"({"format": 1, "files": [{"name": "a", "sha256": ")" + hash + R"("}, {"name": "a", "sha256": ")" +
+           hash + "\"}]}",
        "twice"},
   };
   for (const Case& c : cases) {
@@ -84,8 +86,10 @@ TEST(Manifest, AWrongSizeIsDataLoss) {
   FakeStore store;
   const std::string file = store.put("weights").value();
   const std::string sha =
-      store.put(R"({"format": 1, "files": [{"name": "a", "sha256": ")" + file + R"(", "bytes": "8"}]})").value();
-  EXPECT_THAT(load_manifest(store, sha, Verify::kSize).status().message(), HasSubstr("7 bytes, the manifest says 8"));
+      store.put(R"({"format": 1, "files": [{"name": "a", "sha256": ")" + file + R"(", "bytes": "8"}]})")
+          .value();
+  EXPECT_THAT(load_manifest(store, sha, Verify::kSize).status().message(),
+              HasSubstr("7 bytes, the manifest says 8"));
 }
 
 TEST(Manifest, FileNamesStayPlain) {

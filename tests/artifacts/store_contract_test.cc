@@ -34,8 +34,10 @@ class FolderSubject final : public Subject {
   void damage(const std::string& sha) override {
     const fs::path file = store_->path(sha, Verify::kSize).value();
     std::string bytes = rekindle::read_file(file).value();
-    if (bytes.empty()) bytes = "x";
-    else bytes[bytes.size() / 2] ^= 1;
+    if (bytes.empty())
+      bytes = "x";
+    else
+      bytes[bytes.size() / 2] ^= 1;
     fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
     ASSERT_TRUE(write_file_durably(file, bytes).ok());
   }
@@ -63,7 +65,8 @@ class StoreContract : public ::testing::TestWithParam<Make> {
 };
 
 TEST_P(StoreContract, WhatIsPutIsGot) {
-  for (const std::string& bytes : {std::string(), std::string("abc"), std::string(3 << 20, 'z'), std::string("\0\xFF\n", 3)}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("abc"), std::string(3 << 20, 'z'), std::string("\0\xFF\n", 3)}) {
     const std::string sha = store_.put(bytes).value();
     EXPECT_EQ(sha, sha256_hex(bytes));
     EXPECT_EQ(store_.get(sha).value(), bytes);
@@ -98,8 +101,8 @@ TEST_P(StoreContract, OnlyHashesAreNames) {
   const std::string sha = store_.put("abc").value();
   std::string upper = sha;
   for (char& c : upper) c = static_cast<char>(toupper(c));
-  for (const std::string& name : {std::string("../../etc/passwd"), std::string(), std::string("ab"), upper, sha + "0",
-                                  "../" + sha.substr(3), std::string(64, '/')}) {
+  for (const std::string& name : {std::string("../../etc/passwd"), std::string(), std::string("ab"), upper,
+                                  sha + "0", "../" + sha.substr(3), std::string(64, '/')}) {
     EXPECT_EQ(store_.get(name).status().code(), Code::kInvalidArgument) << name;
     EXPECT_EQ(store_.path(name).status().code(), Code::kInvalidArgument) << name;
     EXPECT_EQ(store_.exists(name).status().code(), Code::kInvalidArgument) << name;
@@ -135,7 +138,8 @@ TEST_P(StoreContract, ManyThreads) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < kBlobs; ++i) {
         // Half of the blobs are put by all threads at once.
-        const std::string bytes = i % 2 ? "shared " + std::to_string(i) : std::to_string(t) + " " + std::to_string(i);
+        const std::string bytes =
+            i % 2 ? "shared " + std::to_string(i) : std::to_string(t) + " " + std::to_string(i);
         const Result<std::string> sha = store_.put(bytes);
         ASSERT_TRUE(sha.ok()) << sha.status().to_string();
         EXPECT_EQ(store_.get(*sha).value(), bytes);

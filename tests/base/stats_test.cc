@@ -75,7 +75,8 @@ TEST(Stats, Quantiles) {
 }
 
 TEST(Stats, RanksShareTies) {
-  EXPECT_THAT(ranks(Values{10, 20, 10, 5}), ElementsAre(DoubleEq(2.5), DoubleEq(4), DoubleEq(2.5), DoubleEq(1)));
+  EXPECT_THAT(ranks(Values{10, 20, 10, 5}),
+              ElementsAre(DoubleEq(2.5), DoubleEq(4), DoubleEq(2.5), DoubleEq(1)));
 }
 
 }  // namespace

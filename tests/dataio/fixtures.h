@@ -33,7 +33,9 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-inline int64_t micros(std::string_view time) { return to_micros(parse_time(time).value()); }
+inline int64_t micros(std::string_view time) {
+  return to_micros(parse_time(time).value());
+}
 
 // rows.csv with columns when, x, word -> dataset "small".
 inline v1::ImportSpec small_spec() {
@@ -52,10 +54,14 @@ inline std::string show_row(const Table& table, size_t row) {
   std::string out;
   for (const Column& column : table.columns) {
     out += out.empty() ? "" : "|";
-    if (column.missing(row)) out += "-";
-    else if (column.type == v1::TEXT) out += column.text(row);
-    else if (column.type == v1::TIMESTAMP) out += format_time(time_from_micros(column.times[row]));
-    else out += fmt::format("{}", column.numbers[row]);
+    if (column.missing(row))
+      out += "-";
+    else if (column.type == v1::TEXT)
+      out += column.text(row);
+    else if (column.type == v1::TIMESTAMP)
+      out += format_time(time_from_micros(column.times[row]));
+    else
+      out += fmt::format("{}", column.numbers[row]);
   }
   return out;
 }

@@ -35,8 +35,8 @@ v1::ImportSpec flights_spec() {
   join->set_hour("time_hour");
   *join->mutable_shift() = to_proto(std::chrono::hours(1));
   for (const char* name : {"temp", "humid", "wind_speed", "precip", "visib"}) join->add_take(name);
-  v1::Derive sched_dep = derive("sched_dep"), sched_minute = derive("sched_minute"), weekday = derive("weekday"),
-             late = derive("late");
+  v1::Derive sched_dep = derive("sched_dep"), sched_minute = derive("sched_minute"),
+             weekday = derive("weekday"), late = derive("late");
   sched_dep.mutable_add_minutes()->set_time("time_hour");
   sched_dep.mutable_add_minutes()->set_minutes("minute");
   sched_minute.mutable_minute_of_day()->set_hour("hour");
@@ -48,8 +48,8 @@ v1::ImportSpec flights_spec() {
   late.mutable_compare()->set_op(v1::Compare::GREATER);
   late.mutable_compare()->set_value(15);
   for (const v1::Derive& one : {sched_dep, sched_minute, weekday, late}) *spec.add_derive() = one;
-  for (const char* name : {"sched_dep", "sched_minute", "weekday", "carrier", "origin", "dest", "distance", "temp",
-                           "humid", "wind_speed", "precip", "visib", "late"})
+  for (const char* name : {"sched_dep", "sched_minute", "weekday", "carrier", "origin", "dest", "distance",
+                           "temp", "humid", "wind_speed", "precip", "visib", "late"})
     spec.add_keep(name);
   spec.set_time("sched_dep");
   spec.add_snapshot_by("year");
@@ -85,8 +85,7 @@ TEST_F(Flights, ImportEqualsThePythonComputation) {
     const boost::json::value& expected = golden.at("snapshots").at(i);
     EXPECT_EQ(snapshots[i].name(), expected.at("name").as_string());
     EXPECT_EQ(snapshots[i].rows(), static_cast<uint64_t>(expected.at("rows").as_int64()));
-    const Table table =
-        read_rows(*store, std::span(&snapshots[i], 1), columns, INT64_MIN, INT64_MAX).value();
+    const Table table = read_rows(*store, std::span(&snapshots[i], 1), columns, INT64_MIN, INT64_MAX).value();
     std::string text;
     for (size_t row = 0; row < table.rows(); ++row) text += show_row(table, row) + "\n";
     EXPECT_EQ(text.substr(0, text.find('\n')), expected.at("first").as_string());

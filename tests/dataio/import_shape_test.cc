@@ -57,11 +57,14 @@ class ImportShape : public ::testing::Test {
 // A row at 10:00 takes what the other file says of 9:00.
 TEST_F(ImportShape, JoinsTheHourBefore) {
   join_weather();
-  folder_.write("weather.csv",
-                "word,when,temp\na,2013-01-01T09:00:00Z,9\na,2013-01-01T10:00:00Z,10\nb,2013-01-01T11:00:00Z,11\n");
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|a|9", "2013-01-01T11:00:00Z|b|-", "2013-02-01T11:00:00Z|-|-"));
+  folder_.write(
+      "weather.csv",
+      "word,when,temp\na,2013-01-01T09:00:00Z,9\na,2013-01-01T10:00:00Z,10\nb,2013-01-01T11:00:00Z,11\n");
+  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|a|9", "2013-01-01T11:00:00Z|b|-",
+                                  "2013-02-01T11:00:00Z|-|-"));
   spec_.mutable_join(0)->clear_shift();
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|a|10", "2013-01-01T11:00:00Z|b|11", "2013-02-01T11:00:00Z|-|-"));
+  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|a|10", "2013-01-01T11:00:00Z|b|11",
+                                  "2013-02-01T11:00:00Z|-|-"));
 }
 
 TEST_F(ImportShape, JoinsOnNumbersAndSeveralFiles) {
@@ -76,12 +79,15 @@ TEST_F(ImportShape, JoinsOnNumbersAndSeveralFiles) {
   keep({"when", "city", "size"});
   folder_.write("names.csv", "x,city\n1.0,rome\n2,oslo\n");
   folder_.write("cities.csv", "city,size\noslo,7\nrome,8\n");
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|rome|8", "2013-01-01T11:00:00Z|oslo|7", "2013-02-01T11:00:00Z|-|-"));
+  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|rome|8", "2013-01-01T11:00:00Z|oslo|7",
+                                  "2013-02-01T11:00:00Z|-|-"));
 }
 
 TEST_F(ImportShape, RefusesUnsoundJoins) {
   v1::Join& join = join_weather();
-  folder_.write("weather.csv", "word,when,temp\na,2013-01-01T09:00:00Z,9\nb,2013-01-01T09:00:00Z,9\na,2013-01-01T09:00:00Z,8\n");
+  folder_.write(
+      "weather.csv",
+      "word,when,temp\na,2013-01-01T09:00:00Z,9\nb,2013-01-01T09:00:00Z,9\na,2013-01-01T09:00:00Z,8\n");
   EXPECT_THAT(rows()[0], HasSubstr("weather.csv:2 and weather.csv:4 have the same join key"));
   folder_.write("weather.csv", "word,when\na,2013-01-01T09:00:00Z\n");
   EXPECT_THAT(rows()[0], HasSubstr("weather.csv has no column 'temp'"));
@@ -109,15 +115,16 @@ TEST_F(ImportShape, AddsMinutes) {
   v1::Derive& later = derive("later");
   later.mutable_add_minutes()->set_time("when");
   later.mutable_add_minutes()->set_minutes("n");
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|2013-01-01T10:15:00Z", "2013-01-01T11:00:00Z|2013-01-01T10:29:30Z",
-                                  "2013-02-01T11:00:00Z|-"));
+  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|2013-01-01T10:15:00Z",
+                                  "2013-01-01T11:00:00Z|2013-01-01T10:29:30Z", "2013-02-01T11:00:00Z|-"));
 }
 
 TEST_F(ImportShape, MinuteOfDay) {
   v1::Derive& minute = derive("minute");
   minute.mutable_minute_of_day()->set_hour("x");
   minute.mutable_minute_of_day()->set_minute("n");
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|75", "2013-01-01T11:00:00Z|89.5", "2013-02-01T11:00:00Z|-"));
+  EXPECT_THAT(rows(),
+              ElementsAre("2013-01-01T10:00:00Z|75", "2013-01-01T11:00:00Z|89.5", "2013-02-01T11:00:00Z|-"));
 }
 
 TEST_F(ImportShape, Weekdays) {
@@ -125,7 +132,8 @@ TEST_F(ImportShape, Weekdays) {
   day.mutable_weekday()->set_year("y");
   day.mutable_weekday()->set_month("m");
   day.mutable_weekday()->set_day("d");
-  EXPECT_THAT(rows(), ElementsAre("2013-01-01T10:00:00Z|tue", "2013-01-01T11:00:00Z|wed", "2013-02-01T11:00:00Z|-"));
+  EXPECT_THAT(rows(),
+              ElementsAre("2013-01-01T10:00:00Z|tue", "2013-01-01T11:00:00Z|wed", "2013-02-01T11:00:00Z|-"));
   folder_.write("rows.csv", "when,y,m,d\n2013-01-01,2013,2,30\n");
   EXPECT_THAT(rows()[0], HasSubstr("rows.csv:2: column 'd': 2013-2-30 is not a date"));
   folder_.write("rows.csv", "when,y,m,d\n2013-01-01,2013,2,1.5\n");
@@ -178,7 +186,8 @@ TEST_F(ImportShape, SnapshotsAreNamedByTheirColumns) {
     const auto snapshots = import_dataset(spec_, folder_.path(), store);
     if (!snapshots.ok()) return snapshots.status().to_string();
     std::string out;
-    for (const auto& snapshot : snapshots.value()) out += fmt::format("{}:{} ", snapshot.name(), snapshot.rows());
+    for (const auto& snapshot : snapshots.value())
+      out += fmt::format("{}:{} ", snapshot.name(), snapshot.rows());
     return out;
   };
   EXPECT_EQ(names(), "all:3 ");
@@ -206,8 +215,8 @@ TEST_F(ImportShape, TellsWhatItDoes) {
   std::vector<std::string> lines;
   const Progress note = [&](std::string_view line) { lines.emplace_back(line); };
   ASSERT_TRUE(import_dataset(spec_, folder_.path(), store, note).ok());
-  EXPECT_THAT(lines, ElementsAre("rows.csv: 3 rows", "weather.csv: 1 rows", "weather.csv: 1 of 3 rows found their match",
-                                 "small@all: 3 rows"));
+  EXPECT_THAT(lines, ElementsAre("rows.csv: 3 rows", "weather.csv: 1 rows",
+                                 "weather.csv: 1 of 3 rows found their match", "small@all: 3 rows"));
 }
 
 }  // namespace

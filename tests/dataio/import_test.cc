@@ -59,7 +59,8 @@ TEST_F(Import, ReadsWhatRfc4180Allows) {
   const std::vector<std::string> expected = {"2013-01-01T00:00:00Z|1|a,b", "2013-01-02T00:00:00Z|-|-",
                                              "2013-01-03T00:00:00Z|-2500|say \"hi\""};
   const std::string lf =
-      "when,x,word,ignored\n2013-01-01,1,\"a,b\",z\n2013-01-02,NA,,\n2013-01-03,-2.5e3,\"say \"\"hi\"\"\",z\n";
+      "when,x,word,ignored\n2013-01-01,1,\"a,b\",z\n2013-01-02,NA,,\n2013-01-03,-2.5e3,\"say "
+      "\"\"hi\"\"\",z\n";
   EXPECT_EQ(rows(import(lf)), expected);
   std::string crlf, cr;
   for (char c : lf) c == '\n' ? crlf += "\r\n" : crlf += c, cr += c == '\n' ? '\r' : c;
@@ -68,9 +69,12 @@ TEST_F(Import, ReadsWhatRfc4180Allows) {
   EXPECT_EQ(rows(import("\xEF\xBB\xBF" + lf)), expected) << "byte order mark";
   EXPECT_EQ(rows(import(lf.substr(0, lf.size() - 1))), expected) << "no line end at the end";
   EXPECT_EQ(rows(import("\n\n" + lf + "\n\n")), expected) << "blank lines";
-  EXPECT_THAT(rows(import("when,x,word\n2013-01-01,1,\"two\nlines\"\n")), ElementsAre("2013-01-01T00:00:00Z|1|two\nlines"));
-  EXPECT_THAT(rows(import("when,x,word\n2013-01-01,1,5\" pipe\n")), ElementsAre("2013-01-01T00:00:00Z|1|5\" pipe"));
-  EXPECT_THAT(rows(import("word,when,x\n\xC3\xA4\xE2\x82\xAC,2013-01-01,1\n")), ElementsAre("2013-01-01T00:00:00Z|1|\xC3\xA4\xE2\x82\xAC"));
+  EXPECT_THAT(rows(import("when,x,word\n2013-01-01,1,\"two\nlines\"\n")),
+              ElementsAre("2013-01-01T00:00:00Z|1|two\nlines"));
+  EXPECT_THAT(rows(import("when,x,word\n2013-01-01,1,5\" pipe\n")),
+              ElementsAre("2013-01-01T00:00:00Z|1|5\" pipe"));
+  EXPECT_THAT(rows(import("word,when,x\n\xC3\xA4\xE2\x82\xAC,2013-01-01,1\n")),
+              ElementsAre("2013-01-01T00:00:00Z|1|\xC3\xA4\xE2\x82\xAC"));
 }
 
 TEST_F(Import, SortsByTimeAndKeepsTheOrderOfEqualTimes) {
@@ -84,12 +88,17 @@ TEST_F(Import, GuessesTypesFromAllValues) {
     const char* values;
     v1::ColumnType type;
   };
-  const Case cases[] = {{"1,2.5,-3e2,NA", v1::NUMBER},       {"1,2,x,4", v1::TEXT},
-                        {"1,007,3,4", v1::TEXT},             {"0,0.5,-1,+2", v1::NUMBER},
+  const Case cases[] = {{"1,2.5,-3e2,NA", v1::NUMBER},
+                        {"1,2,x,4", v1::TEXT},
+                        {"1,007,3,4", v1::TEXT},
+                        {"0,0.5,-1,+2", v1::NUMBER},
                         {"2013-01-01,NA,2013-01-01T10:00:00Z,", v1::TIMESTAMP},
-                        {"true,false,NA,TRUE", v1::BOOL},    {"NA,,NA,", v1::NUMBER},
-                        {"1,nan,2,3", v1::TEXT},             {"1,inf,2,3", v1::TEXT},
-                        {"1,0x10,2,3", v1::TEXT},            {"1e999,2,3,4", v1::TEXT}};
+                        {"true,false,NA,TRUE", v1::BOOL},
+                        {"NA,,NA,", v1::NUMBER},
+                        {"1,nan,2,3", v1::TEXT},
+                        {"1,inf,2,3", v1::TEXT},
+                        {"1,0x10,2,3", v1::TEXT},
+                        {"1e999,2,3,4", v1::TEXT}};
   for (const Case& c : cases) {
     std::string csv = "when,x,word\n";
     std::string_view values = c.values;
@@ -168,11 +177,13 @@ TEST_F(Import, ReadsTheOneFileOfAZip) {
   folder_.write("rows.zip", zip_of({{"__MACOSX/rows.csv", "junk"}, {"inner/rows.csv", csv}}));
   EXPECT_THAT(rows(import_table(spec, folder_.path())), ElementsAre("2013-01-01T00:00:00Z|1|a"));
   folder_.write("rows.zip", zip_of({{"a.csv", csv}, {"b.csv", csv}}));
-  EXPECT_THAT(import_table(spec, folder_.path()).status().message(), HasSubstr("more than one file (a.csv, b.csv)"));
+  EXPECT_THAT(import_table(spec, folder_.path()).status().message(),
+              HasSubstr("more than one file (a.csv, b.csv)"));
   folder_.write("rows.zip", zip_of({}));
   EXPECT_FALSE(import_table(spec, folder_.path()).ok());
   folder_.write("rows.zip", zip_of({{"rows.csv", "when,x,word\n2013-01-01,1\n"}}));
-  EXPECT_THAT(import_table(spec, folder_.path()).status().message(), HasSubstr("rows.zip:rows.csv:2: 2 fields"));
+  EXPECT_THAT(import_table(spec, folder_.path()).status().message(),
+              HasSubstr("rows.zip:rows.csv:2: 2 fields"));
 }
 
 // Cut anywhere or bent anywhere, a zip gives an error or its rows, never a crash.
@@ -180,7 +191,8 @@ TEST_F(Import, DamagedZipsAreErrors) {
   v1::ImportSpec spec = small_spec();
   spec.mutable_rows()->set_file("rows.zip");
   std::string csv = "when,x,word\n";
-  for (int i = 0; i < 300; ++i) csv += "2013-01-01," + std::to_string(i * 7919 % 1000) + ",w" + std::to_string(i) + "\n";
+  for (int i = 0; i < 300; ++i)
+    csv += "2013-01-01," + std::to_string(i * 7919 % 1000) + ",w" + std::to_string(i) + "\n";
   const std::string zip = zip_of({{"rows.csv", csv}});
   for (size_t cut = 0; cut < zip.size(); cut += 37) {
     folder_.write("rows.zip", zip.substr(0, cut));

@@ -71,7 +71,9 @@ TEST(Order, RanksTogetherHoldTheBatchInOrder) {
   }
 }
 
-TEST(Order, NoRowsNoBatches) { EXPECT_EQ(batches_per_epoch(0, 10), 0u); }
+TEST(Order, NoRowsNoBatches) {
+  EXPECT_EQ(batches_per_epoch(0, 10), 0u);
+}
 
 }  // namespace
 }  // namespace rekindle::dataio

@@ -105,16 +105,18 @@ TEST(Parquet, BentFilesNeverCrash) {
       bent[at] = static_cast<char>(bent[at] ^ mask);
       const Result<Table> table = read_parquet(bent, "bent");
       ++tried;
-      if (!table.ok()) ++refused;
-      else EXPECT_TRUE(check_table(table.value()).ok());
+      if (!table.ok())
+        ++refused;
+      else
+        EXPECT_TRUE(check_table(table.value()).ok());
     }
   }
   EXPECT_GT(refused, tried / 2);
 }
 
 TEST(Parquet, WhatIsNoParquetIsDataLoss) {
-  for (const std::string& bytes : {std::string(), std::string("PAR1"), std::string("PAR1PAR1"), std::string(1000, 'x'),
-                                   "PAR1" + std::string(100, '\0') + "PAR1"})
+  for (const std::string& bytes : {std::string(), std::string("PAR1"), std::string("PAR1PAR1"),
+                                   std::string(1000, 'x'), "PAR1" + std::string(100, '\0') + "PAR1"})
     EXPECT_EQ(read_parquet(bytes, "x").status().code(), Code::kDataLoss);
 }
 

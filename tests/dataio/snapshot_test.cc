@@ -17,8 +17,9 @@ v1::DatasetSnapshot named(const std::string& dataset, const std::string& name) {
 }
 
 TEST(References, NameSnapshots) {
-  const std::vector<v1::DatasetSnapshot> available = {named("flights", "2013-03"), named("flights", "2013-01"),
-                                                      named("other", "all"), named("flights", "2013-02")};
+  const std::vector<v1::DatasetSnapshot> available = {named("flights", "2013-03"),
+                                                      named("flights", "2013-01"), named("other", "all"),
+                                                      named("flights", "2013-02")};
   const auto chosen = [&](const char* reference) -> std::string {
     const auto result = select_snapshots(reference, available);
     if (!result.ok()) return result.status().to_string();
@@ -33,9 +34,11 @@ TEST(References, NameSnapshots) {
   EXPECT_EQ(chosen("flights@..2013-02"), "2013-01 2013-02 ");
   EXPECT_EQ(chosen("flights@2013-02.."), "2013-02 2013-03 ");
   EXPECT_EQ(chosen("other"), "all ");
-  EXPECT_THAT(chosen("flights@2014-01"), HasSubstr("dataset 'flights' has no snapshot '2014-01'; it has: 2013-01, 2013-02"));
+  EXPECT_THAT(chosen("flights@2014-01"),
+              HasSubstr("dataset 'flights' has no snapshot '2014-01'; it has: 2013-01, 2013-02"));
   EXPECT_THAT(chosen("trains"), HasSubstr("no dataset named 'trains'; there is: flights, other"));
-  for (const char* bad : {"", "@", "flights@", "flights@..", "a b", "flights@../x", "flights@2013-03..2013-01", "flights@a..b..c/"})
+  for (const char* bad : {"", "@", "flights@", "flights@..", "a b", "flights@../x",
+                          "flights@2013-03..2013-01", "flights@a..b..c/"})
     EXPECT_THAT(chosen(bad), HasSubstr("invalid_argument")) << bad;
 }
 
@@ -64,7 +67,8 @@ class Rows : public ::testing::Test {
     return make_snapshot(store_, "small", name, table, "when", "a test").value();
   }
   Result<Table> read(std::vector<v1::DatasetSnapshot> snapshots, int64_t from, int64_t until,
-                     std::vector<std::string> columns = {"word", "x"}, std::vector<std::string> optional = {}) {
+                     std::vector<std::string> columns = {"word", "x"},
+                     std::vector<std::string> optional = {}) {
     return read_rows(store_, snapshots, columns, from * 1000000, until * 1000000, optional);
   }
   static std::string xs(const Result<Table>& table) {
@@ -95,8 +99,10 @@ TEST_F(Rows, HoldTheTimeAndTheWantedColumnsOnly) {
 
 TEST_F(Rows, OptionalColumnsAreMissingWhereTheyAreAbsent) {
   const auto without = add("a", {1}), with = add("b", {2}, true);
-  EXPECT_EQ(show_row(read({without, with}, 0, 9, {"x"}, {"request_id"}).value(), 0), "1970-01-01T00:00:01Z|1|-");
-  EXPECT_EQ(show_row(read({without, with}, 0, 9, {"x"}, {"request_id"}).value(), 1), "1970-01-01T00:00:02Z|2|r2");
+  EXPECT_EQ(show_row(read({without, with}, 0, 9, {"x"}, {"request_id"}).value(), 0),
+            "1970-01-01T00:00:01Z|1|-");
+  EXPECT_EQ(show_row(read({without, with}, 0, 9, {"x"}, {"request_id"}).value(), 1),
+            "1970-01-01T00:00:02Z|2|r2");
   EXPECT_EQ(read({without}, 0, 9, {"x"}, {"request_id"}).value().columns.size(), 2u);
 }
 
@@ -108,15 +114,18 @@ TEST_F(Rows, LabelsOfNumbersAndBoolsGoTogether) {
 
 TEST_F(Rows, NameWhatIsWrong) {
   auto good = add("a", {1});
-  EXPECT_THAT(xs(read({good}, 0, 9, {"nope"})), HasSubstr("small@a has no column 'nope'; it has: x, when, word, late"));
+  EXPECT_THAT(xs(read({good}, 0, 9, {"nope"})),
+              HasSubstr("small@a has no column 'nope'; it has: x, when, word, late"));
   EXPECT_THAT(xs(read({}, 0, 9)), HasSubstr("no snapshots"));
   auto typed = add("b", {1});
   typed.mutable_columns(0)->set_type(v1::TEXT);
-  EXPECT_THAT(xs(read({good, typed}, 0, 9)), HasSubstr("'x' holds number values in small@a and text values in small@b"));
+  EXPECT_THAT(xs(read({good, typed}, 0, 9)),
+              HasSubstr("'x' holds number values in small@a and text values in small@b"));
   EXPECT_THAT(xs(read({typed}, 0, 9)), HasSubstr("holds number values; text is needed"));
   auto timed = add("c", {1});
   timed.set_time_column("x");
-  EXPECT_THAT(xs(read({good, timed}, 0, 9)), HasSubstr("small@a has the time column 'when', small@c has 'x'"));
+  EXPECT_THAT(xs(read({good, timed}, 0, 9)),
+              HasSubstr("small@a has the time column 'when', small@c has 'x'"));
   store_.damage(good.parts(0).sha256());
   EXPECT_EQ(read({good}, 0, 9).status().code(), Code::kDataLoss);
   EXPECT_THAT(xs(read({good}, 0, 9)), HasSubstr("reading small@a"));
@@ -158,9 +167,11 @@ TEST_F(Rows, SnapshotsDescribeTheirBlob) {
 TEST_F(Rows, SnapshotsNeedSortedTimes) {
   Table table;
   table.add(time_column("when", {2, 1}));
-  EXPECT_THAT(make_snapshot(store_, "small", "a", table, "when", "").status().message(), HasSubstr("not sorted"));
+  EXPECT_THAT(make_snapshot(store_, "small", "a", table, "when", "").status().message(),
+              HasSubstr("not sorted"));
   table.columns[0].times = {kMissingTime, 1};
-  EXPECT_THAT(make_snapshot(store_, "small", "a", table, "when", "").status().message(), HasSubstr("has no 'when'"));
+  EXPECT_THAT(make_snapshot(store_, "small", "a", table, "when", "").status().message(),
+              HasSubstr("has no 'when'"));
   EXPECT_FALSE(make_snapshot(store_, "small", "a", table, "x", "").ok());
   EXPECT_FALSE(make_snapshot(store_, "Bad Name", "a", table, "when", "").ok());
 }

@@ -51,7 +51,8 @@ TEST(Table, AppendsByTheWordsText) {
 TEST(Table, NamesWhatIsMissingOrOfAnotherType) {
   const Table table = three_rows();
   EXPECT_THAT(table.get("nope", v1::NUMBER).status().message(), HasSubstr("when, x, word, flag"));
-  EXPECT_THAT(table.get("word", v1::NUMBER).status().message(), HasSubstr("holds text values; number is needed"));
+  EXPECT_THAT(table.get("word", v1::NUMBER).status().message(),
+              HasSubstr("holds text values; number is needed"));
   EXPECT_TRUE(table.get("x", v1::NUMBER).ok());
 }
 
@@ -82,7 +83,8 @@ TEST(Events, ColumnsOfASettledDay) {
   data.mutable_label()->set_column("late");
   std::string names;
   const std::vector<v1::Column> columns = settled_columns(data);
-  for (const v1::Column& column : columns) names += column.name() + ":" + std::string(type_word(column.type())) + " ";
+  for (const v1::Column& column : columns)
+    names += column.name() + ":" + std::string(type_word(column.type())) + " ";
   EXPECT_EQ(names, "when:timestamp x:number word:text late:bool request_id:text row:number ");
   EXPECT_EQ(empty_table(columns).rows(), 0u);
   EXPECT_EQ(empty_table(columns).columns.size(), 6u);

@@ -19,7 +19,8 @@ const char* const kNumbers[] = {"x", "big", "constant", "empty"};
 const boost::json::value& golden() {
   static const boost::json::value value = [] {
     std::ifstream file("tests/dataio/golden/transforms.json");
-    return boost::json::parse(std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
+    return boost::json::parse(
+        std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
   }();
   return value;
 }
@@ -34,8 +35,10 @@ Table golden_table(const char* numbers, const char* words) {
   }
   Column word{"word", v1::TEXT};
   for (const auto& cell : golden().at(words).as_array()) {
-    if (cell.is_null()) word.add_missing();
-    else word.add_text(std::string_view(cell.as_string()));
+    if (cell.is_null())
+      word.add_missing();
+    else
+      word.add_text(std::string_view(cell.as_string()));
   }
   table.add(word);
   return table;
@@ -55,7 +58,8 @@ void expect_rows(const Encoded& encoded, const boost::json::array& rows) {
     ASSERT_EQ(encoded.numeric_width, numeric.size());
     for (size_t i = 0; i < numeric.size(); ++i)
       // 1e-6: one unit in the last place of a mean of 1e9 is 4e-7 of the column's scale.
-      EXPECT_NEAR(encoded.numeric[row * encoded.numeric_width + i], numeric[i].to_number<double>(), 1e-6) << row << " " << i;
+      EXPECT_NEAR(encoded.numeric[row * encoded.numeric_width + i], numeric[i].to_number<double>(), 1e-6)
+          << row << " " << i;
     EXPECT_EQ(encoded.categorical[row], rows[row].at("category").as_int64());
   }
 }
@@ -74,14 +78,17 @@ TEST(Transforms, EqualPythons) {
     EXPECT_NEAR(fitted.scale() / expected.at("scale").to_number<double>(), 1, 1e-7) << kNumbers[i];
     EXPECT_EQ(fitted.indicator(), expected.at("indicator").as_bool());
   }
-  std::vector<std::string> vocabulary(transforms.categorical(0).values().begin(), transforms.categorical(0).values().end());
+  std::vector<std::string> vocabulary(transforms.categorical(0).values().begin(),
+                                      transforms.categorical(0).values().end());
   std::vector<std::string> expected;
-  for (const auto& word : golden().at("vocabulary").as_array()) expected.emplace_back(word.as_string().c_str());
+  for (const auto& word : golden().at("vocabulary").as_array())
+    expected.emplace_back(word.as_string().c_str());
   EXPECT_EQ(vocabulary, expected);
   EXPECT_EQ(numeric_width(transforms), 6u);
   EXPECT_THAT(category_counts(transforms), ElementsAre(static_cast<int64_t>(expected.size()) + 1));
   expect_rows(apply(transforms, training).value(), golden().at("training").as_array());
-  expect_rows(apply(transforms, golden_table("fresh", "fresh_words")).value(), golden().at("unseen").as_array());
+  expect_rows(apply(transforms, golden_table("fresh", "fresh_words")).value(),
+              golden().at("unseen").as_array());
 }
 
 // One row of a request gets the same inputs as in the middle of a million.
@@ -132,13 +139,16 @@ TEST(Transforms, NameColumnsThatDoNotFit) {
   const v1::Transforms transforms = fit(data(), golden_table("columns", "words")).value();
   Table table = golden_table("fresh", "fresh_words");
   table.columns[1].name = "renamed";
-  EXPECT_THAT(apply(transforms, table).status().message(), HasSubstr("column 'big' is missing; the rows have: x, renamed"));
+  EXPECT_THAT(apply(transforms, table).status().message(),
+              HasSubstr("column 'big' is missing; the rows have: x, renamed"));
   table = golden_table("fresh", "fresh_words");
   table.columns[4] = number_column("word", {1, 2, 3, 4});
-  EXPECT_THAT(apply(transforms, table).status().message(), HasSubstr("'word' holds number values; text is needed"));
+  EXPECT_THAT(apply(transforms, table).status().message(),
+              HasSubstr("'word' holds number values; text is needed"));
   table = golden_table("fresh", "fresh_words");
   table.columns[2].numbers.push_back(1);
-  EXPECT_THAT(apply(transforms, table).status().message(), HasSubstr("'constant' has 5 rows where the others have 4"));
+  EXPECT_THAT(apply(transforms, table).status().message(),
+              HasSubstr("'constant' has 5 rows where the others have 4"));
   EXPECT_EQ(fit(data(), Table{}).status().code(), Code::kFailedPrecondition);
   table = golden_table("fresh", "fresh_words");
   table.columns[0].numbers[0] = INFINITY;
@@ -159,7 +169,8 @@ TEST(Transforms, UnsoundOnesAreRefused) {
 }
 
 TEST(Transforms, GatherAndSlice) {
-  const Encoded whole = apply(fit(data(), golden_table("columns", "words")).value(), golden_table("columns", "words")).value();
+  const Encoded whole =
+      apply(fit(data(), golden_table("columns", "words")).value(), golden_table("columns", "words")).value();
   const std::vector<int64_t> rows = {5, 0, 5};
   const Encoded batch = gather(whole, rows);
   ASSERT_EQ(batch.rows, 3u);

@@ -25,7 +25,8 @@ const int64_t kJanuary = micros("2013-01-01T10:00:00Z");
 const int64_t kJanuaryEnd = micros("2013-02-01T04:59:00Z");
 
 TEST(Windows, LabelsAreKnownAfterLatenessAndMaturity) {
-  EXPECT_EQ(labels_known_until(micros("2013-03-10T05:00:00Z"), spec().data()), micros("2013-03-09T04:00:00Z"));
+  EXPECT_EQ(labels_known_until(micros("2013-03-10T05:00:00Z"), spec().data()),
+            micros("2013-03-09T04:00:00Z"));
 }
 
 // Live data: everything counts back from the as-of time.
@@ -60,7 +61,9 @@ TEST(Windows, NeverUseRowsKnownLater) {
 TEST(Windows, AreOrdered) {
   for (double share : {0.01, 0.1, 0.5})
     for (const char* last : {"9d", "30d", "3650d"}) {
-      const v1::Windows w = plan_windows(micros("2013-02-03T00:00:00Z"), spec(last, "7d", share), {kJanuary, kJanuaryEnd}).value();
+      const v1::Windows w =
+          plan_windows(micros("2013-02-03T00:00:00Z"), spec(last, "7d", share), {kJanuary, kJanuaryEnd})
+              .value();
       EXPECT_LT(w.train_from_us(), w.valid_from_us());
       EXPECT_LT(w.valid_from_us(), w.holdout_from_us());
       EXPECT_LT(w.holdout_from_us(), w.until_us());
@@ -72,7 +75,8 @@ TEST(Windows, TooLittleDataIsRefusedWithTheFigures) {
   const Status early = plan_windows(as_of, spec(), {kJanuary, kJanuaryEnd}).status();
   EXPECT_EQ(early.code(), Code::kFailedPrecondition);
   EXPECT_THAT(early.message(), HasSubstr("no labels are known at 2013-01-02T00:00:00Z"));
-  const Status few = plan_windows(micros("2013-02-03T00:00:00Z"), spec("180d", "31d"), {kJanuary, kJanuaryEnd}).status();
+  const Status few =
+      plan_windows(micros("2013-02-03T00:00:00Z"), spec("180d", "31d"), {kJanuary, kJanuaryEnd}).status();
   EXPECT_EQ(few.code(), Code::kFailedPrecondition);
   EXPECT_THAT(few.message(), HasSubstr("holdout of 31d"));
 }
