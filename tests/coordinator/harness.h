@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@
 #include "artifacts/store.h"
 #include "coordinator/daemon.h"
 #include "launch/fake.h"
+#include "launch/report_log.h"
 #include "net/client.h"
 #include "rekindle/v1/api.pb.h"
 

@@ -1,0 +1,416 @@
+// The services over real HTTP, with gangs that the test plays.
+#include "coordinator/attempts/logs.h"
+#include "tests/coordinator/harness.h"
+
+namespace rekindle::coordinator {
+namespace {
+
+class Api : public testing::Test {
+ protected:
+  void SetUp() override {
+    daemon_ = std::make_unique<TestDaemon>(state(), launcher_);
+    ASSERT_TRUE(daemon_->started().ok()) << daemon_->started().to_string();
+    client_ = std::make_unique<net::ConnectClient>(daemon_->client());
+  }
+  fs::path state() const { return folder_.path() / "state"; }
+
+  template <typename Resp, typename Req>
+  Result<Resp> call(const std::string& method, const Req& request) {
+    return coordinator::call<Resp>(*client_, method, request);
+  }
+
+  void apply_and_add_rows(const std::string& job = "flight-delay", uint32_t ranks = 2) {
+    v1::ApplyRequest apply;
+    *apply.mutable_spec() = sample_spec(job, ranks);
+    auto applied = call<v1::ApplyResponse>("JobService/Apply", apply);
+    ASSERT_TRUE(applied.ok()) << applied.status().to_string();
+    auto added = call<v1::DatasetSnapshot>("DataService/AddSnapshot", sample_snapshot(state() / "artifacts"));
+    ASSERT_TRUE(added.ok()) << added.status().to_string();
+  }
+
+  Result<v1::Run> start_run(const std::string& job = "flight-delay", const std::string& key = "") {
+    v1::StartRunRequest start;
+    start.set_job(job);
+    start.set_idempotency_key(key);
+    return call<v1::Run>("RunService/StartRun", start);
+  }
+
+  v1::Run run(const std::string& id) {
+    v1::GetRunRequest get;
+    get.set_id(id);
+    auto found = call<v1::Run>("RunService/GetRun", get);
+    EXPECT_TRUE(found.ok()) << found.status().to_string();
+    return found.ok() ? *found : v1::Run();
+  }
+
+  bool reaches(const std::string& id, v1::RunState state) {
+    return eventually([&] { return run(id).state() == state; });
+  }
+
+  // Attempt `n` of the run, once its gang has started.
+  launch::AttemptFolder started_attempt(const std::string& id, int n = 1) {
+    EXPECT_TRUE(eventually([&] {
+      v1::Run now = run(id);
+      return now.attempts_size() >= n && now.attempts(n - 1).state() == v1::Attempt::STARTED;
+    })) << run(id).DebugString();
+    return launch::AttemptFolder(this->state() / "runs" / id / std::to_string(n));
+  }
+
+  void end_attempt(const launch::AttemptFolder& folder, int code, int signal = 0) {
+    v1::ExitRecord exit;
+    exit.set_code(code);
+    exit.set_signal(signal);
+    launcher_.with([&](launch::FakeLauncher& fake) { fake.end(folder, exit); });
+  }
+
+  TempFolder folder_;
+  SharedLauncher launcher_;
+  std::unique_ptr<TestDaemon> daemon_;
+  std::unique_ptr<net::ConnectClient> client_;
+};
+
+TEST_F(Api, HealthNeedsNoTokenAndEverythingElseDoes) {
+  net::HttpClient nobody(net::ClientOptions{.url = daemon_->url()});
+  EXPECT_EQ(nobody.request("GET", "/health")->status, 200);
+  EXPECT_EQ(nobody.request("GET", "/metrics")->status, 401);
+  EXPECT_EQ(nobody.request("POST", "/rekindle.v1.AdminService/Status", "{}")->status, 401);
+  net::ConnectClient serving = daemon_->serving_client();
+  auto refused = coordinator::call<v1::StatusResponse>(serving, "AdminService/Status", v1::StatusRequest());
+  EXPECT_EQ(refused.status().code(), Code::kPermissionDenied);
+  v1::NodeReport report;
+  report.set_node("node-1");
+  EXPECT_TRUE(coordinator::call<v1::ReportNodeResponse>(serving, "ServingService/ReportNode", report).ok());
+  auto metrics = client_->http().request("GET", "/metrics");
+  EXPECT_EQ(metrics->status, 401) << "the plain client carries no token unless told";
+}
+
+TEST_F(Api, ApplyTwiceIsOneRevision) {
+  v1::ApplyRequest apply;
+  *apply.mutable_spec() = sample_spec("a");
+  auto first = call<v1::ApplyResponse>("JobService/Apply", apply);
+  ASSERT_TRUE(first.ok()) << first.status().to_string();
+  EXPECT_TRUE(first->changed());
+  EXPECT_EQ(first->job().spec().train().batch(), 1024u) << "resolved";
+  auto second = call<v1::ApplyResponse>("JobService/Apply", apply);
+  EXPECT_FALSE(second->changed());
+  EXPECT_EQ(second->job().revision(), 1u);
+  apply.mutable_spec()->mutable_train()->set_batch(64);
+  EXPECT_EQ(call<v1::ApplyResponse>("JobService/Apply", apply)->job().revision(), 2u);
+  apply.mutable_spec()->mutable_data()->add_numeric("late");  // the label among the features
+  EXPECT_EQ(call<v1::ApplyResponse>("JobService/Apply", apply).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(call<v1::ListJobsResponse>("JobService/ListJobs", v1::ListJobsRequest())->jobs_size(), 1);
+}
+
+TEST_F(Api, SnapshotsNeedTheirBlobs) {
+  v1::AddSnapshotRequest request = sample_snapshot(state() / "artifacts");
+  auto added = call<v1::DatasetSnapshot>("DataService/AddSnapshot", request);
+  ASSERT_TRUE(added.ok()) << added.status().to_string();
+  EXPECT_TRUE(call<v1::DatasetSnapshot>("DataService/AddSnapshot", request).ok()) << "equal content: no change";
+  v1::AddSnapshotRequest other = request;
+  other.mutable_snapshot()->set_rows(999);
+  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kAlreadyExists);
+  other.mutable_snapshot()->set_name("2013-02");
+  other.mutable_snapshot()->mutable_parts(0)->set_bytes(3);
+  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kInvalidArgument);
+  other.mutable_snapshot()->mutable_parts(0)->set_sha256(std::string(64, '0'));
+  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kNotFound);
+  v1::ListDatasetsRequest list;
+  EXPECT_EQ(call<v1::ListDatasetsResponse>("DataService/ListDatasets", list)->snapshots_size(), 1);
+  list.set_dataset("flights@2013-02");
+  EXPECT_FALSE(call<v1::ListDatasetsResponse>("DataService/ListDatasets", list).ok());
+}
+
+TEST_F(Api, ARunIsLaunchedAndRetriedByClassOfEnd) {
+  apply_and_add_rows();
+  auto started = start_run();
+  ASSERT_TRUE(started.ok()) << started.status().to_string();
+  EXPECT_EQ(started->id(), "flight-delay-1");
+  auto first = started_attempt("flight-delay-1");
+  auto plan = first.read_plan();
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->world(), 2u);
+  EXPECT_EQ(plan->artifacts(), (state() / "artifacts").string());
+  EXPECT_EQ(plan->checkpoints(), (state() / "runs/flight-delay-1/checkpoints").string());
+  EXPECT_FALSE(plan->start_nonce().empty());
+  EXPECT_EQ(plan->data_size(), 1);
+  // A crash costs a retry.
+  std::ofstream(first.log(1)) << "loading\nout of luck\n";
+  v1::ExitRecord exit;
+  exit.set_code(1);
+  v1::RankExit& rank = *exit.add_ranks();
+  rank.set_rank(1);
+  rank.set_signal(9);
+  launcher_.with([&](launch::FakeLauncher& fake) { fake.end(first, exit); });
+  ASSERT_TRUE(eventually([&] { return run("flight-delay-1").attempts(0).state() == v1::Attempt::ENDED; }));
+  v1::Run after = run("flight-delay-1");
+  EXPECT_EQ(after.attempts(0).end(), v1::END_CRASH);
+  EXPECT_NE(after.attempts(0).message().find("rank 1 ended by signal 9"), std::string::npos) << after.attempts(0).message();
+  EXPECT_NE(after.attempts(0).message().find("out of luck"), std::string::npos);
+  EXPECT_EQ(after.crash_failures(), 1u);
+  // What is refused is not tried again.
+  auto second = started_attempt("flight-delay-1", 2);
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::DATA_REFUSED);
+  outcome.set_message("column distance is missing in flights@2013-01");
+  ASSERT_TRUE(second.write_outcome(outcome).ok());
+  end_attempt(second, 65);
+  ASSERT_TRUE(reaches("flight-delay-1", v1::FAILED_RUN)) << run("flight-delay-1").DebugString();
+  EXPECT_NE(run("flight-delay-1").reason().find("column distance is missing"), std::string::npos);
+}
+
+TEST_F(Api, ALostGangIsANodeFailure) {
+  apply_and_add_rows();
+  ASSERT_TRUE(start_run().ok());
+  auto folder = started_attempt("flight-delay-1");
+  launcher_.with([&](launch::FakeLauncher& fake) { fake.lose(folder); });
+  ASSERT_TRUE(eventually([&] { return run("flight-delay-1").node_failures() == 1; }));
+  EXPECT_EQ(run("flight-delay-1").attempts(0).end(), v1::END_NODE_LOST);
+  EXPECT_EQ(run("flight-delay-1").crash_failures(), 0u);
+  started_attempt("flight-delay-1", 2);
+}
+
+TEST_F(Api, TheSameKeyIsTheSameRun) {
+  apply_and_add_rows();
+  auto first = start_run("flight-delay", "key-1");
+  auto again = start_run("flight-delay", "key-1");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(first->id(), again->id());
+  v1::StartRunRequest other;
+  other.set_job("flight-delay");
+  other.set_idempotency_key("key-1");
+  other.set_no_publish(true);
+  EXPECT_EQ(call<v1::Run>("RunService/StartRun", other).status().code(), Code::kAlreadyExists);
+  other.set_idempotency_key(std::string(500, 'x'));
+  EXPECT_EQ(call<v1::Run>("RunService/StartRun", other).status().code(), Code::kInvalidArgument);
+  other.set_idempotency_key("");
+  other.set_fault("rank 0 at step 1: SIGKILL");
+  EXPECT_EQ(call<v1::Run>("RunService/StartRun", other).status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(call<v1::ListRunsResponse>("RunService/ListRuns", v1::ListRunsRequest())->runs_size(), 1);
+}
+
+TEST_F(Api, SlotsAreSharedAndWaitersHaveAReason) {
+  apply_and_add_rows();
+  start_run();
+  start_run();
+  started_attempt("flight-delay-1");
+  EXPECT_EQ(run("flight-delay-2").state(), v1::QUEUED);
+  EXPECT_FALSE(run("flight-delay-2").reason().empty());
+  auto status = call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest());
+  EXPECT_EQ(status->slots_used(), 2u);
+  EXPECT_EQ(status->runs_queued(), 1u);
+  // Cancelled while it waits: at once. While it runs: told to leave first.
+  v1::CancelRunRequest cancel;
+  cancel.set_id("flight-delay-2");
+  ASSERT_TRUE(call<v1::Run>("RunService/CancelRun", cancel).ok());
+  EXPECT_EQ(run("flight-delay-2").state(), v1::CANCELLED);
+  cancel.set_id("flight-delay-1");
+  ASSERT_TRUE(call<v1::Run>("RunService/CancelRun", cancel).ok());
+  ASSERT_TRUE(eventually([&] {
+    return launcher_.with([](launch::FakeLauncher& fake) { return !fake.signals().empty(); });
+  }));
+  EXPECT_EQ(launcher_.with([](launch::FakeLauncher& fake) { return fake.signals()[0].second; }), launch::Signal::kYield);
+  end_attempt(started_attempt("flight-delay-1"), 75);
+  EXPECT_TRUE(reaches("flight-delay-1", v1::CANCELLED));
+}
+
+TEST_F(Api, WatchRunShowsProgressAndEnds) {
+  apply_and_add_rows();
+  start_run();
+  auto folder = started_attempt("flight-delay-1");
+  auto writer = launch::ReportWriter::open(folder, 0);
+  ASSERT_TRUE(writer.ok());
+  v1::Report report;
+  report.mutable_progress()->set_step(7);
+  ASSERT_TRUE(writer->append(report).ok());
+  net::ConnectClient watcher = daemon_->client();
+  v1::WatchRunRequest request;
+  request.set_id("flight-delay-1");
+  bool progressed = false, beaten = false, ended = false;
+  auto seen = [&](const v1::RunUpdate& update) {
+    if (update.heartbeat()) beaten = true;
+    if (update.progress().step() == 7 && !std::exchange(progressed, true)) return true;
+    if (progressed && beaten && !ended) {
+      ended = true;
+      v1::Outcome outcome;
+      outcome.set_kind(v1::Outcome::SPEC_REFUSED);
+      outcome.set_message("no");
+      EXPECT_TRUE(folder.write_outcome(outcome).ok());
+      end_attempt(folder, 78);
+    }
+    return true;
+  };
+  Status status = watcher.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun", request, seen);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_TRUE(progressed && beaten && ended);
+  EXPECT_EQ(run("flight-delay-1").state(), v1::FAILED_RUN);
+}
+
+TEST_F(Api, LogsAreReadAndFollowed) {
+  apply_and_add_rows();
+  start_run();
+  auto folder = started_attempt("flight-delay-1");
+  std::ofstream(folder.log(0)) << "zero one\nzero two\nunfinished";
+  std::ofstream(folder.log(1)) << "one one\n";
+  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = read_file(state() / "token").value()});
+  auto reply = http.request("GET", "/v1/runs/flight-delay-1/logs");
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->body,
+            "{\"attempt\":1,\"rank\":0,\"line\":\"zero one\"}\n{\"attempt\":1,\"rank\":0,\"line\":\"zero two\"}\n"
+            "{\"attempt\":1,\"rank\":0,\"line\":\"unfinished\"}\n{\"attempt\":1,\"rank\":1,\"line\":\"one one\"}\n");
+  EXPECT_EQ(http.request("GET", "/v1/runs/flight-delay-1/logs?rank=1&tail=1")->body,
+            "{\"attempt\":1,\"rank\":1,\"line\":\"one one\"}\n");
+  EXPECT_EQ(http.request("GET", "/v1/runs/flight-delay-1/logs?rank=7")->status, 400);
+  EXPECT_EQ(http.request("GET", "/v1/runs/nothing-1/logs")->status, 404);
+  EXPECT_EQ(http.request("GET", "/v1/runs/flight-delay-1/logs?rank=x")->status, 400);
+
+  net::ConnectClient follower = daemon_->client();
+  v1::ReadLogsRequest request;
+  request.set_run("flight-delay-1");
+  request.set_rank(0);
+  request.set_follow(true);
+  request.set_tail_lines(1);
+  std::vector<std::string> lines;
+  bool beaten = false;
+  auto seen = [&](const v1::LogChunk& chunk) {
+    for (const std::string& line : chunk.lines()) lines.push_back(line);
+    if (chunk.heartbeat() && !std::exchange(beaten, true)) {
+      std::ofstream(folder.log(0), std::ios::app) << " now\nlast words";
+      v1::Outcome outcome;
+      outcome.set_kind(v1::Outcome::SPEC_REFUSED);
+      EXPECT_TRUE(folder.write_outcome(outcome).ok());
+      end_attempt(folder, 78);
+    }
+    return true;
+  };
+  Status status = follower.stream<v1::ReadLogsRequest, v1::LogChunk>("rekindle.v1.RunService/ReadLogs", request, seen);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(lines, (std::vector<std::string>{"unfinished now", "last words"}));
+}
+
+TEST_F(Api, PlanRunChangesNothing) {
+  v1::PlanRunRequest request;
+  *request.mutable_spec() = sample_spec("flight-delay", 8);
+  auto plan = call<v1::PlanRunResponse>("JobService/PlanRun", request);
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  EXPECT_EQ(plan->problems_size(), 2) << plan->DebugString();  // too many ranks, no rows
+  EXPECT_EQ(call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest())->journal_seq(), 0u);
+  EXPECT_EQ(call<v1::ListJobsResponse>("JobService/ListJobs", v1::ListJobsRequest())->jobs_size(), 0);
+}
+
+TEST_F(Api, AReplayHoldsTheClock) {
+  apply_and_add_rows();
+  v1::BeginReplayRequest begin;
+  begin.set_model("flight-delay");
+  begin.set_session("s1");
+  begin.set_clock_us(kJanuary + 31 * kDay);
+  auto begun = call<v1::ReplayState>("ReplayService/BeginReplay", begin);
+  ASSERT_TRUE(begun.ok()) << begun.status().to_string();
+  EXPECT_EQ(begun->clock_us(), kJanuary + 31 * kDay);
+  v1::AdvanceRequest advance;
+  advance.set_model("flight-delay");
+  advance.set_session("s1");
+  advance.set_clock_us(kJanuary + 31 * kDay + 3'600'000'000);
+  auto advanced = call<v1::ReplayState>("ReplayService/Advance", advance);
+  ASSERT_TRUE(advanced.ok()) << advanced.status().to_string();
+  EXPECT_EQ(advanced->clock_us(), advance.clock_us());
+  advance.set_clock_us(kJanuary);
+  EXPECT_FALSE(call<v1::ReplayState>("ReplayService/Advance", advance).ok()) << "never goes back";
+  advance.set_session("s2");
+  advance.set_clock_us(kJanuary + 40 * kDay);
+  EXPECT_FALSE(call<v1::ReplayState>("ReplayService/Advance", advance).ok());
+
+  start_run();
+  v1::AwaitSettledRequest wait;
+  wait.set_model("flight-delay");
+  wait.set_session("s1");
+  wait.mutable_max_wait()->set_nanos(100'000'000);
+  auto waited = call<v1::ReplayState>("ReplayService/AwaitSettled", wait);
+  ASSERT_TRUE(waited.ok());
+  EXPECT_FALSE(waited->settled());
+  EXPECT_NE(waited->waiting_for().find("flight-delay-1"), std::string::npos) << waited->waiting_for();
+  EXPECT_EQ(waited->active_runs_size(), 1);
+
+  v1::EndReplayRequest end;
+  end.set_model("flight-delay");
+  end.set_session("s1");
+  EXPECT_TRUE(call<v1::ReplayState>("ReplayService/EndReplay", end).ok());
+}
+
+TEST_F(Api, PlanStreamBeatsAndNodesAreSeen) {
+  apply_and_add_rows();
+  net::ConnectClient node = daemon_->serving_client();
+  int beats = 0;
+  v1::WatchPlanRequest watch;
+  watch.set_model("flight-delay");
+  watch.set_node("node-1");
+  Status status = node.stream<v1::WatchPlanRequest, v1::PlanUpdate>(
+      "rekindle.v1.ServingService/WatchPlan", watch, [&](const v1::PlanUpdate& update) {
+        beats += update.heartbeat() ? 1 : 0;
+        return beats < 3;
+      });
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(beats, 3);
+  v1::NodeReport report;
+  report.set_node("node-1");
+  report.set_model("flight-delay");
+  ASSERT_TRUE(coordinator::call<v1::ReportNodeResponse>(node, "ServingService/ReportNode", report).ok());
+  EXPECT_EQ(call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest())->nodes(), 1u);
+  EXPECT_EQ(call<v1::ServingStatusResponse>("ServingService/ServingStatus", v1::ServingStatusRequest())->nodes_size(), 1);
+  report.set_node("../etc");
+  EXPECT_EQ(coordinator::call<v1::ReportNodeResponse>(node, "ServingService/ReportNode", report).status().code(),
+            Code::kInvalidArgument);
+}
+
+TEST_F(Api, EventsAreTakenOnce) {
+  apply_and_add_rows();
+  v1::EventBatch batch;
+  batch.set_node("node-1");
+  batch.set_boot("b1");
+  batch.set_seq(1);
+  batch.set_model("flight-delay");
+  net::ConnectClient node = daemon_->serving_client();
+  for (int i = 0; i < 2; ++i) {
+    auto taken = coordinator::call<v1::AppendResponse>(node, "EventService/Append", batch);
+    ASSERT_TRUE(taken.ok()) << taken.status().to_string();
+    EXPECT_EQ(taken->seq(), 1u);
+  }
+  v1::FeedbackRequest feedback;
+  feedback.set_model("flight-delay");
+  v1::LabelRecord& label = *feedback.add_labels();
+  label.set_request_id("r1");
+  label.add_labels(1);
+  label.set_event_time_us(kJanuary);
+  label.set_known_at_us(kJanuary + kDay);
+  auto accepted = coordinator::call<v1::FeedbackResponse>(node, "EventService/Feedback", feedback);
+  ASSERT_TRUE(accepted.ok()) << accepted.status().to_string();
+  EXPECT_EQ(accepted->accepted(), 1u);
+  feedback.set_model("nothing");
+  EXPECT_EQ(coordinator::call<v1::FeedbackResponse>(node, "EventService/Feedback", feedback).status().code(), Code::kNotFound);
+  v1::DriftStatusRequest drift;
+  drift.set_model("flight-delay");
+  EXPECT_EQ(call<v1::DriftStatusResponse>("DataService/DriftStatus", drift)->waiting_labels(), 1u);
+}
+
+TEST_F(Api, MetricsAndDoctorSpeak) {
+  apply_and_add_rows();
+  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = read_file(state() / "serving-token").value()});
+  auto metrics = http.request("GET", "/metrics");
+  ASSERT_EQ(metrics->status, 200);
+  for (const char* name : {"rekindle_runs{state=\"queued\"} 0", "rekindle_commit_seconds_count", "rekindle_slots 2"})
+    EXPECT_NE(metrics->body.find(name), std::string::npos) << name;
+  fs::permissions(state() / "token", fs::perms::group_read, fs::perm_options::add);
+  auto doctor = call<v1::DoctorResponse>("AdminService/Doctor", v1::DoctorRequest());
+  ASSERT_TRUE(doctor.ok());
+  bool named = false;
+  for (const v1::Finding& finding : doctor->findings())
+    named = named || (finding.level() == v1::Finding::ERROR && finding.what().find("token can be read by others") != std::string::npos);
+  EXPECT_TRUE(named) << doctor->DebugString();
+}
+
+TEST_F(Api, ShutdownAnswersFirst) {
+  EXPECT_TRUE(call<v1::ShutdownResponse>("AdminService/Shutdown", v1::ShutdownRequest()).ok());
+  EXPECT_TRUE(eventually([&] { return !fs::exists(state() / "address"); }));
+}
+
+}  // namespace
+}  // namespace rekindle::coordinator
