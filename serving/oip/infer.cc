@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <boost/json/monotonic_resource.hpp>
-#include <boost/json/parser.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <charconv>
 #include <cmath>
 
+#include "serving/oip/exact_json.h"
 #include "serving/oip/tensor.h"
 
 namespace rekindle::serving {
@@ -28,16 +28,6 @@ InferBody& InferBody::operator=(InferBody&&) noexcept = default;
 InferBody::~InferBody() = default;
 
 namespace {
-
-// "line 3, column 7" of a byte offset.
-std::string place(std::string_view text, size_t offset) {
-  size_t line = 1, column = 1;
-  for (const char c : text.substr(0, std::min(offset, text.size()))) {
-    column = c == '\n' ? 1 : column + 1;
-    line += c == '\n' ? 1 : 0;
-  }
-  return fmt::format("line {}, column {}", line, column);
-}
 
 // parameters.rekindle_record; true when absent.
 Result<bool> read_record(const json::object& root) {
@@ -102,15 +92,8 @@ Status settle_time(const v1::ModelCard& card, const InferLimits& limits, Time no
 }  // namespace
 
 Status InferBody::Document::parse(std::string_view body) {
-  json::parse_options options;
-  options.max_depth = 16;
-  json::parser parser(&memory, options);
-  json::error_code error;
-  const size_t read = parser.write_some(body.data(), body.size(), error);
-  if (!error && read < body.size()) error = json::error::extra_data;
-  if (error)
-    return invalid_argument(fmt::format("the body is not JSON: {} at {}", error.message(), place(body, read)));
-  root = parser.release();
+  constexpr size_t kDepthMax = 16;
+  root = TRY(parse_exact(body, kDepthMax, &memory));
   if (!root.is_object()) return invalid_argument("the body must be a JSON object with 'inputs'");
   return ok_status();
 }

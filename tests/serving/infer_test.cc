@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <charconv>
 #include <cmath>
+#include <random>
 
 namespace rekindle::serving {
 namespace {
@@ -132,6 +134,22 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"time_missing", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1,null]})"), "event time is missing"},
         Refusal{"time_dtype", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"FP64","shape":[2],"data":[1,2]})"), "INT64 (microseconds"}),
     [](const auto& info) { return info.param.name; });
+
+TEST(Infer, NumbersAreTheNearestDoubles) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    const double value = std::ldexp(static_cast<double>(random()), static_cast<int>(random() % 200) - 150);
+    const double cents = static_cast<double>(random() % 100'000) / 100;
+    for (const double wanted : {value, cents}) {
+      char digits[40];
+      *std::to_chars(digits, digits + sizeof digits, wanted).ptr = '\0';
+      const auto body = R"({"name":"x","datatype":"FP64","shape":[2],"data":[)" + std::string(digits) + ",1]}";
+      const auto request = read(with_x(body));
+      ASSERT_TRUE(request.ok());
+      ASSERT_EQ(request->rows.find("x")->numbers[0], wanted) << digits;
+    }
+  }
+}
 
 TEST(Infer, AnswerIsExactAndEscaped) {
   const std::vector<double> values{0.1, 1.0 / 3, 1};
