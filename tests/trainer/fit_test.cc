@@ -99,6 +99,7 @@ TEST_P(Kinds, GradientsEqualFiniteDifferences) {
   auto lone = lone_rank();
   Gradients gradients(f.module, *lone);
   const DropoutKey key{1, 2, 0};
+  const double middle = f.loss(x, y, &key).item<double>();
   gradients.before_forward();
   gradients.backward(f.loss(x, y, &key));
   const auto got = f.module.gradients();
@@ -106,13 +107,16 @@ TEST_P(Kinds, GradientsEqualFiniteDifferences) {
   for (const auto& p : f.module.layout().placed()) {
     for (size_t i = p.begin; i < p.begin + p.elements; i += 7) {
       const float kept = f.module.values()[i];
-      const float h = 5e-3f;
+      const float h = 1e-3f;
       f.module.values()[i] = kept + h;
       const double up = f.loss(x, y, &key).item<double>();
       f.module.values()[i] = kept - h;
       const double down = f.loss(x, y, &key).item<double>();
       f.module.values()[i] = kept;
-      EXPECT_NEAR(got[i], (up - down) / (2 * h), 5e-3) << p.parameter.name << " " << i;
+      // At a kink of the ReLU the gradient is that of one side.
+      const double off = std::min({std::abs(got[i] - (up - down) / (2 * h)), std::abs(got[i] - (up - middle) / h),
+                                   std::abs(got[i] - (middle - down) / h)});
+      EXPECT_LT(off, 2e-3) << p.parameter.name << " " << i;
       ++checked;
     }
   }

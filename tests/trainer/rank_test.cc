@@ -232,7 +232,8 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
   second.set_champion_version(1);
   auto ended = run.run(second);
   ASSERT_EQ(ended.code, 0) << ended.log;
-  const auto& whole = run.outcome(second).evaluation().slices(0);
+  const auto evaluation = run.outcome(second).evaluation();
+  const auto& whole = evaluation.slices(0);
   EXPECT_GT(whole.champion_auroc(), 0.6);
   EXPECT_NEAR(whole.gain_sum(), whole.champion_log_loss_sum() - whole.candidate_log_loss_sum(), 1e-6);
   EXPECT_GT(whole.gain_square_sum(), 0);

@@ -107,18 +107,23 @@ std::vector<std::byte*> open_window(int size, MPI_Comm host, MPI_Win& window) {
   MPI_Info_create(&info);
   MPI_Info_set(info, "alloc_shared_noncontig", "true");  // each slot on a page of its own
   std::byte* own = nullptr;
-  MPI_Win_allocate_shared(static_cast<MPI_Aint>(SharedWindow::kSlotBytes), 1, info, host, &own, &window);
+  constexpr size_t kLine = 64;
+  MPI_Win_allocate_shared(static_cast<MPI_Aint>(SharedWindow::kSlotBytes + kLine), 1, info, host, &own, &window);
   MPI_Info_free(&info);
+  // MPI's own header shifts all slots by the same odd amount, in all processes alike: they map whole pages.
+  auto aligned = [](void* base) {
+    const auto address = reinterpret_cast<uintptr_t>(base);
+    return reinterpret_cast<std::byte*>((address + kLine - 1) / kLine * kLine);
+  };
   std::vector<std::byte*> slots;
   for (int r = 0; r < size; ++r) {
     MPI_Aint bytes = 0;
     int unit = 0;
     void* base = nullptr;
     MPI_Win_shared_query(window, r, &bytes, &unit, &base);
-    CHECK(reinterpret_cast<uintptr_t>(base) % 64 == 0, "a slot of the window is not on a cache line");
-    slots.push_back(static_cast<std::byte*>(base));
+    slots.push_back(aligned(base));
   }
-  std::memset(own, 0, 64);
+  std::memset(aligned(own), 0, kLine);
   return slots;
 }
 
