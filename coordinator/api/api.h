@@ -21,6 +21,9 @@ void add_admin_service(net::HttpServer& server, Context& context);  // and GET /
 // Refusal of a text that is longer than any honest one.
 Status check_length(std::string_view what, std::string_view text, size_t bytes_max);
 
+// Puts into each queued run why it waits now: the scheduler's word, which is never journalled.
+void explain_waiting(const Context& context, std::vector<v1::Run*> runs);
+
 // Registers a unary method whose handler is a coroutine over (Context&, Req, Caller).
 template <typename Req, typename Resp>
 void add_method(net::HttpServer& server, Context& context, const std::string& method, net::Access access,

@@ -34,6 +34,7 @@ awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller, net
     if (run == nullptr) co_return not_found(fmt::format("no run '{}'", request.id()));
     v1::RunUpdate update;
     *update.mutable_run() = *run;
+    explain_waiting(c, {update.mutable_run()});
     if (const LiveProgress* live = c.effects.progress(request.id())) *update.mutable_progress() = live->progress;
     const bool last = core::terminal(run->state());
     std::string now = update.SerializeAsString();

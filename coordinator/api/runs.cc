@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/api/api.h"
+#include "core/schedule.h"
 
 namespace rekindle::coordinator {
 
@@ -26,7 +27,9 @@ Status no_run(const std::string& id) {
 Result<v1::Run> run_of(Context& c, const std::string& id) {
   const v1::Run* run = core::find_run(c.core.state(), id);
   if (run == nullptr) return no_run(id);
-  return *run;
+  v1::Run out = *run;
+  explain_waiting(c, {&out});
+  return out;
 }
 
 Status check_start(const Context& c, const v1::StartRunRequest& request) {
@@ -70,7 +73,12 @@ awaitable<Result<v1::ListRunsResponse>> list_runs(Context& c, v1::ListRunsReques
   const size_t limit = request.limit() == 0 ? kListDefault : request.limit();
   if (runs.size() > limit) runs.resize(limit);
   v1::ListRunsResponse out;
-  for (const v1::Run* run : runs) *out.add_runs() = *run;
+  std::vector<v1::Run*> listed;
+  for (const v1::Run* run : runs) {
+    listed.push_back(out.add_runs());
+    *listed.back() = *run;
+  }
+  explain_waiting(c, std::move(listed));
   co_return out;
 }
 
@@ -95,6 +103,16 @@ awaitable<Result<v1::Run>> approve_run(Context& c, v1::ApproveRunRequest request
 }
 
 }  // namespace
+
+void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
+  std::erase_if(runs, [](const v1::Run* run) { return run->state() != v1::QUEUED; });
+  if (runs.empty()) return;
+  const core::Schedule now = core::schedule(context.core.state(), context.core.slots(), context.core.now());
+  std::map<std::string, std::string> reasons;
+  for (const core::Waiting& waiting : now.waiting) reasons[waiting.run.value] = waiting.reason;
+  for (v1::Run* run : runs)
+    if (auto it = reasons.find(run->id()); it != reasons.end()) run->set_reason(it->second);
+}
 
 void add_run_service(net::HttpServer& server, Context& context) {
   add_method(server, context, "RunService/StartRun", Access::kOperator, &start_run);

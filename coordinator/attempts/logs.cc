@@ -53,9 +53,10 @@ Result<std::vector<LogLines>> LogReader::read_new(bool flush) {
   for (Source& source : sources_) {
     std::string bytes = TRY(read_at(source.path, source.offset, kLogBytesMax));
     size_t end = bytes.rfind('\n');
-    if (end != std::string::npos)
+    const bool all = bytes.size() < kLogBytesMax;
+    if (end != std::string::npos && !(flush && all))
       bytes.resize(end + 1);
-    else if (!flush && bytes.size() < kLogBytesMax)
+    else if (!flush && all)
       continue;
     if (bytes.empty()) continue;
     source.offset += bytes.size();

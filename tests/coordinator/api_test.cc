@@ -1,5 +1,6 @@
 // The services over real HTTP, with gangs that the test plays.
 #include "coordinator/attempts/logs.h"
+#include "net/tokens.h"
 #include "tests/coordinator/harness.h"
 
 namespace rekindle::coordinator {
@@ -80,8 +81,6 @@ TEST_F(Api, HealthNeedsNoTokenAndEverythingElseDoes) {
   v1::NodeReport report;
   report.set_node("node-1");
   EXPECT_TRUE(coordinator::call<v1::ReportNodeResponse>(serving, "ServingService/ReportNode", report).ok());
-  auto metrics = client_->http().request("GET", "/metrics");
-  EXPECT_EQ(metrics->status, 401) << "the plain client carries no token unless told";
 }
 
 TEST_F(Api, ApplyTwiceIsOneRevision) {
@@ -194,7 +193,7 @@ TEST_F(Api, SlotsAreSharedAndWaitersHaveAReason) {
   start_run();
   started_attempt("flight-delay-1");
   EXPECT_EQ(run("flight-delay-2").state(), v1::QUEUED);
-  EXPECT_FALSE(run("flight-delay-2").reason().empty());
+  EXPECT_NE(run("flight-delay-2").reason().find("slots"), std::string::npos) << run("flight-delay-2").reason();
   auto status = call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest());
   EXPECT_EQ(status->slots_used(), 2u);
   EXPECT_EQ(status->runs_queued(), 1u);
@@ -251,7 +250,7 @@ TEST_F(Api, LogsAreReadAndFollowed) {
   auto folder = started_attempt("flight-delay-1");
   std::ofstream(folder.log(0)) << "zero one\nzero two\nunfinished";
   std::ofstream(folder.log(1)) << "one one\n";
-  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = read_file(state() / "token").value()});
+  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "token").value()});
   auto reply = http.request("GET", "/v1/runs/flight-delay-1/logs");
   ASSERT_TRUE(reply.ok());
   EXPECT_EQ(reply->body,
@@ -393,7 +392,7 @@ TEST_F(Api, EventsAreTakenOnce) {
 
 TEST_F(Api, MetricsAndDoctorSpeak) {
   apply_and_add_rows();
-  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = read_file(state() / "serving-token").value()});
+  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "serving-token").value()});
   auto metrics = http.request("GET", "/metrics");
   ASSERT_EQ(metrics->status, 200);
   for (const char* name : {"rekindle_runs{state=\"queued\"} 0", "rekindle_commit_seconds_count", "rekindle_slots 2"})
