@@ -72,13 +72,21 @@ std::string drift_words(const v1::JudgedWindow& window, const v1::Score& best) {
   return words;
 }
 
+std::string window_words(double us) { return us <= 0 ? "nothing" : wait_words(us); }
+
+std::string feed_words(const v1::JudgedWindow& window) {
+  if (window.breaches().empty()) return {};
+  const v1::Breach& breach = window.breaches(0);
+  return fmt::format("the feed is broken ({} of {}): ", breach.check(), breach.feature());
+}
+
 // Why the window cannot be compared with the reference, or nothing.
 std::string unfit(const v1::Retrain& retrain, const v1::JudgedWindow& window) {
   const int64_t length = us(retrain.window());
   // A part of a week is not a week: its weekdays alone would look like drift.
   if (window.from_us() > window.until_us() - length)
-    return fmt::format("version {} has served {} of the window of {}", window.version(),
-                       wait_words(static_cast<double>(window.until_us() - window.from_us())),
+    return fmt::format("{}version {} has {} of the window of {}", feed_words(window), window.version(),
+                       window_words(static_cast<double>(window.until_us() - window.from_us())),
                        format_duration(Micros(length)));
   if (window.rows() < static_cast<int64_t>(retrain.min_rows()))
     return fmt::format("{} rows in the window, {} are needed", window.rows(), retrain.min_rows());

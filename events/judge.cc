@@ -14,6 +14,9 @@ namespace rekindle::events {
 
 namespace {
 
+// Share of a window's rows that may be missing from it for a broken feed.
+constexpr double kHolesMax = 0.1;
+
 // The spec as a judgement reads it.
 struct Terms {
   int64_t slot, lateness, matures, window, memory;
@@ -100,7 +103,7 @@ class SlotJudge {
     window.set_until_us(until_);
     window.set_clock_us(until_ + t_.lateness);
     window.set_version(input_.champion);
-    window.set_from_us(champion_since());
+    window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
     for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, t_.delta);
     for (const auto& breach : log_.state.breaches())
@@ -143,6 +146,21 @@ class SlotJudge {
       if (it == log_.slots.begin()) return std::max(since, until_ - t_.window);
     }
     return until_ - t_.window;
+  }
+
+  // Rows of a broken feed are left out. Where they are many, what is left is no whole window: its hours
+  // and weekdays alone would look like drift. It then begins anew after the newest of them.
+  int64_t whole_since(int64_t since) const {
+    int64_t rows = 0, out = 0, newest = since;
+    for (auto it = log_.slots.lower_bound(since); it != log_.slots.end() && it->first < until_; ++it)
+      for (const auto& [key, counts] : it->second) {
+        if (key.first != input_.champion) continue;
+        rows += counts.rows();
+        if (!broken(it->first, key.second)) continue;
+        out += counts.rows();
+        newest = std::min(it->first + t_.slot, until_);
+      }
+    return static_cast<double>(out) > kHolesMax * static_cast<double>(rows) ? newest : since;
   }
 
   const std::map<std::string, drift::SlotHealth>& health(int64_t slot_us, const SlotParts& parts) {

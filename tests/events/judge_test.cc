@@ -1,0 +1,1 @@
+#include "tests/events/traffic.h"

@@ -1,0 +1,221 @@
+// Traffic for tests of the event store: a small model, its requests by the hour, batches as nodes send
+// them. Everything follows from the event time, so that two runs make the same rows.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "artifacts/fake_store.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "drift/profile.h"
+#include "events/store.h"
+
+namespace rekindle::events {
+
+inline constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
+inline const int64_t kStart = to_micros(*parse_time("2013-02-01"));
+
+inline v1::JobSpec demand_spec() {
+  v1::JobSpec spec;
+  spec.set_rekindle(1);
+  spec.set_name("demand");
+  v1::Data& data = *spec.mutable_data();
+  data.set_time("at");
+  data.mutable_label()->set_column("late");
+  data.mutable_label()->set_kind(v1::Label::BINARY);
+  data.mutable_label()->mutable_matures()->set_seconds(86400);
+  data.add_numeric("temp");
+  data.add_categorical("origin");
+  data.mutable_lateness()->set_seconds(3600);
+  data.mutable_slot()->set_seconds(3600);
+  v1::Retrain& retrain = *spec.mutable_retrain();
+  v1::DriftTrigger& drift = *retrain.add_when()->mutable_drift();
+  drift.set_psi(0.25);
+  drift.set_false_alarms(0.01);
+  retrain.add_when()->mutable_quality()->set_delta(0.002);
+  retrain.mutable_window()->set_seconds(7 * 86400);
+  retrain.set_min_rows(500);
+  return spec;
+}
+
+struct Asked {
+  v1::RequestRecord record;
+  v1::LabelRecord labels;
+};
+
+// One request of `rows` rows. `shift` moves temp, `wrong` makes the labels contradict the predictions.
+struct Habit {
+  double shift = 0;
+  bool wrong = false;
+  bool no_temp = false;
+};
+inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1, const Habit& habit = {}) {
+  Asked out;
+  v1::RequestRecord& r = out.record;
+  r.set_request_id("r" + std::to_string(time_us / 1'000'000) + "-" + std::to_string(number));
+  r.set_version(version);
+  r.set_event_time_us(time_us);
+  r.set_rows(rows);
+  v1::ColumnValues &at = *r.add_columns(), &temp = *r.add_columns(), &origin = *r.add_columns();
+  at.set_name("at");
+  temp.set_name("temp");
+  origin.set_name("origin");
+  out.labels.set_request_id(r.request_id());
+  out.labels.set_event_time_us(time_us);
+  out.labels.set_known_at_us(time_us + kDay);
+  for (uint32_t i = 0; i < rows; ++i) {
+    const uint64_t h = stable_hash(r.request_id(), i);
+    at.add_numbers(static_cast<double>(time_us + i * 1'000'000));
+    temp.add_numbers(habit.no_temp ? std::nan("") : static_cast<double>(h % 1000) / 20 + habit.shift);
+    origin.add_texts(h % 3 == 0 ? "EWR" : h % 3 == 1 ? "JFK" : "LGA");
+    const double p = 0.1 + 0.6 * static_cast<double>(h / 7 % 100) / 100;
+    r.add_predictions(p);
+    const bool late = static_cast<double>(h / 700 % 1000) / 1000 < p;
+    out.labels.add_labels(late != habit.wrong ? 1 : 0);
+  }
+  return out;
+}
+
+inline v1::Profile demand_profile() {
+  std::vector<double> temp, predictions;
+  drift::CategoryTally origin;
+  for (int64_t t = kStart - 20 * kDay; t < kStart; t += kHour) {
+    const Asked asked = request(t, 0, 10);
+    for (double x : asked.record.columns(1).numbers()) temp.push_back(x);
+    for (const auto& x : asked.record.columns(2).texts()) origin.add(x);
+    for (double p : asked.record.predictions()) predictions.push_back(p);
+  }
+  v1::Profile profile;
+  *profile.add_features() = drift::numeric_profile("temp", temp);
+  *profile.add_features() = origin.profile("origin");
+  *profile.mutable_prediction() = drift::numeric_profile(drift::kPrediction, predictions);
+  profile.set_rows(static_cast<int64_t>(temp.size()));
+  return profile;
+}
+
+inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts) {
+  drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
+  slot.add_rows(record.rows());
+  slot.add_numbers(0, {record.columns(1).numbers().data(), record.rows()});
+  for (const auto& text : record.columns(2).texts()) slot.add_text(1, text);
+  slot.add_predictions({record.predictions().data(), record.rows()});
+}
+
+// A serving node: numbers its batches and counts what it answers.
+class Node {
+ public:
+  explicit Node(std::string name) : name_(std::move(name)) {}
+
+  v1::EventBatch batch(const std::vector<v1::RequestRecord>& requests, const std::vector<v1::LabelRecord>& labels) {
+    static const v1::Profile profile = demand_profile();
+    static const auto bins = *drift::ProfileBins::make(profile);
+    v1::EventBatch out;
+    out.set_node(name_);
+    out.set_boot("boot-1");
+    out.set_seq(++seq_);
+    out.set_model("demand");
+    std::map<uint64_t, drift::CountsBuilder> counts;
+    for (const auto& record : requests) {
+      *out.add_requests() = record;
+      count(record, counts.try_emplace(record.version(), bins, record.version(), Micros(kHour)).first->second);
+    }
+    for (auto& [version, builder] : counts)
+      for (auto& slot : builder.take()) *out.add_counts() = std::move(slot);
+    for (const auto& record : labels) *out.add_labels() = record;
+    return out;
+  }
+
+ private:
+  std::string name_;
+  uint64_t seq_ = 0;
+};
+
+// The batches of `days` days in the order of time: each hour's requests, and the labels of a day ago.
+inline std::vector<v1::EventBatch> batches(int days, int requests_an_hour, uint32_t rows,
+                                           const std::function<Habit(int64_t)>& habit = {}) {
+  Node a("node-a"), b("node-b");
+  std::vector<v1::EventBatch> out;
+  const auto asked = [&](int64_t t, int i) {
+    return request(t + i * 60'000'000, i, rows, 1, habit ? habit(t) : Habit{});
+  };
+  for (int64_t t = kStart; t < kStart + (days + 1) * kDay; t += kHour) {
+    std::vector<v1::RequestRecord> of_a, of_b;
+    std::vector<v1::LabelRecord> labels;
+    for (int i = 0; i < requests_an_hour; ++i) {
+      if (t < kStart + days * kDay) (i % 2 == 0 ? of_a : of_b).push_back(asked(t, i).record);
+      if (t >= kStart + kDay) labels.push_back(asked(t - kDay, i).labels);
+    }
+    out.push_back(a.batch(of_a, labels));
+    if (!of_b.empty()) out.push_back(b.batch(of_b, {}));
+  }
+  return out;
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "rekindle-events-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    open();
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void open(const char* name = "events.db") {
+    store_.reset();
+    auto opened = EventStore::open(folder_ / name, artifacts_);
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    store_ = std::move(*opened);
+  }
+  Appended append(const v1::EventBatch& batch) {
+    const auto done = store_->append(batch);
+    EXPECT_TRUE(done.ok()) << done.status().message();
+    return done.ok() ? *done : Appended{};
+  }
+  JudgeInput input(int64_t watermark_us, int64_t after_slot_us = 0) const {
+    JudgeInput in;
+    in.spec = &spec_;
+    in.champion = champion_;
+    in.profiles[1] = &profile_;
+    in.profiles[2] = &profile_;
+    in.watermark_us = watermark_us;
+    in.after_slot_us = after_slot_us;
+    in.quarantines = quarantines_;
+    return in;
+  }
+  // All judgements up to the watermark, each told to the store as recorded.
+  std::vector<v1::JudgedWindow> judge(int64_t watermark_us) {
+    std::vector<v1::JudgedWindow> out;
+    while (true) {
+      auto window = store_->judge_next(input(watermark_us, after_));
+      EXPECT_TRUE(window.ok()) << window.status().message();
+      if (!window.ok() || !*window) return out;
+      out.push_back(**window);
+      after_ = out.back().slot_us();
+    }
+  }
+  std::vector<v1::DatasetSnapshot> settle(int64_t watermark_us) {
+    auto made = store_->settle(spec_, watermark_us, quarantines_);
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    return made.ok() ? *made : std::vector<v1::DatasetSnapshot>{};
+  }
+
+  std::filesystem::path folder_;
+  artifacts::FakeStore artifacts_;
+  std::unique_ptr<EventStore> store_;
+  v1::JobSpec spec_ = demand_spec();
+  v1::Profile profile_ = demand_profile();
+  uint64_t champion_ = 1;
+  int64_t after_ = 0;
+  std::vector<v1::Quarantine> quarantines_;
+};
+
+}  // namespace rekindle::events
