@@ -138,15 +138,15 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
   InferRequest infer = TRY(body.read(chosen.version->card(), options_.limits, clock_.wall()));
   version = chosen.version->number;
   rows = infer.rows.rows();
-  std::vector<double> values = TRY(predict_checked(*chosen.version, infer.rows));
+  std::vector<double> values = TRY(predict_checked(*chosen.version, infer.rows, body.record()));
   std::string json = to_json({.model = model->name(),
                               .version = version,
                               .id = id,
                               .output = chosen.version->card().output(),
                               .values = &values});
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  chosen.version->health.latencies.add(took.count());
   if (body.record()) {
+    chosen.version->health.latencies.add(took.count());
     model->note_request(infer.event_us);
     recorder_.record({chosen.snapshot, chosen.version, id, std::move(infer.rows), std::move(values), infer.event_us});
   }
@@ -194,7 +194,7 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
     if (label.labels().empty()) return of("there are none; send one for each row, NaN where it is not known");
     for (const double value : label.labels())
       if (!std::isnan(value) && value != 0 && value != 1) return of(fmt::format("{} is neither 0 nor 1 nor NaN", value));
-    if (label.event_time_us() <= 0) return of("eventTimeUs, the event time of its rows, is missing");
+    if (label.event_time_us() < 0 || label.known_at_us() < 0) return of("a time before 1970");
     if (label.known_at_us() == 0) label.set_known_at_us(to_micros(now));
     if (label.event_time_us() > latest || label.known_at_us() > latest)
       return of("a time is more than a day ahead of this node's clock");

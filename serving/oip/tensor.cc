@@ -12,6 +12,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr double kExactIntegerMax = 9007199254740992.0;  // 2^53
+// An event of before 1971 is a time in seconds or milliseconds, taken for microseconds.
+constexpr int64_t kEarliestUs = 31'536'000'000'000;
 
 std::string_view kind_word(const json::value& value) {
   switch (value.kind()) {
@@ -64,13 +66,13 @@ Status read_times(const TensorHead& head, dataio::Column& column) {
     const json::value& value = cell(head, row);
     if (value.is_null()) {
       column.add_missing();
-    } else if (const int64_t* integer = value.if_int64(); integer != nullptr && *integer > 0) {
+    } else if (const int64_t* integer = value.if_int64(); integer != nullptr && *integer >= kEarliestUs) {
       column.add_time(*integer);
     } else if (const double* real = value.if_double();
-               real != nullptr && *real > 0 && *real <= kExactIntegerMax && *real == std::trunc(*real)) {
+               real != nullptr && *real >= kEarliestUs && *real <= kExactIntegerMax && *real == std::trunc(*real)) {
       column.add_time(static_cast<int64_t>(*real));  // some clients write large integers as 1.35e15
     } else if (value.is_number()) {
-      return wrong(head, row, "a time is a whole number of microseconds after 1970, UTC");
+      return wrong(head, row, "a time is a whole number of microseconds since 1970, UTC, and after 1971");
     } else {
       return wrong_kind(head, row, value);
     }

@@ -197,7 +197,7 @@ TEST(PredictChecked, NonFiniteAnswersAreFailures) {
   version.predictor = std::make_unique<models::FakePredictor>(std::nan(""));
   dataio::Table rows;
   rows.add(dataio::number_column("x", {1}));
-  EXPECT_EQ(predict_checked(version, rows).status().code(), Code::kInternal);
+  EXPECT_EQ(predict_checked(version, rows, true).status().code(), Code::kInternal);
   EXPECT_EQ(version.health.failed.load(), 1u);
   EXPECT_EQ(version.health.answered.load(), 0u);
 }

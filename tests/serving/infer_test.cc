@@ -129,9 +129,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"long_text", std::string(R"({"inputs":[)") + kX + R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":["123456789","a"]}]})", "9 bytes; at most 8"},
         Refusal{"binary", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"parameters":{"binary_data_size":16}})"), "binary tensors are not taken"},
         Refusal{"other_output", R"({"outputs":[{"name":"logit"}],"inputs":[]})", "unknown output 'logit'"},
-        Refusal{"future", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1,1700100000000000]})"), "'sched', row 1: 1700100000000000 is more than a day ahead"},
-        Refusal{"seconds", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[-5,1]})"), "microseconds after 1970"},
-        Refusal{"time_missing", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1,null]})"), "event time is missing"},
+        Refusal{"future", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,1700100000000000]})"), "'sched', row 1: 1700100000000000 is more than a day ahead"},
+        Refusal{"seconds", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1700000000,1]})"), "microseconds since 1970, UTC, and after 1971"},
+        Refusal{"time_missing", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,null]})"), "event time is missing"},
         Refusal{"time_dtype", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"FP64","shape":[2],"data":[1,2]})"), "INT64 (microseconds"}),
     [](const auto& info) { return info.param.name; });
 

@@ -171,6 +171,7 @@ TEST_F(NodeTest, UnrecordedRequestsNeedAnOperatorAndLeaveNoTrace) {
     EXPECT_EQ(self.counted_rows(), 1);
     return true;
   });
+  EXPECT_EQ(node_->node().follower().reports().at(0).versions(0).answered(), 1u) << "nor do they make a canary old";
 }
 
 TEST_F(NodeTest, FlushNeedsAnOperator) {
