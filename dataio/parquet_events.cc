@@ -83,19 +83,4 @@ Result<Predictions> read_predictions(std::string_view parquet, std::string_view 
   return out;
 }
 
-std::vector<std::string> row_ids(const Table& table) {
-  const Column* request = table.find(kRequestIdColumn);
-  const Column* row_in_request = table.find(kRowColumn);
-  std::vector<std::string> ids;
-  ids.reserve(table.rows());
-  for (size_t row = 0; row < table.rows(); ++row) {
-    if (request && row_in_request && !request->missing(row) && !row_in_request->missing(row))
-      ids.push_back(
-          fmt::format("{}/{}", request->text(row), static_cast<int64_t>(row_in_request->numbers[row])));
-    else
-      ids.push_back(fmt::format("#{}", row));
-  }
-  return ids;
-}
-
 }  // namespace rekindle::dataio

@@ -35,7 +35,4 @@ struct Predictions {
 Result<std::string> write_predictions(const Predictions& predictions);  // Parquet bytes
 Result<Predictions> read_predictions(std::string_view parquet, std::string_view name);
 
-// One id per row of a table: "request_id/row" where the columns are there, else "#" and the row's number.
-std::vector<std::string> row_ids(const Table& table);
-
 }  // namespace rekindle::dataio

@@ -218,17 +218,6 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
   return sorted_by_time(std::move(table));
 }
 
-Result<TimeRange> time_range(std::span<const v1::DatasetSnapshot> snapshots) {
-  TimeRange range{std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()};
-  for (const v1::DatasetSnapshot& snapshot : snapshots) {
-    if (snapshot.rows() == 0) continue;
-    range.first_us = std::min(range.first_us, snapshot.first_time_us());
-    range.last_us = std::max(range.last_us, snapshot.last_time_us());
-  }
-  if (range.first_us > range.last_us) return failed_precondition("the snapshots hold no rows");
-  return range;
-}
-
 Result<v1::DatasetSnapshot> make_snapshot(artifacts::Store& store, std::string dataset, std::string name,
                                           const Table& table, std::string_view time_column,
                                           std::string source) {

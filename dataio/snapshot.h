@@ -35,13 +35,6 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
                         std::span<const std::string> columns, int64_t from_us, int64_t until_us,
                         std::span<const std::string> optional = {});
 
-// First and last event time over the snapshots; failed_precondition when none holds a row.
-struct TimeRange {
-  int64_t first_us = 0;
-  int64_t last_us = 0;
-};
-Result<TimeRange> time_range(std::span<const v1::DatasetSnapshot> snapshots);
-
 // Stores the table as one Parquet blob and describes it. The rows must be sorted by `time_column` and all
 // have one. created_us stays 0: who registers the snapshot sets it.
 Result<v1::DatasetSnapshot> make_snapshot(artifacts::Store& store, std::string dataset, std::string name,

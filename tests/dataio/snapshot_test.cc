@@ -140,13 +140,6 @@ TEST_F(Rows, OfASnapshotThatIsNoParquet) {
   EXPECT_THAT(xs(read({snapshot}, 0, 9)), HasSubstr("small@a (blob"));
 }
 
-TEST_F(Rows, TimeRange) {
-  const std::vector<v1::DatasetSnapshot> snapshots = {add("a", {3, 4}), add("b", {}), add("c", {1, 2})};
-  EXPECT_EQ(time_range(snapshots).value().first_us, 1000000);
-  EXPECT_EQ(time_range(snapshots).value().last_us, 4000000);
-  EXPECT_EQ(time_range(std::span(snapshots).subspan(1, 1)).status().code(), Code::kFailedPrecondition);
-}
-
 TEST_F(Rows, SnapshotsDescribeTheirBlob) {
   const auto snapshot = add("2013-01-02", {1, 2, 7});
   EXPECT_EQ(snapshot.dataset(), "small");

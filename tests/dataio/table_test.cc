@@ -123,13 +123,5 @@ TEST(Events, PredictionsRoundTrip) {
   EXPECT_FALSE(write_predictions(in).ok());
 }
 
-TEST(Events, RowsAreNamedByTheirRequest) {
-  Table table = three_rows();
-  EXPECT_THAT(row_ids(table), ElementsAre("#0", "#1", "#2"));
-  table.add(text_column(kRequestIdColumn, std::vector<std::string>{"r1", "r1", "r2"}));
-  table.add(number_column(kRowColumn, {0, 1, kMissingNumber}));
-  EXPECT_THAT(row_ids(table), ElementsAre("r1/0", "r1/1", "#2"));
-}
-
 }  // namespace
 }  // namespace rekindle::dataio
