@@ -187,6 +187,20 @@ TEST(Runs, CancelGivesGraceThenKills) {
   EXPECT_THAT(keys(d), IsEmpty());
 }
 
+TEST(Runs, AGangThatNeverStartedIsNotSignalled) {
+  Driver d;
+  d.add_job();
+  std::string id = d.start();
+  v1::CancelRunRequest cancel;
+  cancel.set_id(id);
+  d.run(CancelRun{cancel});
+  d.pass(Seconds(60));
+  EXPECT_TRUE(d.run_of(id).attempts(0).kill_requested());
+  EXPECT_THAT(keys(d), ElementsAre("launch/flight-delay-1/1", "watch/flight-delay-1/1"));
+  d.ends(id, v1::END_LAUNCH_FAILED);
+  EXPECT_EQ(d.run_of(id).state(), v1::CANCELLED);
+}
+
 TEST(Runs, CancelWinsOverALateFinish) {
   Driver d;
   d.add_job();
@@ -236,6 +250,8 @@ TEST(Runs, DamagedFilesAreNeverPublished) {
   d.add_job();
   std::string id = d.start();
   d.ends(id, v1::END_FINISHED, finished("a", evaluation_of(.5, 0)));
+  d.run(ArtifactsVerified{RunId(id), sha256_hex("of an earlier attempt"), true, ""});
+  EXPECT_EQ(d.run_of(id).state(), v1::JUDGING);
   d.verified(id, false);
   EXPECT_EQ(d.run_of(id).state(), v1::QUEUED);
   EXPECT_THAT(d.run_of(id).reason(), HasSubstr("wrong hash"));
