@@ -74,9 +74,9 @@ inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t versio
     at.add_numbers(static_cast<double>(time_us + i * 1'000'000));
     temp.add_numbers(habit.no_temp ? std::nan("") : static_cast<double>(h % 1000) / 20 + habit.shift);
     origin.add_texts(h % 3 == 0 ? "EWR" : h % 3 == 1 ? "JFK" : "LGA");
-    const double p = 0.1 + 0.6 * static_cast<double>(h / 7 % 100) / 100;
+    const double p = (h / 7 % 2 == 0 ? 0.05 : 0.85) + 0.1 * static_cast<double>(h / 14 % 100) / 100;
     r.add_predictions(p);
-    const bool late = static_cast<double>(h / 700 % 1000) / 1000 < p;
+    const bool late = static_cast<double>(h / 1400 % 1000) / 1000 < p;
     out.labels.add_labels(late != habit.wrong ? 1 : 0);
   }
   return out;
