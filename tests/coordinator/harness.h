@@ -17,6 +17,7 @@
 #include "coordinator/daemon.h"
 #include "launch/fake.h"
 #include "launch/report_log.h"
+#include "jobs/spec.h"
 #include "net/client.h"
 #include "rekindle/v1/api.pb.h"
 

@@ -1,0 +1,286 @@
+// The parts that can be tried alone: hang detection, endings, nodes, logs, the core's loop.
+#include <gtest/gtest.h>
+
+#include "coordinator/attempts/ending.h"
+#include "coordinator/attempts/hang.h"
+#include "coordinator/attempts/logs.h"
+#include "coordinator/core_loop.h"
+#include "coordinator/journal/fake_journal.h"
+#include "coordinator/loop/nodes.h"
+#include "tests/coordinator/harness.h"
+
+namespace rekindle::coordinator {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+v1::Beat beat(uint64_t progress, uint64_t step, uint64_t collective, v1::Phase phase = v1::PHASE_REDUCE) {
+  v1::Beat out;
+  out.set_progress(progress);
+  out.set_step(step);
+  out.set_collective(collective);
+  out.set_phase(phase);
+  return out;
+}
+
+// Ranks beat once a second for `seconds`, standing still where progress does not grow.
+class Hangs : public testing::Test {
+ protected:
+  steady_clock::time_point at(double seconds) {
+    return steady_clock::time_point() + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  HangWatch watch_{2, Seconds(60), Seconds(15), at(0)};
+};
+
+TEST_F(Hangs, ProgressIsNoHang) {
+  for (int second = 1; second < 300; ++second) {
+    watch_.beat(0, beat(second, second, second), at(second));
+    watch_.beat(1, beat(second, second, second), at(second));
+    ASSERT_FALSE(watch_.check(at(second)).has_value()) << second;
+  }
+}
+
+TEST_F(Hangs, ColdAndWarmLimitsDiffer) {
+  HangWatch cold(1, Seconds(60), Seconds(15), at(0)), warm(1, Seconds(60), Seconds(15), at(0));
+  warm.beat(0, beat(1, 1, 1), at(0));
+  int cold_at = 0, warm_at = 0;
+  for (int second = 1; second < 100; ++second) {
+    cold.beat(0, beat(0, 0, 0, v1::PHASE_UNSPECIFIED), at(second));
+    warm.beat(0, beat(1, 1, 1), at(second));
+    if (cold.check(at(second)) && cold_at == 0) cold_at = second;
+    if (warm.check(at(second)) && warm_at == 0) warm_at = second;
+  }
+  EXPECT_EQ(cold_at, 61);
+  EXPECT_EQ(warm_at, 16);
+}
+
+TEST_F(Hangs, NamesTheRankThatStoppedNotTheOneThatWaits) {
+  watch_.beat(0, beat(9, 5, 11), at(0));
+  watch_.beat(1, beat(9, 5, 11), at(0));
+  std::optional<Hang> hang;
+  for (int second = 1; !hang && second < 60; ++second) {
+    watch_.beat(0, beat(9, 5, 11), at(second));  // waits in the reduction, still beating
+    hang = watch_.check(at(second));
+  }
+  ASSERT_TRUE(hang.has_value());
+  EXPECT_EQ(hang->rank, 1);
+  EXPECT_NE(hang->message.find("no longer beats"), std::string::npos) << hang->message;
+}
+
+TEST_F(Hangs, NamesTheRankThatTheOthersWaitFor) {
+  std::optional<Hang> hang;
+  for (int second = 1; !hang && second < 60; ++second) {
+    watch_.beat(0, beat(9, 5, 12), at(second));
+    watch_.beat(1, beat(8, 5, 11, v1::PHASE_FORWARD), at(second));  // loops for ever before its collective
+    hang = watch_.check(at(second));
+  }
+  ASSERT_TRUE(hang.has_value());
+  EXPECT_EQ(hang->rank, 1);
+  EXPECT_NE(hang->message.find("rank 1"), std::string::npos);
+  EXPECT_NE(hang->message.find("phase forward at step 5"), std::string::npos) << hang->message;
+}
+
+TEST_F(Hangs, APauseOfTheWatcherIsNobodysFault) {
+  watch_.beat(0, beat(1, 1, 1), at(1));
+  watch_.beat(1, beat(1, 1, 1), at(1));
+  EXPECT_FALSE(watch_.check(at(1)).has_value());
+  EXPECT_FALSE(watch_.check(at(1000)).has_value());
+}
+
+// --- Endings
+
+struct EndCase {
+  const char* name;
+  int code;
+  int signal;
+  v1::Outcome::Kind outcome;
+  v1::EndClass end;
+};
+
+class Endings : public testing::TestWithParam<EndCase> {};
+
+TEST_P(Endings, AreClassed) {
+  const EndCase& c = GetParam();
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  if (c.outcome != v1::Outcome::KIND_UNSPECIFIED) {
+    v1::Outcome outcome;
+    outcome.set_kind(c.outcome);
+    ASSERT_TRUE(folder.write_outcome(outcome).ok());
+  }
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  state.exit->set_code(c.code);
+  state.exit->set_signal(c.signal);
+  EXPECT_EQ(ending_of(folder, state, 2).end, c.end);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Endings,
+    testing::Values(EndCase{"finished", 0, 0, v1::Outcome::FINISHED, v1::END_FINISHED},
+                    EndCase{"outcome_is_the_truth", 1, 0, v1::Outcome::FINISHED, v1::END_FINISHED},
+                    EndCase{"killed_after_outcome", 0, 9, v1::Outcome::YIELDED, v1::END_YIELDED},
+                    EndCase{"zero_without_outcome", 0, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_CRASH},
+                    EndCase{"yielded", 75, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_YIELDED},
+                    EndCase{"spec", 78, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_SPEC_REFUSED},
+                    EndCase{"data", 65, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_DATA_REFUSED},
+                    EndCase{"crash", 1, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_CRASH},
+                    EndCase{"signal", 0, 11, v1::Outcome::KIND_UNSPECIFIED, v1::END_CRASH}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(EndingsOf, ADamagedOutcomeIsACrashThatNamesIt) {
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  std::ofstream(folder.outcome()) << "\xff\xff\xff";
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  Ending ending = ending_of(folder, state, 1);
+  EXPECT_EQ(ending.end, v1::END_CRASH);
+  EXPECT_NE(ending.message.find("outcome.pb"), std::string::npos) << ending.message;
+}
+
+// --- Nodes
+
+TEST(NodesTest, LivesByItsReportsAndHoldsTheWatermark) {
+  ManualClock clock(Time{});
+  Nodes nodes(clock);
+  v1::NodeReport a, b;
+  a.set_node("a");
+  a.set_model("m");
+  a.set_revision(3);
+  a.set_newest_event_us(100);
+  b = a;
+  b.set_node("b");
+  b.set_revision(2);
+  b.set_newest_event_us(50);
+  EXPECT_FALSE(nodes.newest_event_us("m").has_value());
+  nodes.report(a);
+  clock.advance(Seconds(6));
+  nodes.report(b);
+  EXPECT_EQ(nodes.newest_event_us("m"), 50);
+  EXPECT_EQ(nodes.views().at("m").nodes, 2u);
+  EXPECT_EQ(nodes.views().at("m").revision, 2u);
+  b.set_idle(true);
+  nodes.report(b);
+  EXPECT_EQ(nodes.newest_event_us("m"), 100) << "an idle node holds nothing back";
+  clock.advance(Seconds(5));
+  EXPECT_TRUE(nodes.expire());
+  EXPECT_EQ(nodes.live("m").size(), 1u);
+  EXPECT_FALSE(nodes.expire());
+  EXPECT_TRUE(nodes.live("other").empty());
+}
+
+TEST(NodesTest, ThoseFromBeforeARestartAreWaitedFor) {
+  ManualClock clock(Time{});
+  Nodes nodes(clock);
+  nodes.presume({"m"});
+  EXPECT_TRUE(nodes.presumed("m"));
+  EXPECT_EQ(nodes.views().at("m").nodes, 1u);
+  EXPECT_EQ(nodes.views().at("m").revision, 0u) << "a rollout must not go ahead on silence";
+  clock.advance(kNodeLive);
+  EXPECT_FALSE(nodes.presumed("m"));
+  EXPECT_TRUE(nodes.views().empty() || !nodes.views().contains("m"));
+}
+
+// --- Logs
+
+TEST(Logs, TailsAndSplits) {
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  std::ofstream(folder.log(0)) << "a\n\nb\n";
+  LogReader all(folder, 2, -1);
+  auto lines = all.read_new(false);
+  ASSERT_EQ(lines->size(), 1u);
+  EXPECT_EQ((*lines)[0].lines, (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_TRUE(all.read_new(true)->empty());
+  for (auto [wanted, expected] : std::vector<std::pair<uint32_t, size_t>>{{1, 1}, {2, 2}, {3, 3}, {9, 3}, {0, 3}}) {
+    LogReader tail(folder, 2, 0);
+    ASSERT_TRUE(tail.seek_tail(wanted).ok());
+    EXPECT_EQ((*tail.read_new(false))[0].lines.size(), expected) << wanted;
+  }
+  std::ofstream(folder.log(1)) << std::string(LogReader::kLogBytesMax + 10, 'x');
+  LogReader endless(folder, 2, 1);
+  EXPECT_EQ((*endless.read_new(false))[0].lines[0].size(), LogReader::kLogBytesMax) << "a line without end comes in pieces";
+}
+
+// --- The core's loop
+
+class Loop : public testing::Test {
+ protected:
+  void start() {
+    loop_ = std::make_unique<CoreLoop>(io_, clock_, CoreLoopOptions{.slots = 2, .snapshot_every = 3});
+    ASSERT_TRUE(loop_->load(std::make_unique<FakeJournal>(storage_)).ok());
+    CoreSeams seams;
+    seams.perform = [this](const std::vector<core::Effect>& effects) {
+      for (const core::Effect& effect : effects) performed_.emplace_back(core::effect_key(effect), loop_->durable_seq());
+    };
+    loop_->begin(std::move(seams));
+  }
+  void run_for(milliseconds time) {
+    io_.restart();
+    io_.run_for(time);
+  }
+  core::Apply job(const std::string& name) {
+    auto resolved = jobs::resolve(sample_spec(name));
+    return core::Apply{resolved->spec, jobs::spec_sha256(resolved->spec)};
+  }
+  core::AddSnapshot rows() {
+    TempFolder artifacts;
+    return core::AddSnapshot{sample_snapshot(artifacts.path()).snapshot(), false};
+  }
+
+  boost::asio::io_context io_{1};
+  SystemClock clock_;
+  std::shared_ptr<FakeJournalStorage> storage_ = std::make_shared<FakeJournalStorage>();
+  std::unique_ptr<CoreLoop> loop_;
+  std::vector<std::pair<std::string, uint64_t>> performed_;
+};
+
+TEST_F(Loop, EffectsWaitUntilTheirEventsAreDurable) {
+  start();
+  ASSERT_TRUE(loop_->submit(job("a"), "operator").ok());
+  ASSERT_TRUE(loop_->submit(rows(), "operator").ok());
+  v1::StartRunRequest request;
+  request.set_job("a");
+  auto accepted = loop_->submit(core::StartRun{request}, "operator");
+  ASSERT_TRUE(accepted.ok()) << accepted.status().to_string();
+  EXPECT_TRUE(performed_.empty()) << "nothing is durable yet";
+  run_for(milliseconds(100));
+  ASSERT_FALSE(performed_.empty());
+  for (const auto& [key, durable] : performed_) EXPECT_GE(durable, accepted->seq) << key;
+  EXPECT_EQ(performed_[0].first, "launch/a-1/1");
+}
+
+TEST_F(Loop, ARestartReplaysToTheSameState) {
+  start();
+  ASSERT_TRUE(loop_->submit(job("a"), "operator").ok());
+  ASSERT_TRUE(loop_->submit(rows(), "operator").ok());
+  v1::StartRunRequest request;
+  request.set_job("a");
+  ASSERT_TRUE(loop_->submit(core::StartRun{request}, "operator").ok());
+  const std::string before = core::to_snapshot(loop_->state()).SerializeAsString();
+  loop_->stop();
+  EXPECT_TRUE(storage_->snapshot.has_value());
+  storage_->snapshot.reset();  // from the events alone
+  start();
+  EXPECT_EQ(core::to_snapshot(loop_->state()).SerializeAsString(), before);
+  loop_->stop();
+  start();  // from the snapshot
+  EXPECT_EQ(core::to_snapshot(loop_->state()).SerializeAsString(), before);
+}
+
+TEST_F(Loop, ARefusalChangesNothing) {
+  start();
+  v1::StartRunRequest request;
+  request.set_job("nothing");
+  EXPECT_EQ(loop_->submit(core::StartRun{request}, "operator").status().code(), Code::kNotFound);
+  run_for(milliseconds(20));
+  EXPECT_EQ(loop_->durable_seq(), 0u);
+  EXPECT_TRUE(storage_->events.empty());
+}
+
+}  // namespace
+}  // namespace rekindle::coordinator
