@@ -154,11 +154,8 @@ Result<DatasetRef> parse_dataset_ref(std::string_view text) {
   const size_t dots = range.find("..");
   ref.first = std::string(range.substr(0, dots));
   ref.last = dots == std::string_view::npos ? ref.first : std::string(range.substr(dots + 2));
-  if (ref.first.empty() && ref.last.empty()) return bad;
-  for (const std::string& end : {ref.first, ref.last})
-    if (!end.empty() && !valid_name(end)) return bad;
-  if (!ref.first.empty() && !ref.last.empty() && ref.last < ref.first)
-    return invalid_argument(fmt::format("'{}' ends before it begins", text));
+  if (!valid_name(ref.first) || !valid_name(ref.last)) return bad;
+  if (ref.last < ref.first) return invalid_argument(fmt::format("'{}' ends before it begins", text));
   return ref;
 }
 

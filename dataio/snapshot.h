@@ -17,8 +17,8 @@ namespace rekindle::dataio {
 // "flights", "flights@2013-01" or "flights@2013-01..2013-03" (both ends included, compared as text).
 struct DatasetRef {
   std::string dataset;
-  std::string first;  // empty: from the oldest
-  std::string last;   // empty: to the newest
+  std::string first;  // empty: all snapshots
+  std::string last;   // equal to first when one is named
 };
 Result<DatasetRef> parse_dataset_ref(std::string_view text);
 
