@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 namespace rekindle::serving {
@@ -75,6 +76,7 @@ Recorder::~Recorder() { stop(); }
 void Recorder::record(AnsweredRequest answered) {
   const uint64_t bytes = bytes_of(answered);
   std::lock_guard lock(mutex_);
+  if (!remember(answered)) return;
   if (waiting_bytes_ + bytes > options_.waiting_bytes_max || stopping_) {
     spool_.count_dropped(1);
     return;
@@ -84,6 +86,18 @@ void Recorder::record(AnsweredRequest answered) {
   waiting_.requests.push_back(std::move(answered));
   waiting_bytes_ += bytes;
   if (first || waiting_bytes_ >= options_.batch_bytes) changed_.notify_one();
+}
+
+// False when it is known already.
+bool Recorder::remember(const AnsweredRequest& answered) {
+  const uint64_t hash = stable_hash(answered.request_id, stable_hash(answered.version->model));
+  if (!recent_.insert(hash).second) return false;
+  recent_order_.push_back(hash);
+  if (recent_order_.size() > options_.recent_ids) {
+    recent_.erase(recent_order_.front());
+    recent_order_.pop_front();
+  }
+  return true;
 }
 
 void Recorder::feedback(std::string model, std::vector<v1::LabelRecord> labels, Done done) {

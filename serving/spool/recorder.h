@@ -7,12 +7,14 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "dataio/table.h"
@@ -29,6 +31,7 @@ struct RecorderOptions {
   std::chrono::milliseconds commit_every{100};  // most that a killed node loses of its predictions
   uint64_t batch_bytes = 1ull << 20;            // a batch is closed at about this size
   uint64_t waiting_bytes_max = 64ull << 20;     // in memory, while the disk does not keep up
+  size_t recent_ids = 1 << 16;                  // request ids remembered, so that a client's retry counts once
 };
 
 struct AnsweredRequest {
@@ -53,6 +56,7 @@ class Recorder {
   Recorder(RecorderOptions options, Spool& spool, Sender& sender);
   ~Recorder();
 
+  // A request id seen a moment ago is the client's retry: the first answer's record stands.
   void record(AnsweredRequest answered);
   // Calls back when the labels are on the disk; resource_exhausted when the spool is full of labels.
   void feedback(std::string model, std::vector<v1::LabelRecord> labels, Done done);
@@ -74,6 +78,7 @@ class Recorder {
     std::vector<Done> flushes;
   };
 
+  bool remember(const AnsweredRequest& answered);
   void run();
   Work take_work();  // waits for it
   void commit(Work work);
@@ -92,6 +97,8 @@ class Recorder {
   std::chrono::steady_clock::time_point due_;
   bool stopping_ = false;
   Flushed flushed_;
+  std::unordered_set<uint64_t> recent_;  // hashes of model and id
+  std::deque<uint64_t> recent_order_;
   std::thread thread_;
 };
 

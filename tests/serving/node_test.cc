@@ -174,6 +174,17 @@ TEST_F(NodeTest, UnrecordedRequestsNeedAnOperatorAndLeaveNoTrace) {
   EXPECT_EQ(node_->node().follower().reports().at(0).versions(0).answered(), 1u) << "nor do they make a canary old";
 }
 
+TEST_F(NodeTest, AClientsRetryIsRecordedOnce) {
+  const std::string body = infer_body("again", 2, kEvent);
+  EXPECT_EQ(post(*client_, kInfer, body).body, post(*client_, kInfer, body).body);
+  ASSERT_TRUE(flush().ok());
+  coordinator_->wait([](FakeCoordinator& self) {
+    EXPECT_EQ(self.requests(), 1u);
+    EXPECT_EQ(self.counted_rows(), 2);
+    return true;
+  });
+}
+
 TEST_F(NodeTest, FlushNeedsAnOperator) {
   net::ConnectClient client(node_->url(), kServingToken);
   const auto refused = client.call<v1::FlushRequest, v1::FlushResponse>("rekindle.v1.NodeService/Flush", {});
