@@ -169,6 +169,7 @@ std::string refusal(const v1::Retrain& retrain, const v1::JudgedWindow& window, 
                     const v1::DecisionState& state) {
   if (context.frozen)
     return fmt::format("frozen{}{}", context.frozen_reason.empty() ? "" : ": ", context.frozen_reason);
+  if (!context.behind.empty()) return context.behind;
   if (!state.active_run().empty()) return fmt::format("run {} is under way", state.active_run());
   if (context.rollout_active) return "a version is being rolled out";
   const int64_t cool_until = state.last_trigger_us() + cooldown_us(retrain, state);

@@ -2,7 +2,7 @@
 //
 // Pure: state and window in, state and decision out, with a sentence for or against every time. Reads
 // no clock but the model clock in the window. The rules, in the order in which they refuse:
-//   frozen by a person > a run in flight > cooldown > budget > persistence and minimum rows.
+//   frozen by a person > a window from long ago > a run in flight > cooldown > budget > persistence and minimum rows.
 // docs/drift.md has the reasons behind each.
 #pragma once
 
@@ -23,6 +23,7 @@ struct PolicyContext {
   bool frozen = false;
   std::string frozen_reason;
   bool rollout_active = false;     // a version is on its way in: its judgement comes first
+  std::string behind;              // non-empty: why this window is too old to act on
 };
 
 struct PolicyStep {

@@ -62,11 +62,23 @@ void trigger_run(Draft& draft, const v1::Job& job, const v1::JudgedWindow& windo
   v1::Run run = new_run(draft, job);
   run.set_cause(cause);
   run.set_cause_detail(detail);
-  run.set_as_of_us(model_clock_us(draft.state, job.name(), draft.world.now));
+  // As of the judgement, not of when it was made: a run asks for what was known then, at any speed.
+  const int64_t clock = model_clock_us(draft.state, job.name(), draft.world.now);
+  run.set_as_of_us(window.clock_us() > 0 ? std::min(window.clock_us(), clock) : clock);
   // The slot and the run's number: one run per judgement, also when a second replay judges the slot again.
   run.set_idempotency_key(fmt::format("trigger/{}/{}", run.id(), window.slot_us()));
   draft.id = run.id();
   *draft.add().mutable_run_queued() = std::move(run);
+}
+
+// A backlog judged after a long silence or at the end of a replay of the past tells of a world that is gone:
+// recorded, but no reason to train. Empty: recent enough.
+std::string too_old(const Draft& draft, const v1::Job& job, const v1::JudgedWindow& window) {
+  const Micros behind(model_clock_us(draft.state, job.name(), draft.world.now) - window.clock_us());
+  const Micros limit = std::max(from_proto(job.spec().retrain().window()), Micros(Seconds(86400)));
+  if (behind <= limit) return {};
+  return fmt::format("the window lies {} days behind the model clock",
+                     std::chrono::duration_cast<std::chrono::hours>(behind).count() / 24);
 }
 
 Status foreign_session(const v1::ModelState& model, const std::string& session) {
@@ -136,6 +148,7 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   context.frozen = model->frozen();
   context.frozen_reason = model->frozen_reason();
   context.rollout_active = registry::active(model->rollout());
+  context.behind = too_old(draft, *job, window);
   drift::PolicyStep step = drift::step(job->spec().retrain(), model->decision(), window, context);
   const bool stale = step.state.judged_slot_us() == model->decision().judged_slot_us() &&
                      step.state.tokens_us() == model->decision().tokens_us();

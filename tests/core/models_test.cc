@@ -231,6 +231,18 @@ TEST(Windows, JudgedTwiceChangesNothing) {
   EXPECT_EQ(d.model().decision().last_window().slot_us(), day_us(2, 3) - 2 * kHourUs);
 }
 
+TEST(Windows, TheBacklogOfAnEndedReplayTriggersNothing) {
+  Replaying d;
+  v1::EndReplayRequest end;
+  end.set_model(kModel);
+  end.set_session("s");
+  d.run(EndReplay{end});  // the wall clock says 2026
+  for (int64_t slot = day_us(2, 10); slot < day_us(3, 10); slot += kDayUs)
+    d.run(JudgeWindow{window_of(kModel, slot, 1, 0.9)});
+  EXPECT_EQ(d.state.runs.size(), 1u);
+  EXPECT_THAT(d.model().decision().last_reason(), HasSubstr("behind the model clock"));
+}
+
 TEST(Windows, AFrozenModelIsLeftAlone) {
   Replaying d;
   v1::FreezeRequest freeze;
