@@ -14,7 +14,9 @@ Follower::Follower(FollowerOptions options, FollowerHooks hooks)
   for (const std::string& model : options_.models) followed(model);
 }
 
-Follower::~Follower() { stop(); }
+Follower::~Follower() {
+  stop();
+}
 
 bool Follower::served(const std::string& model) const {
   return options_.models.empty() ||
@@ -95,7 +97,8 @@ void Follower::want(Followed& model, const v1::ServingPlan& plan) {
     Attempt& attempt = model.attempts[version.version()];
     attempt.manifest = version.manifest();
     const auto loaded = model.loaded.find(version.version());
-    if (loaded != model.loaded.end() && loaded->second->manifest == version.manifest()) attempt.state = State::READY;
+    if (loaded != model.loaded.end() && loaded->second->manifest == version.manifest())
+      attempt.state = State::READY;
   }
 }
 
@@ -134,7 +137,8 @@ bool Follower::load_next(std::unique_lock<std::mutex>& lock) {
   return false;
 }
 
-void Follower::finish_load(const std::string& name, const v1::PlannedVersion& planned, Result<VersionPtr> loaded) {
+void Follower::finish_load(const std::string& name, const v1::PlannedVersion& planned,
+                           Result<VersionPtr> loaded) {
   std::lock_guard lock(mutex_);
   Followed& model = followed(name);
   const auto found = model.attempts.find(planned.version());
@@ -191,7 +195,8 @@ bool Follower::keep_next(std::unique_lock<std::mutex>& lock) {
     const std::vector<std::string> manifests = needed();
     lock.unlock();
     const Status written = write_file_durably(path, bytes);
-    if (!written.ok()) log_warning("serving plan could not be kept for the next start", {{"why", written.message()}});
+    if (!written.ok())
+      log_warning("serving plan could not be kept for the next start", {{"why", written.message()}});
     if (written.ok()) hooks_.retain(manifests);
     lock.lock();
     return true;

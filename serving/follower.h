@@ -39,7 +39,8 @@ class Follower {
   Follower(FollowerOptions options, FollowerHooks hooks);
   ~Follower();
 
-  // Loads the kept plans, in the caller's thread; what cannot be loaded is logged and left to the coordinator.
+  // Loads the kept plans, in the caller's thread; what cannot be loaded is logged and left to the
+  // coordinator.
   void restore();
   void start();
   void stop();
@@ -64,9 +65,9 @@ class Follower {
   struct Followed {
     std::unique_ptr<ModelSlot> slot;
     v1::ServingPlan wanted;
-    uint64_t in_force = 0;  // revision; 0: none
-    std::string kept;       // the plan as it lies in the state folder
-    std::string to_keep;    // the plan that should lie there
+    uint64_t in_force = 0;                 // revision; 0: none
+    std::string kept;                      // the plan as it lies in the state folder
+    std::string to_keep;                   // the plan that should lie there
     std::map<uint64_t, Attempt> attempts;  // of the wanted versions
     std::map<uint64_t, VersionPtr> loaded;
   };

@@ -25,7 +25,9 @@ void Link::start() {
   reporter_ = std::thread([this] { report(); });
 }
 
-Link::~Link() { stop(); }
+Link::~Link() {
+  stop();
+}
 
 void Link::report_now() {
   std::lock_guard lock(mutex_);
@@ -64,15 +66,16 @@ void Link::watch() {
       std::lock_guard lock(mutex_);
       return !stopping_;
     };
-    const Status ended = plans_.stream<v1::WatchPlanRequest, v1::PlanUpdate>("rekindle.v1.ServingService/WatchPlan",
-                                                                            request, on_update, options_.silence);
+    const Status ended = plans_.stream<v1::WatchPlanRequest, v1::PlanUpdate>(
+        "rekindle.v1.ServingService/WatchPlan", request, on_update, options_.silence);
     {
       std::lock_guard lock(mutex_);
       if (stopping_) return;
     }
     if (wait == kFirstPause)
       log_warning("serving plans are not heard: the last good ones go on",
-                  {{"coordinator", options_.coordinator}, {"why", ended.ok() ? "the stream ended" : ended.message()}});
+                  {{"coordinator", options_.coordinator},
+                   {"why", ended.ok() ? "the stream ended" : ended.message()}});
     pause(wait);
     wait = std::min(wait * 2, kLongestPause);
   }
@@ -103,8 +106,8 @@ bool Link::report_all() {
     // Records of before the start may be older than the watermark: it must wait for them.
     if (spool_.oldest_id() <= recovered_) report.set_idle(false);
     const Status told = reports_
-                            .call<v1::NodeReport, v1::ReportNodeResponse>("rekindle.v1.ServingService/ReportNode",
-                                                                          report, kReportDeadline)
+                            .call<v1::NodeReport, v1::ReportNodeResponse>(
+                                "rekindle.v1.ServingService/ReportNode", report, kReportDeadline)
                             .status();
     if (!told.ok()) status = told;
     if (told.code() == Code::kUnavailable || told.code() == Code::kDeadlineExceeded) break;

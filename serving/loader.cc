@@ -85,12 +85,15 @@ Status Loader::fetch(const std::string& manifest_sha256) const {
 Result<VersionPtr> Loader::load(const std::string& model, const v1::PlannedVersion& planned) const {
   auto manifest = artifacts::load_manifest(*copy_, planned.manifest());
   if (!manifest.ok()) {
-    TRY_STATUS(fetch(planned.manifest()).within(fmt::format("fetching version {} from {}", planned.version(), store_->describe())));
+    TRY_STATUS(
+        fetch(planned.manifest())
+            .within(fmt::format("fetching version {} from {}", planned.version(), store_->describe())));
     manifest = artifacts::load_manifest(*copy_, planned.manifest());
     if (!manifest.ok()) return manifest.status();
   }
   if (manifest->model() != model)
-    return failed_precondition(fmt::format("the manifest is of model '{}', not '{}'", manifest->model(), model));
+    return failed_precondition(
+        fmt::format("the manifest is of model '{}', not '{}'", manifest->model(), model));
   auto version = std::make_shared<LoadedVersion>();
   version->model = model;
   version->number = planned.version();
@@ -114,7 +117,8 @@ void Loader::retain(const std::vector<std::string>& manifests) const {
   std::vector<fs::path> spent;
   for (const auto& entry : fs::recursive_directory_iterator(folder_, error)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file(error) && is_sha256_hex(name) && !keep.contains(name)) spent.push_back(entry.path());
+    if (entry.is_regular_file(error) && is_sha256_hex(name) && !keep.contains(name))
+      spent.push_back(entry.path());
   }
   for (const fs::path& path : spent) {
     fs::remove(path, error);

@@ -35,12 +35,15 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--model", flags.models, "model to serve; again for more; 'all' for every one")->required();
   app.add_option("--coordinator", flags.coordinator, "URL of rekindled, http://127.0.0.1:PORT")->required();
   app.add_option("--token-file", flags.token_file, "file with the serving token")->required();
-  app.add_option("--operator-token-file", flags.operator_token_file, "file with the operator token that this node accepts");
+  app.add_option("--operator-token-file", flags.operator_token_file,
+                 "file with the operator token that this node accepts");
   app.add_option("--artifacts", flags.artifacts, "folder of the artifact store")->required();
   app.add_option("--state", flags.state, "folder of this node's own: plans, models, spool")->required();
-  app.add_option("--listen", flags.listen, "loopback ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
+  app.add_option("--listen", flags.listen, "loopback ADDRESS:PORT; port 0 takes any free one")
+      ->capture_default_str();
   app.add_option("--name", flags.name, "name of this node, unique among the nodes")->capture_default_str();
-  app.add_option("--spool", flags.spool, "most bytes that wait for the coordinator on disk")->capture_default_str();
+  app.add_option("--spool", flags.spool, "most bytes that wait for the coordinator on disk")
+      ->capture_default_str();
   app.add_option("--max-rows", flags.rows_max, "most rows of one request")->capture_default_str();
   app.add_flag("--json-logs", flags.json_logs, "one JSON object a line instead of text");
 }
@@ -50,7 +53,8 @@ Status read_listen(const std::string& listen, NodeOptions& options) {
   unsigned port = 0;
   const char* first = listen.data() + (colon == std::string::npos ? listen.size() : colon + 1);
   const auto [end, error] = std::from_chars(first, listen.data() + listen.size(), port);
-  if (colon == std::string::npos || error != std::errc() || end != listen.data() + listen.size() || port > 65535)
+  if (colon == std::string::npos || error != std::errc() || end != listen.data() + listen.size() ||
+      port > 65535)
     return invalid_argument("--listen takes ADDRESS:PORT, such as 127.0.0.1:7800, not '" + listen + "'");
   options.address = listen.substr(0, colon);
   if (options.address.starts_with('[') && options.address.ends_with(']'))
@@ -67,7 +71,8 @@ Result<NodeOptions> to_options(const Flags& flags) {
     if (model == "all") options.models.clear();
   options.coordinator = flags.coordinator;
   options.serving_token = TRY(net::load_token(flags.token_file));
-  if (!flags.operator_token_file.empty()) options.operator_token = TRY(net::load_token(flags.operator_token_file));
+  if (!flags.operator_token_file.empty())
+    options.operator_token = TRY(net::load_token(flags.operator_token_file));
   options.artifacts = flags.artifacts;
   options.state = flags.state;
   options.spool_bytes_max = TRY(parse_bytes(flags.spool));

@@ -7,10 +7,12 @@ namespace {
 const prometheus::Histogram::BucketBoundaries kSeconds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                                        0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5};
 
-prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& registry, const char* name, const char* help) {
+prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& registry, const char* name,
+                                              const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
 }
-prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry, const char* name, const char* help) {
+prometheus::Family<prometheus::Counter>& counters(prometheus::Registry& registry, const char* name,
+                                                  const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
@@ -21,7 +23,8 @@ prometheus::Gauge& NodeMetrics::gauge(const char* name, const char* help) {
 }
 
 NodeMetrics::NodeMetrics()
-    : requests_(counters(registry_, "rekindle_infer_requests_total", "Infer calls by answering version and status")),
+    : requests_(counters(registry_, "rekindle_infer_requests_total",
+                         "Infer calls by answering version and status")),
       rows_(counters(registry_, "rekindle_infer_rows_total", "Rows answered, by version")),
       seconds_(prometheus::BuildHistogram()
                    .Name("rekindle_infer_seconds")
@@ -33,7 +36,8 @@ NodeMetrics::NodeMetrics()
       swaps_(gauge("rekindle_swaps", "Snapshots put into service since the start")),
       spool_records_(gauge("rekindle_spool_records", "Requests and labels not yet acknowledged")),
       spool_bytes_(gauge("rekindle_spool_bytes", "Size of the spool on disk")),
-      dropped_(gauge("rekindle_spool_dropped_requests", "Request records lost to a full spool since the start")),
+      dropped_(
+          gauge("rekindle_spool_dropped_requests", "Request records lost to a full spool since the start")),
       damaged_(gauge("rekindle_spool_damaged_frames", "Torn or damaged frames found in the spool")),
       written_requests_(gauge("rekindle_recorded_requests", "Request records written since the start")),
       written_labels_(gauge("rekindle_recorded_labels", "Labels written since the start")),
@@ -54,7 +58,8 @@ void NodeMetrics::refresh(const Sources& sources) {
     ready_.Add({{"model", report.model()}}).Set(snapshot && snapshot->ready() ? 1 : 0);
     revision_.Add({{"model", report.model()}}).Set(static_cast<double>(report.revision()));
     for (const v1::VersionHealth& version : report.versions()) {
-      for (const auto state : {v1::VersionHealth::LOADING, v1::VersionHealth::READY, v1::VersionHealth::FAILED})
+      for (const auto state :
+           {v1::VersionHealth::LOADING, v1::VersionHealth::READY, v1::VersionHealth::FAILED})
         versions_
             .Add({{"model", report.model()},
                   {"version", std::to_string(version.version())},

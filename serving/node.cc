@@ -17,7 +17,8 @@ namespace {
 std::vector<net::Token> tokens_of(const NodeOptions& options) {
   std::vector<net::Token> tokens;
   tokens.push_back({options.serving_token, net::Role::kServing, "serving"});
-  if (!options.operator_token.empty()) tokens.push_back({options.operator_token, net::Role::kOperator, "operator"});
+  if (!options.operator_token.empty())
+    tokens.push_back({options.operator_token, net::Role::kOperator, "operator"});
   return tokens;
 }
 
@@ -37,8 +38,10 @@ Result<std::unique_ptr<Node>> Node::start(asio::io_context& io, NodeOptions opti
   const NodeOptions& its = node->options_;
   const std::string boot = new_uuid();
   const uint64_t recovered = node->spool_->last_id();
-  node->sender_ = std::make_unique<Sender>(*node->spool_, SenderOptions{.coordinator = its.coordinator, .token = its.serving_token});
-  node->recorder_ = std::make_unique<Recorder>(RecorderOptions{.node = its.name, .boot = boot}, *node->spool_, *node->sender_);
+  node->sender_ = std::make_unique<Sender>(
+      *node->spool_, SenderOptions{.coordinator = its.coordinator, .token = its.serving_token});
+  node->recorder_ = std::make_unique<Recorder>(RecorderOptions{.node = its.name, .boot = boot}, *node->spool_,
+                                               *node->sender_);
   node->follower_->restore();
   TRY_STATUS(node->listen(io));
   node->link_ = std::make_unique<Link>(LinkOptions{.coordinator = its.coordinator,
@@ -64,14 +67,17 @@ Node::~Node() {
 Status Node::open_state() {
   TRY_STATUS(make_folders_durably(options_.state));
   if (const std::string network = network_filesystem(options_.state); !network.empty())
-    return failed_precondition(fmt::format("the state folder {} lies on {}: a spool needs a local disk; choose another --state",
-                                           options_.state.string(), network));
+    return failed_precondition(
+        fmt::format("the state folder {} lies on {}: a spool needs a local disk; choose another --state",
+                    options_.state.string(), network));
   const fs::path path = options_.state / "lock";
   lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock_.valid()) return errno_status("opening", path);
   if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
-    return failed_precondition(fmt::format("another serving node uses the state folder {}: stop it, or give this one a "
-                                           "--state of its own", options_.state.string()));
+    return failed_precondition(
+        fmt::format("another serving node uses the state folder {}: stop it, or give this one a "
+                    "--state of its own",
+                    options_.state.string()));
   TRY_STATUS(make_folders_durably(options_.state / "plans"));
   spool_ = TRY(Spool::open({.folder = options_.state / "spool", .bytes_max = options_.spool_bytes_max}));
   return ok_status();
@@ -85,12 +91,14 @@ Status Node::open_loader() {
   } else {
     auto store = TRY(artifacts::open_folder_store(options_.artifacts));
     loader_ = std::make_unique<Loader>(TRY(Loader::open(std::move(store), options_.state / "models")));
-    hooks.load = [this](const std::string& model, const v1::PlannedVersion& planned) { return loader_->load(model, planned); };
+    hooks.load = [this](const std::string& model, const v1::PlannedVersion& planned) {
+      return loader_->load(model, planned);
+    };
     hooks.retain = [this](const std::vector<std::string>& manifests) { loader_->retain(manifests); };
   }
   hooks.changed = [this] { report_through(link_.get()); };
-  follower_ = std::make_unique<Follower>(FollowerOptions{.folder = options_.state / "plans", .models = options_.models},
-                                         std::move(hooks));
+  follower_ = std::make_unique<Follower>(
+      FollowerOptions{.folder = options_.state / "plans", .models = options_.models}, std::move(hooks));
   return ok_status();
 }
 

@@ -37,8 +37,8 @@ struct NodeOptions {
   uint16_t port = 0;  // 0: any free one
   uint64_t spool_bytes_max = 512ull << 20;
   RouteOptions routes;
-  size_t pool_threads = 2;                       // for large requests alone
-  std::chrono::milliseconds drain_max{10'000};   // for the last events, while the coordinator answers
+  size_t pool_threads = 2;                      // for large requests alone
+  std::chrono::milliseconds drain_max{10'000};  // for the last events, while the coordinator answers
   // Tests load versions of their own making; empty: from the artifact store.
   std::function<Result<VersionPtr>(const std::string& model, const v1::PlannedVersion&)> load;
 };

@@ -22,7 +22,9 @@ namespace {
 constexpr int kLabelsMax = 100'000;  // of one call
 constexpr std::string_view kServerMetadata = R"({"name":"rekindle","version":"0.1.0","extensions":[]})";
 
-asio::awaitable<Response> ready_made(Response response) { co_return response; }
+asio::awaitable<Response> ready_made(Response response) {
+  co_return response;
+}
 
 // Outside the coroutines: GCC 12 destroys captures inside them twice.
 Recorder::Done deliver_to(std::shared_ptr<Waiter<Status>> waiter) {
@@ -37,14 +39,20 @@ uint64_t rows_in(const v1::FeedbackRequest& request) {
 
 }  // namespace
 
-Routes::Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder, NodeMetrics& metrics,
-               asio::thread_pool& pool)
-    : options_(options), clock_(clock), follower_(follower), recorder_(recorder), metrics_(metrics), pool_(pool) {}
+Routes::Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder,
+               NodeMetrics& metrics, asio::thread_pool& pool)
+    : options_(options),
+      clock_(clock),
+      follower_(follower),
+      recorder_(recorder),
+      metrics_(metrics),
+      pool_(pool) {}
 
 void Routes::add_to(net::HttpServer& server) {
   server.route("GET", "/v2", Access::kServing,
                [](Request) { return ready_made(Response::json(std::string(kServerMetadata))); });
-  server.route("GET", "/health", Access::kOpen, [](Request) { return ready_made(Response::json(R"({"live":true})")); });
+  server.route("GET", "/health", Access::kOpen,
+               [](Request) { return ready_made(Response::json(R"({"live":true})")); });
   server.route("GET", "/v2/health/live", Access::kOpen,
                [](Request) { return ready_made(Response::json(R"({"live":true})")); });
   server.route("GET", "/v2/health/ready", Access::kOpen, [this](Request) { return ready_made(ready()); });
@@ -54,14 +62,18 @@ void Routes::add_to(net::HttpServer& server) {
       [this](v1::FeedbackRequest request, net::Caller caller) {
         return feedback(std::move(request), std::move(caller));
       });
-  net::add_unary<v1::FlushRequest, v1::FlushResponse>(
-      server, "rekindle.v1.NodeService/Flush", Access::kOperator,
-      [this](v1::FlushRequest request, net::Caller caller) { return flush(std::move(request), std::move(caller)); });
+  net::add_unary<v1::FlushRequest, v1::FlushResponse>(server, "rekindle.v1.NodeService/Flush",
+                                                      Access::kOperator,
+                                                      [this](v1::FlushRequest request, net::Caller caller) {
+                                                        return flush(std::move(request), std::move(caller));
+                                                      });
 }
 
 void Routes::add_model_routes(net::HttpServer& server) {
-  for (const std::string& model : {std::string("/v2/models/{model}"), std::string("/v2/models/{model}/versions/{version}")}) {
-    server.route("GET", model, Access::kServing, [this](Request request) { return ready_made(metadata(request)); });
+  for (const std::string& model :
+       {std::string("/v2/models/{model}"), std::string("/v2/models/{model}/versions/{version}")}) {
+    server.route("GET", model, Access::kServing,
+                 [this](Request request) { return ready_made(metadata(request)); });
     server.route("GET", model + "/ready", Access::kServing,
                  [this](Request request) { return ready_made(model_ready(request)); });
     server.route("POST", model + "/infer", Access::kServing,
@@ -71,7 +83,8 @@ void Routes::add_model_routes(net::HttpServer& server) {
 
 Result<ModelSlot*> Routes::slot(const Request& request) const {
   ModelSlot* slot = follower_.find(request.param("model"));
-  if (slot == nullptr) return not_found(fmt::format("this node serves no model '{}'", request.param("model")));
+  if (slot == nullptr)
+    return not_found(fmt::format("this node serves no model '{}'", request.param("model")));
   return slot;
 }
 
@@ -81,7 +94,8 @@ Result<Routes::Chosen> Routes::choose(const Request& request, std::string_view i
   const bool ready = chosen.snapshot && chosen.snapshot->ready();
   const std::string_view named = request.param("version");
   if (named.empty()) {
-    if (!ready) return unavailable(fmt::format("no version of '{}' is ready on this node yet", model->name()));
+    if (!ready)
+      return unavailable(fmt::format("no version of '{}' is ready on this node yet", model->name()));
     chosen.version = chosen.snapshot->choose(id);
     return chosen;
   }
@@ -91,7 +105,8 @@ Result<Routes::Chosen> Routes::choose(const Request& request, std::string_view i
     chosen.version = chosen.snapshot->find(number);
   if (!chosen.version && !ready)
     return unavailable(fmt::format("no version of '{}' is ready on this node yet", model->name()));
-  if (!chosen.version) return not_found(fmt::format("version '{}' of '{}' is not loaded on this node", named, model->name()));
+  if (!chosen.version)
+    return not_found(fmt::format("version '{}' of '{}' is not loaded on this node", named, model->name()));
   return chosen;
 }
 
@@ -106,7 +121,8 @@ asio::awaitable<Response> Routes::infer(Request request) {
   co_return std::move(*response);
 }
 
-void Routes::answer_on_pool(std::shared_ptr<const Request> request, std::shared_ptr<Waiter<Response>> waiter) {
+void Routes::answer_on_pool(std::shared_ptr<const Request> request,
+                            std::shared_ptr<Waiter<Response>> waiter) {
   asio::post(pool_, [this, request = std::move(request), waiter = std::move(waiter)] {
     waiter->finish(answer(*request));
   });
@@ -129,7 +145,8 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
   const auto start = std::chrono::steady_clock::now();
   ModelSlot* model = TRY(slot(request));
   if (request.headers.has("Inference-Header-Content-Length"))
-    return invalid_argument("binary tensors are not taken; send JSON tensors (tritonclient: binary_data=False)");
+    return invalid_argument(
+        "binary tensors are not taken; send JSON tensors (tritonclient: binary_data=False)");
   const InferBody body = TRY(InferBody::parse(request.body));
   if (!body.record() && !request.who.is_operator())
     return permission_denied("only an operator's token may ask for requests that are not recorded");
@@ -148,7 +165,8 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
   if (body.record()) {
     chosen.version->health.latencies.add(took.count());
     model->note_request(infer.event_us);
-    recorder_.record({chosen.snapshot, chosen.version, id, std::move(infer.rows), std::move(values), infer.event_us});
+    recorder_.record(
+        {chosen.snapshot, chosen.version, id, std::move(infer.rows), std::move(values), infer.event_us});
   }
   return json;
 }
@@ -181,7 +199,8 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
   if (follower_.find(request.model()) == nullptr)
     return not_found(fmt::format("this node serves no model '{}'", request.model()));
   if (request.labels_size() == 0 || request.labels_size() > kLabelsMax)
-    return invalid_argument(fmt::format("send 1 to {} labels in one call, not {}", kLabelsMax, request.labels_size()));
+    return invalid_argument(
+        fmt::format("send 1 to {} labels in one call, not {}", kLabelsMax, request.labels_size()));
   if (rows_in(request) > static_cast<uint64_t>(kLabelsMax) * 10)
     return invalid_argument("the labels of this call are too many: send them in several");
   const Time now = clock_.wall();
@@ -193,7 +212,8 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
     TRY_STATUS(check_request_id(label.request_id()));
     if (label.labels().empty()) return of("there are none; send one for each row, NaN where it is not known");
     for (const double value : label.labels())
-      if (!std::isnan(value) && value != 0 && value != 1) return of(fmt::format("{} is neither 0 nor 1 nor NaN", value));
+      if (!std::isnan(value) && value != 0 && value != 1)
+        return of(fmt::format("{} is neither 0 nor 1 nor NaN", value));
     if (label.event_time_us() < 0 || label.known_at_us() < 0) return of("a time before 1970");
     if (label.known_at_us() == 0) label.set_known_at_us(to_micros(now));
     if (label.event_time_us() > latest || label.known_at_us() > latest)
@@ -227,7 +247,8 @@ asio::awaitable<Result<v1::FlushResponse>> Routes::flush(v1::FlushRequest reques
   const auto waiter = std::make_shared<Waiter<Status>>(executor);
   recorder_.flush(deliver_to(waiter));
   const std::optional<Status> sent = co_await Waiter<Status>::wait(waiter, options_.flush_max);
-  if (!sent) co_return unavailable("the coordinator has not acknowledged the events in time; they are in the spool");
+  if (!sent)
+    co_return unavailable("the coordinator has not acknowledged the events in time; they are in the spool");
   if (!sent->ok()) co_return *sent;
   const Flushed flushed = recorder_.flushed();
   v1::FlushResponse response;

@@ -24,15 +24,15 @@ namespace rekindle::serving {
 
 struct RouteOptions {
   InferLimits limits;
-  size_t inline_bytes = 64 * 1024;                // larger bodies go to the pool
-  std::chrono::milliseconds flush_max{60'000};    // how long a flush may wait for the coordinator
-  std::chrono::milliseconds commit_max{30'000};   // how long feedback may wait for the disk
+  size_t inline_bytes = 64 * 1024;               // larger bodies go to the pool
+  std::chrono::milliseconds flush_max{60'000};   // how long a flush may wait for the coordinator
+  std::chrono::milliseconds commit_max{30'000};  // how long feedback may wait for the disk
 };
 
 class Routes {
  public:
-  Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder, NodeMetrics& metrics,
-         boost::asio::thread_pool& pool);
+  Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder,
+         NodeMetrics& metrics, boost::asio::thread_pool& pool);
 
   void add_to(net::HttpServer& server);
 
@@ -47,14 +47,16 @@ class Routes {
 
   void add_model_routes(net::HttpServer& server);
   boost::asio::awaitable<net::Response> infer(net::Request request);
-  void answer_on_pool(std::shared_ptr<const net::Request> request, std::shared_ptr<Waiter<net::Response>> waiter);
+  void answer_on_pool(std::shared_ptr<const net::Request> request,
+                      std::shared_ptr<Waiter<net::Response>> waiter);
   Result<std::string> answer_body(const net::Request& request, uint64_t& version, size_t& rows);
   Result<Chosen> choose(const net::Request& request, std::string_view id) const;
   Result<ModelSlot*> slot(const net::Request& request) const;
   net::Response ready() const;
   net::Response model_ready(const net::Request& request) const;
   net::Response metadata(const net::Request& request) const;
-  boost::asio::awaitable<Result<v1::FeedbackResponse>> feedback(v1::FeedbackRequest request, net::Caller caller);
+  boost::asio::awaitable<Result<v1::FeedbackResponse>> feedback(v1::FeedbackRequest request,
+                                                                net::Caller caller);
   boost::asio::awaitable<Result<v1::FlushResponse>> flush(v1::FlushRequest request, net::Caller caller);
   Status check_feedback(v1::FeedbackRequest& request) const;
 

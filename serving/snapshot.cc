@@ -68,7 +68,8 @@ void ModelSlot::note_request(int64_t event_us) {
 bool ModelSlot::idle() const {
   const auto last = last_request_.load(std::memory_order_relaxed);
   if (last == 0) return true;
-  return std::chrono::steady_clock::now().time_since_epoch() - std::chrono::steady_clock::duration(last) > kIdleAfter;
+  return std::chrono::steady_clock::now().time_since_epoch() - std::chrono::steady_clock::duration(last) >
+         kIdleAfter;
 }
 
 }  // namespace rekindle::serving

@@ -27,7 +27,7 @@ struct Snapshot {
     VersionPtr version;
   };
   std::vector<Share> live;  // by version
-  uint64_t parts = 0;       // sum of the shares: 10,000 but when a version of a first plan could not be loaded
+  uint64_t parts = 0;  // sum of the shares: 10,000 but when a version of a first plan could not be loaded
 
   bool ready() const { return parts > 0; }
   // The live version that answers this request; the snapshot must be ready.

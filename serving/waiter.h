@@ -20,15 +20,17 @@ class Waiter : public std::enable_shared_from_this<Waiter<T>> {
 
   // From any thread; the first result counts.
   void finish(T result) {
-    boost::asio::post(timer_.get_executor(), [self = this->shared_from_this(), result = std::move(result)]() mutable {
-      if (self->result_) return;
-      self->result_ = std::move(result);
-      self->timer_.cancel();
-    });
+    boost::asio::post(timer_.get_executor(),
+                      [self = this->shared_from_this(), result = std::move(result)]() mutable {
+                        if (self->result_) return;
+                        self->result_ = std::move(result);
+                        self->timer_.cancel();
+                      });
   }
 
   // Nothing when the time is over first. The waiter is kept alive by the coroutine that calls.
-  static boost::asio::awaitable<std::optional<T>> wait(std::shared_ptr<Waiter> self, std::chrono::milliseconds time) {
+  static boost::asio::awaitable<std::optional<T>> wait(std::shared_ptr<Waiter> self,
+                                                       std::chrono::milliseconds time) {
     if (!self->result_) {
       self->timer_.expires_after(time);
       boost::system::error_code ignored;

@@ -29,12 +29,15 @@ struct Handler {
   bool on_array_end(std::size_t n, json::error_code&) { return stack.push_array(n), true; }
   bool on_key_part(json::string_view s, std::size_t, json::error_code&) { return stack.push_chars(s), true; }
   bool on_key(json::string_view s, std::size_t, json::error_code&) { return stack.push_key(s), true; }
-  bool on_string_part(json::string_view s, std::size_t, json::error_code&) { return stack.push_chars(s), true; }
+  bool on_string_part(json::string_view s, std::size_t, json::error_code&) {
+    return stack.push_chars(s), true;
+  }
   bool on_string(json::string_view s, std::size_t, json::error_code&) { return stack.push_string(s), true; }
   bool on_number_part(json::string_view, json::error_code&) { return true; }
   bool on_int64(std::int64_t i, json::string_view, json::error_code&) { return stack.push_int64(i), true; }
   bool on_uint64(std::uint64_t u, json::string_view, json::error_code&) { return stack.push_uint64(u), true; }
-  // The whole text comes in one piece, and so does each number. Out of range leaves the parser's infinity or 0.
+  // The whole text comes in one piece, and so does each number. Out of range leaves the parser's infinity or
+  // 0.
   bool on_double(double d, json::string_view s, json::error_code&) {
     std::from_chars(s.data(), s.data() + s.size(), d);
     return stack.push_double(d), true;
@@ -65,7 +68,9 @@ Result<json::value> parse_exact(std::string_view text, size_t depth_max, json::s
   json::error_code error;
   const size_t read = parser.write_some(false, text.data(), text.size(), error);
   if (!error && read < text.size()) error = json::error::extra_data;
-  if (error) return invalid_argument(fmt::format("the body is not JSON: {} at {}", error.message(), place(text, read)));
+  if (error)
+    return invalid_argument(
+        fmt::format("the body is not JSON: {} at {}", error.message(), place(text, read)));
   return parser.handler().stack.release();
 }
 

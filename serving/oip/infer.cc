@@ -17,7 +17,8 @@ namespace json = boost::json;
 
 struct InferBody::Document {
   json::monotonic_resource memory;
-  json::value root = json::value(json::storage_ptr(&memory));  // of the same memory as what is parsed: a move, not a copy
+  json::value root =
+      json::value(json::storage_ptr(&memory));  // of the same memory as what is parsed: a move, not a copy
 
   Status parse(std::string_view body);
 };
@@ -47,7 +48,8 @@ Status check_outputs(const json::object& root, std::string_view output) {
   if (!outputs->is_array()) return invalid_argument("'outputs' must be an array of {\"name\": ...}");
   for (const json::value& one : outputs->get_array()) {
     const json::value* name = one.is_object() ? one.get_object().if_contains("name") : nullptr;
-    if (name == nullptr || !name->is_string()) return invalid_argument("every item of 'outputs' needs a 'name'");
+    if (name == nullptr || !name->is_string())
+      return invalid_argument("every item of 'outputs' needs a 'name'");
     if (std::string_view(name->get_string()) != output)
       return invalid_argument(fmt::format("unknown output '{}'; the model has '{}'",
                                           std::string_view(name->get_string()), output));
@@ -77,13 +79,15 @@ Status settle_time(const v1::ModelCard& card, const InferLimits& limits, Time no
   for (size_t row = 0; row < column->times.size(); ++row) {
     const int64_t time = column->times[row];
     if (time == dataio::kMissingTime)
-      return invalid_argument(fmt::format("input '{}', row {}: the event time is missing; leave the whole input out "
-                                          "to have the node's clock",
-                                          card.time_column(), row));
+      return invalid_argument(
+          fmt::format("input '{}', row {}: the event time is missing; leave the whole input out "
+                      "to have the node's clock",
+                      card.time_column(), row));
     if (time > to_micros(latest))
-      return invalid_argument(fmt::format("input '{}', row {}: {} is more than a day ahead of this node's clock ({}); "
-                                          "event times are microseconds since 1970, UTC",
-                                          card.time_column(), row, time, format_time(now)));
+      return invalid_argument(
+          fmt::format("input '{}', row {}: {} is more than a day ahead of this node's clock ({}); "
+                      "event times are microseconds since 1970, UTC",
+                      card.time_column(), row, time, format_time(now)));
     least = row == 0 ? time : std::min(least, time);
   }
   return ok_status();
@@ -100,7 +104,8 @@ Status InferBody::Document::parse(std::string_view body) {
 
 Status check_request_id(std::string_view id) {
   if (id.empty() || id.size() > kRequestIdBytesMax)
-    return invalid_argument(fmt::format("the request id must have 1 to {} bytes, not {}", kRequestIdBytesMax, id.size()));
+    return invalid_argument(
+        fmt::format("the request id must have 1 to {} bytes, not {}", kRequestIdBytesMax, id.size()));
   for (const char c : id)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       return invalid_argument("the request id holds a control character");
@@ -142,15 +147,18 @@ Result<InferRequest> InferBody::read(const v1::ModelCard& card, const InferLimit
     const TensorHead head = TRY(read_tensor_head(item));
     const v1::Column* input = find_input(card, head.name);
     if (input == nullptr)
-      return invalid_argument(fmt::format("unknown input '{}'; the model takes: {}", head.name, join_inputs(card)));
+      return invalid_argument(
+          fmt::format("unknown input '{}'; the model takes: {}", head.name, join_inputs(card)));
     dataio::Column& column = *request.rows.find(head.name);
     const auto at = static_cast<size_t>(&column - request.rows.columns.data());
     if (given[at]) return invalid_argument(fmt::format("input '{}' is given twice", head.name));
     given[at] = true;
     if (rows == 0 && head.rows > limits.rows_max)
-      return invalid_argument(fmt::format("{} rows are too many for one request: send at most {}", head.rows, limits.rows_max));
+      return invalid_argument(
+          fmt::format("{} rows are too many for one request: send at most {}", head.rows, limits.rows_max));
     if (rows != 0 && head.rows != rows)
-      return invalid_argument(fmt::format("input '{}' has {} rows where the inputs before it have {}", head.name, head.rows, rows));
+      return invalid_argument(fmt::format("input '{}' has {} rows where the inputs before it have {}",
+                                          head.name, head.rows, rows));
     rows = head.rows;
     TRY_STATUS(read_tensor(head, limits.text_bytes_max, column));
   }
@@ -160,7 +168,8 @@ Result<InferRequest> InferBody::read(const v1::ModelCard& card, const InferLimit
     if (!given[i] && name != card.time_column()) missing += (missing.empty() ? "" : ", ") + name;
   }
   if (!missing.empty())
-    return invalid_argument(fmt::format("inputs are missing: {}. A value that is not known is a null in its tensor", missing));
+    return invalid_argument(
+        fmt::format("inputs are missing: {}. A value that is not known is a null in its tensor", missing));
   TRY_STATUS(settle_time(card, limits, now, rows, request.rows.find(card.time_column()), request.event_us));
   return request;
 }
@@ -187,10 +196,14 @@ std::string to_json(const InferAnswer& answer) {
 
 std::string_view datatype_of(v1::ColumnType type) {
   switch (type) {
-    case v1::TEXT: return "BYTES";
-    case v1::TIMESTAMP: return "INT64";
-    case v1::BOOL: return "BOOL";
-    default: return "FP64";
+    case v1::TEXT:
+      return "BYTES";
+    case v1::TIMESTAMP:
+      return "INT64";
+    case v1::BOOL:
+      return "BOOL";
+    default:
+      return "FP64";
   }
 }
 

@@ -20,8 +20,8 @@ namespace rekindle::serving {
 
 struct InferLimits {
   size_t rows_max = 10'000;
-  size_t text_bytes_max = 4096;                   // of one value: longer ones are no category
-  Micros ahead_max{std::chrono::hours(24)};       // an event time further in the future is a broken clock
+  size_t text_bytes_max = 4096;              // of one value: longer ones are no category
+  Micros ahead_max{std::chrono::hours(24)};  // an event time further in the future is a broken clock
 };
 
 inline constexpr size_t kRequestIdBytesMax = 200;

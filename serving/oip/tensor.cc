@@ -17,12 +17,18 @@ constexpr int64_t kEarliestUs = 31'536'000'000'000;
 
 std::string_view kind_word(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "a boolean";
-    case json::kind::string: return "a string";
-    case json::kind::array: return "an array";
-    case json::kind::object: return "an object";
-    default: return "a number";
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "a boolean";
+    case json::kind::string:
+      return "a string";
+    case json::kind::array:
+      return "an array";
+    case json::kind::object:
+      return "an object";
+    default:
+      return "a number";
   }
 }
 
@@ -48,7 +54,8 @@ Status read_numbers(const TensorHead& head, dataio::Column& column) {
     if (const double* real = value.if_double()) {
       number = *real;
       if (!std::isfinite(number)) return wrong(head, row, "the number is too large");
-      if (whole && number != std::trunc(number)) return wrong(head, row, fmt::format("{} is no INT64", number));
+      if (whole && number != std::trunc(number))
+        return wrong(head, row, fmt::format("{} is no INT64", number));
     } else if (const int64_t* integer = value.if_int64()) {
       number = static_cast<double>(*integer);
     } else if (const uint64_t* natural = value.if_uint64()) {
@@ -68,8 +75,9 @@ Status read_times(const TensorHead& head, dataio::Column& column) {
       column.add_missing();
     } else if (const int64_t* integer = value.if_int64(); integer != nullptr && *integer >= kEarliestUs) {
       column.add_time(*integer);
-    } else if (const double* real = value.if_double();
-               real != nullptr && *real >= kEarliestUs && *real <= kExactIntegerMax && *real == std::trunc(*real)) {
+    } else if (const double* real = value.if_double(); real != nullptr && *real >= kEarliestUs &&
+                                                       *real <= kExactIntegerMax &&
+                                                       *real == std::trunc(*real)) {
       column.add_time(static_cast<int64_t>(*real));  // some clients write large integers as 1.35e15
     } else if (value.is_number()) {
       return wrong(head, row, "a time is a whole number of microseconds since 1970, UTC, and after 1971");
@@ -98,19 +106,23 @@ Status read_texts(const TensorHead& head, size_t text_bytes_max, dataio::Column&
     }
     if (!value.is_string()) return wrong_kind(head, row, value);
     if (value.get_string().size() > text_bytes_max)
-      return wrong(head, row, fmt::format("a text of {} bytes; at most {} are taken", value.get_string().size(), text_bytes_max));
+      return wrong(
+          head, row,
+          fmt::format("a text of {} bytes; at most {} are taken", value.get_string().size(), text_bytes_max));
     column.add_text(value.get_string());
   }
   return ok_status();
 }
 
 Status wrong_datatype(const TensorHead& head, std::string_view wanted) {
-  return invalid_argument(fmt::format("input '{}' has datatype {}; the model takes {}", head.name, head.datatype, wanted));
+  return invalid_argument(
+      fmt::format("input '{}' has datatype {}; the model takes {}", head.name, head.datatype, wanted));
 }
 
 Result<std::string_view> read_word(const json::object& tensor, std::string_view key) {
   const json::value* value = tensor.if_contains(key);
-  if (value == nullptr || !value->is_string()) return invalid_argument(fmt::format("every input needs a '{}'", key));
+  if (value == nullptr || !value->is_string())
+    return invalid_argument(fmt::format("every input needs a '{}'", key));
   return std::string_view(value->get_string());
 }
 
@@ -127,9 +139,11 @@ Result<TensorHead> read_tensor_head(const json::value& tensor) {
     return invalid_argument(fmt::format("input '{}': {}", head.name, what));
   };
   const json::value* shape = object.if_contains("shape");
-  if (shape == nullptr || !shape->is_array()) return of("'shape' is missing; a column of n rows has shape [n]");
+  if (shape == nullptr || !shape->is_array())
+    return of("'shape' is missing; a column of n rows has shape [n]");
   const json::array& sizes = shape->get_array();
-  const bool column = sizes.size() == 1 || (sizes.size() == 2 && sizes[1].is_int64() && sizes[1].get_int64() == 1);
+  const bool column =
+      sizes.size() == 1 || (sizes.size() == 2 && sizes[1].is_int64() && sizes[1].get_int64() == 1);
   if (!column || !sizes[0].is_int64() || sizes[0].get_int64() <= 0)
     return of("'shape' must be [n] or [n,1] with at least one row");
   head.rows = static_cast<size_t>(sizes[0].get_int64());

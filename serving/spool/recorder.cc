@@ -71,7 +71,9 @@ Recorder::Recorder(RecorderOptions options, Spool& spool, Sender& sender)
   thread_ = std::thread([this] { run(); });
 }
 
-Recorder::~Recorder() { stop(); }
+Recorder::~Recorder() {
+  stop();
+}
 
 void Recorder::record(AnsweredRequest answered) {
   const uint64_t bytes = bytes_of(answered);
@@ -142,7 +144,8 @@ Flushed Recorder::flushed() const {
 void Recorder::run() {
   for (;;) {
     Work work = take_work();
-    if (work.requests.empty() && work.labels.empty() && work.flushes.empty()) return;  // stopping, nothing left
+    if (work.requests.empty() && work.labels.empty() && work.flushes.empty())
+      return;  // stopping, nothing left
     commit(std::move(work));
   }
 }
@@ -217,7 +220,8 @@ void Recorder::write_requests(const std::string& model, const std::vector<Answer
     for (v1::SlotCounts& slot : builder.take()) *batch.add_counts() = std::move(slot);
   const auto records = static_cast<uint32_t>(requests.size());
   const auto written = write(FrameKind::kRequests, batch, records);
-  if (!written.ok()) log_error("request records are lost", {{"requests", records}, {"why", written.status().message()}});
+  if (!written.ok())
+    log_error("request records are lost", {{"requests", records}, {"why", written.status().message()}});
 }
 
 void Recorder::commit_labels(std::vector<Labels>& labels) {

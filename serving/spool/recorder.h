@@ -31,7 +31,7 @@ struct RecorderOptions {
   std::chrono::milliseconds commit_every{100};  // most that a killed node loses of its predictions
   uint64_t batch_bytes = 1ull << 20;            // a batch is closed at about this size
   uint64_t waiting_bytes_max = 64ull << 20;     // in memory, while the disk does not keep up
-  size_t recent_ids = 1 << 16;                  // request ids remembered, so that a client's retry counts once
+  size_t recent_ids = 1 << 16;  // request ids remembered, so that a client's retry counts once
 };
 
 struct AnsweredRequest {
@@ -44,7 +44,7 @@ struct AnsweredRequest {
 };
 
 struct Flushed {
-  uint64_t seq = 0;  // of the newest batch of this boot
+  uint64_t seq = 0;       // of the newest batch of this boot
   uint64_t requests = 0;  // written since the start
   uint64_t labels = 0;
 };

@@ -15,7 +15,9 @@ namespace {
 constexpr std::chrono::milliseconds kFirstPause{50};
 
 // What is wrong with the batch itself stays wrong; anything else may pass.
-bool refused_for_good(const Status& status) { return status.code() == Code::kInvalidArgument; }
+bool refused_for_good(const Status& status) {
+  return status.code() == Code::kInvalidArgument;
+}
 
 net::ClientOptions client_options(const SenderOptions& options) {
   return {.url = options.coordinator, .token = options.token};
@@ -28,7 +30,9 @@ Sender::Sender(Spool& spool, SenderOptions options)
   thread_ = std::thread([this] { run(); });
 }
 
-Sender::~Sender() { stop(std::chrono::milliseconds(0)); }
+Sender::~Sender() {
+  stop(std::chrono::milliseconds(0));
+}
 
 void Sender::wake() {
   std::lock_guard lock(mutex_);
@@ -89,7 +93,8 @@ void Sender::run() {
     std::lock_guard lock(mutex_);
     left.swap(waiters_);
   }
-  for (auto& [id, waiter] : left) waiter.second(unavailable("the node stops; what it holds is sent after its next start"));
+  for (auto& [id, waiter] : left)
+    waiter.second(unavailable("the node stops; what it holds is sent after its next start"));
 }
 
 Sender::Step Sender::send_one() {
@@ -108,14 +113,18 @@ Sender::Step Sender::send_one() {
   if (!*frame) return Step::kNothing;
   v1::EventBatch batch;
   Status status = ok_status();
-  if (!batch.ParseFromString((*frame)->payload)) status = invalid_argument("the spooled batch cannot be read");
+  if (!batch.ParseFromString((*frame)->payload))
+    status = invalid_argument("the spooled batch cannot be read");
   if (status.ok())
-    status = client_.call<v1::EventBatch, v1::AppendResponse>("rekindle.v1.EventService/Append", batch, options_.deadline)
+    status = client_
+                 .call<v1::EventBatch, v1::AppendResponse>("rekindle.v1.EventService/Append", batch,
+                                                           options_.deadline)
                  .status();
   const bool refused = refused_for_good(status);
   if (refused) {
-    log_error("coordinator refused a batch of events, which is put aside",
-              {{"model", batch.model()}, {"boot", batch.boot()}, {"seq", batch.seq()}, {"why", status.message()}});
+    log_error(
+        "coordinator refused a batch of events, which is put aside",
+        {{"model", batch.model()}, {"boot", batch.boot()}, {"seq", batch.seq()}, {"why", status.message()}});
     const Status aside = spool_.set_aside(**frame);
     if (!aside.ok()) log_error("refused batch could not be put aside", {{"why", aside.message()}});
     if (!aside.ok()) return Step::kFailed;

@@ -55,7 +55,7 @@ class Sender {
   bool stopping_ = false;  // leave once there is nothing to send, or a call fails
   bool left_ = false;
   std::multimap<uint64_t, std::pair<uint64_t, Done>> waiters_;  // by frame id; refusals seen when they came
-  uint64_t gone_id_ = 0;  // all frames up to it are out of the spool
+  uint64_t gone_id_ = 0;                                        // all frames up to it are out of the spool
   std::string last_error_;
   std::string last_refusal_;
   std::atomic<uint64_t> sent_{0};

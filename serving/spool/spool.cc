@@ -57,7 +57,9 @@ std::optional<Header> decode(std::string_view bytes) {
   return header;
 }
 
-fs::path segment_path(const fs::path& folder, uint64_t number) { return folder / fmt::format("{:020}.seg", number); }
+fs::path segment_path(const fs::path& folder, uint64_t number) {
+  return folder / fmt::format("{:020}.seg", number);
+}
 
 }  // namespace
 
@@ -75,7 +77,8 @@ Status Spool::recover() {
     if (file.path().extension() != ".seg") continue;
     numbers.push_back(std::strtoull(file.path().stem().c_str(), nullptr, 10));
   }
-  if (error) return internal_error(fmt::format("reading folder {}: {}", options_.folder.string(), error.message()));
+  if (error)
+    return internal_error(fmt::format("reading folder {}: {}", options_.folder.string(), error.message()));
   std::sort(numbers.begin(), numbers.end());
   for (const uint64_t number : numbers) {
     const fs::path path = segment_path(options_.folder, number);
@@ -103,7 +106,8 @@ void Spool::recover_segment(uint64_t number, const std::string& bytes) {
       at = next == std::string::npos ? bytes.size() : next;
       continue;
     }
-    waiting_.push_back({++last_id_, number, at, header->size, header->records, static_cast<FrameKind>(header->kind)});
+    waiting_.push_back(
+        {++last_id_, number, at, header->size, header->records, static_cast<FrameKind>(header->kind)});
     records_ += header->records;
     ++segment.frames;
     if (waiting_.back().kind == FrameKind::kRequests) ++segment.requests;
@@ -111,7 +115,8 @@ void Spool::recover_segment(uint64_t number, const std::string& bytes) {
   }
   if (!damaged) return;
   ++damaged_frames_;
-  log_warning("spool segment has a torn or damaged frame, which is skipped", {{"segment", segment.path.string()}});
+  log_warning("spool segment has a torn or damaged frame, which is skipped",
+              {{"segment", segment.path.string()}});
 }
 
 Status Spool::open_segment() {
@@ -129,7 +134,8 @@ Status Spool::open_segment() {
 void Spool::close_segment() {
   if (!active_.valid()) return;
   // sync() sees only the newest segment: what is closed is synced here.
-  if (::fdatasync(active_.get()) != 0) close_failure_ = errno_status("syncing", segments_[active_number_].path);
+  if (::fdatasync(active_.get()) != 0)
+    close_failure_ = errno_status("syncing", segments_[active_number_].path);
   active_.reset();
   remove_if_spent(active_number_);
 }
@@ -138,18 +144,22 @@ Result<uint64_t> Spool::append(FrameKind kind, uint32_t records, const std::stri
   const std::string bytes = encode(kind, records, payload);
   std::lock_guard lock(mutex_);
   Status status;
-  if (payload.size() > kPayloadBytesMax) status = resource_exhausted("a batch is larger than a spool frame may be");
+  if (payload.size() > kPayloadBytesMax)
+    status = resource_exhausted("a batch is larger than a spool frame may be");
   if (status.ok() && !make_room(bytes.size()))
-    status = resource_exhausted(fmt::format("the spool is full ({} of {} bytes) of records that may not be dropped: "
-                                            "the coordinator must be reachable again before more are taken",
-                                            bytes_, options_.bytes_max));
-  if (status.ok() && active_.valid() && segments_[active_number_].bytes >= options_.segment_bytes) close_segment();
+    status = resource_exhausted(
+        fmt::format("the spool is full ({} of {} bytes) of records that may not be dropped: "
+                    "the coordinator must be reachable again before more are taken",
+                    bytes_, options_.bytes_max));
+  if (status.ok() && active_.valid() && segments_[active_number_].bytes >= options_.segment_bytes)
+    close_segment();
   if (status.ok() && !active_.valid()) status = open_segment();
   if (status.ok()) {
     Segment& segment = segments_[active_number_];
     status = write_all(active_.get(), bytes, segment.path);
     // A frame cut short must not stand before later ones: readers could skip it, a fresh segment is surer.
-    if (!status.ok() && ::ftruncate(active_.get(), static_cast<off_t>(segment.bytes)) != 0) segment.bytes += bytes.size();
+    if (!status.ok() && ::ftruncate(active_.get(), static_cast<off_t>(segment.bytes)) != 0)
+      segment.bytes += bytes.size();
     if (!status.ok()) close_segment();
   }
   if (!status.ok()) {
@@ -159,7 +169,8 @@ Result<uint64_t> Spool::append(FrameKind kind, uint32_t records, const std::stri
     return uint64_t{0};
   }
   Segment& segment = segments_[active_number_];
-  waiting_.push_back({++last_id_, active_number_, segment.bytes, static_cast<uint32_t>(payload.size()), records, kind});
+  waiting_.push_back(
+      {++last_id_, active_number_, segment.bytes, static_cast<uint32_t>(payload.size()), records, kind});
   segment.bytes += bytes.size();
   ++segment.frames;
   if (kind == FrameKind::kRequests) ++segment.requests;
@@ -186,9 +197,9 @@ Status Spool::sync() {
 bool Spool::make_room(uint64_t bytes) {
   while (bytes_ + bytes > options_.bytes_max) {
     auto oldest = std::find_if(segments_.begin(), segments_.end(), [&](const auto& item) {
-      const bool only_in_flight = item.second.requests == 1 && !waiting_.empty() &&
-                                  waiting_.front().id == in_flight_ && waiting_.front().segment == item.first &&
-                                  waiting_.front().kind == FrameKind::kRequests;
+      const bool only_in_flight =
+          item.second.requests == 1 && !waiting_.empty() && waiting_.front().id == in_flight_ &&
+          waiting_.front().segment == item.first && waiting_.front().kind == FrameKind::kRequests;
       return item.second.requests > 0 && !only_in_flight;
     });
     if (oldest == segments_.end()) return false;
@@ -231,7 +242,8 @@ Status Spool::drop_requests_of(uint64_t number) {
   }
   waiting_.swap(left);
   dropped_requests_ += lost;
-  log_warning("spool is full: its oldest request records are dropped", {{"segment", number}, {"requests", lost}});
+  log_warning("spool is full: its oldest request records are dropped",
+              {{"segment", number}, {"requests", lost}});
   remove_if_spent(number);
   return ok_status();
 }
@@ -251,7 +263,8 @@ Result<std::optional<Frame>> Spool::front() {
       in_flight_ = entry.id;
       return std::optional<Frame>(Frame{entry.id, entry.kind, entry.records, bytes.substr(sizeof(Header))});
     }
-    log_error("spool frame was damaged on disk and is lost", {{"segment", path.string()}, {"records", entry.records}});
+    log_error("spool frame was damaged on disk and is lost",
+              {{"segment", path.string()}, {"records", entry.records}});
     ++damaged_frames_;
     waiting_.pop_front();
     forget(entry);
@@ -302,7 +315,8 @@ void Spool::remove_if_spent(uint64_t number) {
   bytes_ -= found->second.bytes;
   std::error_code error;
   fs::remove(found->second.path, error);
-  if (error) log_warning("spool segment could not be removed", {{"segment", number}, {"why", error.message()}});
+  if (error)
+    log_warning("spool segment could not be removed", {{"segment", number}, {"why", error.message()}});
   segments_.erase(found);
 }
 

@@ -57,7 +57,8 @@ class Spool {
   // The oldest frame; it stays until acknowledged, and is not dropped meanwhile.
   Result<std::optional<Frame>> front();
   void acknowledge(uint64_t id);
-  // Takes a frame that the coordinator refuses for good out of the way, into "refused/", where a person can look.
+  // Takes a frame that the coordinator refuses for good out of the way, into "refused/", where a person can
+  // look.
   Status set_aside(const Frame& frame);
   // For requests that were lost before they reached a frame.
   void count_dropped(uint64_t requests);
@@ -96,10 +97,10 @@ class Spool {
   mutable std::mutex mutex_;
   std::map<uint64_t, Segment> segments_;
   std::deque<Entry> waiting_;
-  Fd active_;                 // of the newest segment; invalid: the next append opens one
+  Fd active_;  // of the newest segment; invalid: the next append opens one
   uint64_t active_number_ = 0;
   uint64_t last_id_ = 0;
-  uint64_t in_flight_ = 0;    // id handed out by front()
+  uint64_t in_flight_ = 0;  // id handed out by front()
   uint64_t bytes_ = 0;
   uint64_t records_ = 0;
   uint64_t dropped_requests_ = 0;

@@ -14,7 +14,8 @@ namespace asio = boost::asio;
 FakeCoordinator::FakeCoordinator(uint16_t port) {
   net::ServerOptions options;
   options.port = port;
-  options.tokens = {{kServingToken, net::Role::kServing, "serving"}, {kOperatorToken, net::Role::kOperator, "operator"}};
+  options.tokens = {{kServingToken, net::Role::kServing, "serving"},
+                    {kOperatorToken, net::Role::kOperator, "operator"}};
   server_ = std::make_unique<net::HttpServer>(io_, options);
   net::add_server_stream<v1::WatchPlanRequest, v1::PlanUpdate>(
       *server_, "rekindle.v1.ServingService/WatchPlan", net::Access::kServing,
@@ -23,10 +24,14 @@ FakeCoordinator::FakeCoordinator(uint16_t port) {
       });
   net::add_unary<v1::NodeReport, v1::ReportNodeResponse>(
       *server_, "rekindle.v1.ServingService/ReportNode", net::Access::kServing,
-      [this](v1::NodeReport request, net::Caller caller) { return report(std::move(request), std::move(caller)); });
-  net::add_unary<v1::EventBatch, v1::AppendResponse>(
-      *server_, "rekindle.v1.EventService/Append", net::Access::kServing,
-      [this](v1::EventBatch request, net::Caller caller) { return append(std::move(request), std::move(caller)); });
+      [this](v1::NodeReport request, net::Caller caller) {
+        return report(std::move(request), std::move(caller));
+      });
+  net::add_unary<v1::EventBatch, v1::AppendResponse>(*server_, "rekindle.v1.EventService/Append",
+                                                     net::Access::kServing,
+                                                     [this](v1::EventBatch request, net::Caller caller) {
+                                                       return append(std::move(request), std::move(caller));
+                                                     });
   const auto bound = server_->start();
   CHECK(bound.ok(), bound.status().message());
   port_ = *bound;

@@ -45,7 +45,8 @@ class FakeCoordinator {
   int64_t counted_rows() const;
 
  private:
-  boost::asio::awaitable<Status> watch(v1::WatchPlanRequest request, net::Caller caller, net::Writer<v1::PlanUpdate>& out);
+  boost::asio::awaitable<Status> watch(v1::WatchPlanRequest request, net::Caller caller,
+                                       net::Writer<v1::PlanUpdate>& out);
   boost::asio::awaitable<Result<v1::ReportNodeResponse>> report(v1::NodeReport report, net::Caller caller);
   boost::asio::awaitable<Result<v1::AppendResponse>> append(v1::EventBatch batch, net::Caller caller);
 

@@ -13,7 +13,9 @@
 namespace rekindle::serving {
 namespace {
 
-std::string manifest_of(uint64_t number) { return sha256_hex(std::to_string(number)); }
+std::string manifest_of(uint64_t number) {
+  return sha256_hex(std::to_string(number));
+}
 
 v1::ServingPlan plan_of(uint64_t revision, const std::map<uint64_t, uint32_t>& shares) {
   v1::ServingPlan plan;
@@ -67,7 +69,8 @@ class FollowerTest : public ::testing::Test {
     };
     hooks.changed = [this] { changed_.notify_all(); };
     follower_ = std::make_unique<Follower>(
-        FollowerOptions{.folder = folder_, .models = {"m"}, .retry = std::chrono::milliseconds(20)}, std::move(hooks));
+        FollowerOptions{.folder = folder_, .models = {"m"}, .retry = std::chrono::milliseconds(20)},
+        std::move(hooks));
     follower_->restore();
     follower_->start();
   }
@@ -152,7 +155,8 @@ TEST_F(FollowerTest, ReusesLoadedVersionsAndLetsOldOnesGo) {
   EXPECT_TRUE(wait_revision(3));
   EXPECT_EQ(loads_, 2) << "all loaded: swapped at once";
   EXPECT_TRUE(first.expired());
-  ASSERT_TRUE(wait([&](const v1::NodeReport&) { return retained_ == std::set<std::string>{manifest_of(2)}; }));
+  ASSERT_TRUE(
+      wait([&](const v1::NodeReport&) { return retained_ == std::set<std::string>{manifest_of(2)}; }));
 }
 
 TEST_F(FollowerTest, TheLastGoodPlanSurvivesARestart) {

@@ -37,7 +37,9 @@ Result<InferRequest> read(const std::string& body) {
 }
 
 constexpr const char* kColor = R"({"name":"color","datatype":"BYTES","shape":[2],"data":["red",null]})";
-std::string with_x(const std::string& x) { return std::string(R"({"inputs":[)") + x + "," + kColor + "]}"; }
+std::string with_x(const std::string& x) {
+  return std::string(R"({"inputs":[)") + x + "," + kColor + "]}";
+}
 
 TEST(Infer, ReadsColumnsAndMissingValues) {
   const auto request = read(
@@ -64,7 +66,8 @@ TEST(Infer, AbsentEventTimeIsTheClock) {
 }
 
 TEST(Infer, IdAndRecordParameter) {
-  const auto body = InferBody::parse(R"({"id":"a/b","parameters":{"rekindle_record":false,"other":1},"inputs":[]})");
+  const auto body =
+      InferBody::parse(R"({"id":"a/b","parameters":{"rekindle_record":false,"other":1},"inputs":[]})");
   ASSERT_TRUE(body.ok());
   EXPECT_EQ(body->id(), "a/b");
   EXPECT_FALSE(body->record());
@@ -77,7 +80,9 @@ struct Refusal {
   std::string body;
   const char* message;
 };
-void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+void PrintTo(const Refusal& refusal, std::ostream* out) {
+  *out << refusal.name;
+}
 
 class InferRefuses : public ::testing::TestWithParam<Refusal> {};
 
@@ -112,27 +117,61 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"twice", with_x(std::string(kX) + "," + kX), "'x' is given twice"},
         Refusal{"no_name", with_x(R"({"datatype":"FP64","shape":[2],"data":[1,2]})"), "needs a 'name'"},
         Refusal{"no_shape", with_x(R"({"name":"x","datatype":"FP64","data":[1,2]})"), "'shape' is missing"},
-        Refusal{"wide", with_x(R"({"name":"x","datatype":"FP64","shape":[2,2],"data":[1,2,3,4]})"), "[n] or [n,1]"},
-        Refusal{"no_rows", with_x(R"({"name":"x","datatype":"FP64","shape":[0],"data":[]})"), "at least one row"},
-        Refusal{"negative", with_x(R"({"name":"x","datatype":"FP64","shape":[-1],"data":[]})"), "at least one row"},
-        Refusal{"huge", with_x(R"({"name":"x","datatype":"FP64","shape":[99999999999999999999],"data":[]})"), "[n] or [n,1]"},
-        Refusal{"count", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1]})"), "has 1 values where 'shape' says 2"},
-        Refusal{"rows_differ", with_x(R"({"name":"x","datatype":"FP64","shape":[3],"data":[1,2,3]})"), "'color' has 2 rows"},
-        Refusal{"too_many", with_x(R"({"name":"x","datatype":"FP64","shape":[5],"data":[1,2,3,4,5]})"), "at most 4"},
-        Refusal{"dtype", with_x(R"({"name":"x","datatype":"BYTES","shape":[2],"data":["1","2"]})"), "FP64, FP32 or INT64"},
-        Refusal{"string_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":["1",2]})"), "'x', row 0: a string is no FP64"},
-        Refusal{"bool_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[true,2]})"), "a boolean is no FP64"},
-        Refusal{"nested", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[[1,2],[3]]})"), "an array is no FP64"},
-        Refusal{"infinite", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1,1e999]})"), "row 1"},
-        Refusal{"half_integer", with_x(R"({"name":"x","datatype":"INT64","shape":[2],"data":[1,1.5]})"), "1.5 is no INT64"},
-        Refusal{"number_text", std::string(R"({"inputs":[)") + kX + R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":[1,"a"]}]})", "a number is no BYTES"},
-        Refusal{"long_text", std::string(R"({"inputs":[)") + kX + R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":["123456789","a"]}]})", "9 bytes; at most 8"},
-        Refusal{"binary", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"parameters":{"binary_data_size":16}})"), "binary tensors are not taken"},
+        Refusal{"wide", with_x(R"({"name":"x","datatype":"FP64","shape":[2,2],"data":[1,2,3,4]})"),
+                "[n] or [n,1]"},
+        Refusal{"no_rows", with_x(R"({"name":"x","datatype":"FP64","shape":[0],"data":[]})"),
+                "at least one row"},
+        Refusal{"negative", with_x(R"({"name":"x","datatype":"FP64","shape":[-1],"data":[]})"),
+                "at least one row"},
+        Refusal{"huge", with_x(R"({"name":"x","datatype":"FP64","shape":[99999999999999999999],"data":[]})"),
+                "[n] or [n,1]"},
+        Refusal{"count", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1]})"),
+                "has 1 values where 'shape' says 2"},
+        Refusal{"rows_differ", with_x(R"({"name":"x","datatype":"FP64","shape":[3],"data":[1,2,3]})"),
+                "'color' has 2 rows"},
+        Refusal{"too_many", with_x(R"({"name":"x","datatype":"FP64","shape":[5],"data":[1,2,3,4,5]})"),
+                "at most 4"},
+        Refusal{"dtype", with_x(R"({"name":"x","datatype":"BYTES","shape":[2],"data":["1","2"]})"),
+                "FP64, FP32 or INT64"},
+        Refusal{"string_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":["1",2]})"),
+                "'x', row 0: a string is no FP64"},
+        Refusal{"bool_number", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[true,2]})"),
+                "a boolean is no FP64"},
+        Refusal{"nested", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[[1,2],[3]]})"),
+                "an array is no FP64"},
+        Refusal{"infinite", with_x(R"({"name":"x","datatype":"FP64","shape":[2],"data":[1,1e999]})"),
+                "row 1"},
+        Refusal{"half_integer", with_x(R"({"name":"x","datatype":"INT64","shape":[2],"data":[1,1.5]})"),
+                "1.5 is no INT64"},
+        Refusal{"number_text",
+                std::string(R"({"inputs":[)") + kX +
+                    R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":[1,"a"]}]})",
+                "a number is no BYTES"},
+        Refusal{"long_text",
+                std::string(R"({"inputs":[)") + kX +
+                    R"(,{"name":"color","datatype":"BYTES","shape":[2],"data":["123456789","a"]}]})",
+                "9 bytes; at most 8"},
+        Refusal{"binary",
+                with_x(R"({"name":"x","datatype":"FP64","shape":[2],"parameters":{"binary_data_size":16}})"),
+                "binary tensors are not taken"},
         Refusal{"other_output", R"({"outputs":[{"name":"logit"}],"inputs":[]})", "unknown output 'logit'"},
-        Refusal{"future", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,1700100000000000]})"), "'sched', row 1: 1700100000000000 is more than a day ahead"},
-        Refusal{"seconds", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1700000000,1]})"), "microseconds since 1970, UTC, and after 1971"},
-        Refusal{"time_missing", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,null]})"), "event time is missing"},
-        Refusal{"time_dtype", with_x(std::string(kX) + R"(,{"name":"sched","datatype":"FP64","shape":[2],"data":[1,2]})"), "INT64 (microseconds"}),
+        Refusal{
+            "future",
+            with_x(
+                std::string(kX) +
+                R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,1700100000000000]})"),
+            "'sched', row 1: 1700100000000000 is more than a day ahead"},
+        Refusal{"seconds",
+                with_x(std::string(kX) +
+                       R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1700000000,1]})"),
+                "microseconds since 1970, UTC, and after 1971"},
+        Refusal{"time_missing",
+                with_x(std::string(kX) +
+                       R"(,{"name":"sched","datatype":"INT64","shape":[2],"data":[1600000000000000,null]})"),
+                "event time is missing"},
+        Refusal{"time_dtype",
+                with_x(std::string(kX) + R"(,{"name":"sched","datatype":"FP64","shape":[2],"data":[1,2]})"),
+                "INT64 (microseconds"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Infer, NumbersAreTheNearestDoubles) {
@@ -143,7 +182,8 @@ TEST(Infer, NumbersAreTheNearestDoubles) {
     for (const double wanted : {value, cents}) {
       char digits[40];
       *std::to_chars(digits, digits + sizeof digits, wanted).ptr = '\0';
-      const auto body = R"({"name":"x","datatype":"FP64","shape":[2],"data":[)" + std::string(digits) + ",1]}";
+      const auto body =
+          R"({"name":"x","datatype":"FP64","shape":[2],"data":[)" + std::string(digits) + ",1]}";
       const auto request = read(with_x(body));
       ASSERT_TRUE(request.ok());
       ASSERT_EQ(request->rows.find("x")->numbers[0], wanted) << digits;
@@ -153,7 +193,8 @@ TEST(Infer, NumbersAreTheNearestDoubles) {
 
 TEST(Infer, AnswerIsExactAndEscaped) {
   const std::vector<double> values{0.1, 1.0 / 3, 1};
-  const std::string text = to_json({.model = "m", .version = 7, .id = "a\"b", .output = "probability", .values = &values});
+  const std::string text =
+      to_json({.model = "m", .version = 7, .id = "a\"b", .output = "probability", .values = &values});
   const auto json = boost::json::parse(text).as_object();
   EXPECT_EQ(json.at("model_version").as_string(), "7");
   EXPECT_EQ(json.at("id").as_string(), "a\"b");

@@ -58,7 +58,8 @@ class NodeTest : public ::testing::Test {
     label.set_event_time_us(kEvent);
     for (const double value : labels) label.add_labels(value);
     net::ConnectClient client(node_->url(), kServingToken);
-    return client.call<v1::FeedbackRequest, v1::FeedbackResponse>("rekindle.v1.NodeService/Feedback", request);
+    return client.call<v1::FeedbackRequest, v1::FeedbackResponse>("rekindle.v1.NodeService/Feedback",
+                                                                  request);
   }
 
   TempFolder state_;
@@ -71,9 +72,10 @@ class NodeTest : public ::testing::Test {
 TEST_F(NodeTest, AnswersNamedColumns) {
   const net::Reply reply = post(*client_, kInfer, infer_body("r-1", 3, kEvent));
   ASSERT_EQ(reply.status, 200) << reply.body;
-  EXPECT_EQ(reply.body,
-            R"({"model_name":"m","model_version":"1","id":"r-1","outputs":[{"name":"probability","datatype":"FP64",)"
-            R"("shape":[3],"data":[0.1,0.1,0.1]}]})");
+  EXPECT_EQ(
+      reply.body,
+      R"({"model_name":"m","model_version":"1","id":"r-1","outputs":[{"name":"probability","datatype":"FP64",)"
+      R"("shape":[3],"data":[0.1,0.1,0.1]}]})");
   const auto anonymous = boost::json::parse(post(*client_, kInfer, infer_body("", 1)).body).as_object();
   EXPECT_EQ(anonymous.at("id").as_string().size(), 36u);
   const net::Reply pinned = post(*client_, "/v2/models/m/versions/2/infer", infer_body("r-2", 1));
@@ -98,7 +100,8 @@ TEST_F(NodeTest, StatusesAndErrors) {
   EXPECT_EQ(get("/v2/models/m/versions/x").status, 404);
   EXPECT_EQ(post(*client_, "/v2/models/m/versions/9/infer", infer_body("", 1)).status, 404);
   EXPECT_EQ(post(*client_, "/v2/models/other/infer", infer_body("", 1)).status, 404);
-  const net::Reply bad = post(*client_, kInfer, R"({"inputs":[{"name":"z","datatype":"FP64","shape":[1],"data":[1]}]})");
+  const net::Reply bad =
+      post(*client_, kInfer, R"({"inputs":[{"name":"z","datatype":"FP64","shape":[1],"data":[1]}]})");
   EXPECT_EQ(bad.status, 400);
   EXPECT_THAT(bad.body, HasSubstr(R"("error":"unknown input 'z'; the model takes: sched, x, color")"));
   EXPECT_EQ(post(*client_, kInfer, infer_body("", 10'001)).status, 400);
@@ -171,7 +174,8 @@ TEST_F(NodeTest, UnrecordedRequestsNeedAnOperatorAndLeaveNoTrace) {
     EXPECT_EQ(self.counted_rows(), 1);
     return true;
   });
-  EXPECT_EQ(node_->node().follower().reports().at(0).versions(0).answered(), 1u) << "nor do they make a canary old";
+  EXPECT_EQ(node_->node().follower().reports().at(0).versions(0).answered(), 1u)
+      << "nor do they make a canary old";
 }
 
 TEST_F(NodeTest, AClientsRetryIsRecordedOnce) {
@@ -216,7 +220,8 @@ TEST_F(NodeTest, WhatTheCoordinatorDidNotTakeComesAgainAfterARestartOnce) {
   node_.reset();
   coordinator_->refuse_appends(ok_status());
   start();
-  ASSERT_TRUE(coordinator_->wait([](FakeCoordinator& self) { return self.requests() == 1 && self.labels() == 1; }));
+  ASSERT_TRUE(
+      coordinator_->wait([](FakeCoordinator& self) { return self.requests() == 1 && self.labels() == 1; }));
   post(*client_, kInfer, infer_body("b", 2, kEvent));
   ASSERT_TRUE(flush().ok());
   coordinator_->wait([](FakeCoordinator& self) {

@@ -74,16 +74,27 @@ class ProcessTest : public ::testing::Test {
     store_ = std::move(store).value();
     first_ = publish_version(*store_, "m", 0.25);
     ASSERT_TRUE(write_file_durably(state_.path() / "serving-token", std::string(kServingToken) + "\n").ok());
-    ASSERT_TRUE(write_file_durably(state_.path() / "operator-token", std::string(kOperatorToken) + "\n").ok());
+    ASSERT_TRUE(
+        write_file_durably(state_.path() / "operator-token", std::string(kOperatorToken) + "\n").ok());
     coordinator_ = std::make_unique<FakeCoordinator>();
     port_ = coordinator_->port();
     coordinator_->set_plan(plan_of("m", 1, {{1, 10'000, first_}}));
   }
   std::vector<std::string> arguments() const {
-    return {"--model", "m", "--coordinator", "http://127.0.0.1:" + std::to_string(port_),
-            "--token-file", state_.path() / "serving-token",
-            "--operator-token-file", state_.path() / "operator-token",
-            "--artifacts", artifacts_.path(), "--state", state_.path() / "node", "--name", "n1"};
+    return {"--model",
+            "m",
+            "--coordinator",
+            "http://127.0.0.1:" + std::to_string(port_),
+            "--token-file",
+            state_.path() / "serving-token",
+            "--operator-token-file",
+            state_.path() / "operator-token",
+            "--artifacts",
+            artifacts_.path(),
+            "--state",
+            state_.path() / "node",
+            "--name",
+            "n1"};
   }
   void start() {
     fs::remove(state_.path() / "node" / "address");
@@ -92,7 +103,8 @@ class ProcessTest : public ::testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto address = read_file(state_.path() / "node" / "address");
     ASSERT_TRUE(address.ok()) << child_->log();
-    client_ = std::make_unique<net::HttpClient>(http_client(address->substr(0, address->find('\n')), kServingToken));
+    client_ = std::make_unique<net::HttpClient>(
+        http_client(address->substr(0, address->find('\n')), kServingToken));
   }
   net::Reply infer(const std::string& id) { return post(*client_, kInfer, infer_body(id, 4, kEvent)); }
   fs::path blob_of(const std::string& manifest, const std::string& name) {
@@ -201,7 +213,9 @@ TEST_F(ProcessTest, AnsweredFeedbackSurvivesKillMinusNine) {
     label.set_request_id("id-" + std::to_string(i));
     label.add_labels(1);
     label.set_event_time_us(kEvent);
-    ASSERT_TRUE((client.call<v1::FeedbackRequest, v1::FeedbackResponse>("rekindle.v1.NodeService/Feedback", request).ok()));
+    ASSERT_TRUE(
+        (client.call<v1::FeedbackRequest, v1::FeedbackResponse>("rekindle.v1.NodeService/Feedback", request)
+             .ok()));
   }
   child_->end(SIGKILL);
   coordinator_ = std::make_unique<FakeCoordinator>(port_);

@@ -37,7 +37,8 @@ class RunningNode {
   std::thread thread_;
 };
 
-NodeOptions node_options(const std::string& coordinator, const fs::path& state, const std::string& model = "m");
+NodeOptions node_options(const std::string& coordinator, const fs::path& state,
+                         const std::string& model = "m");
 
 net::HttpClient http_client(const std::string& url, const std::string& token);
 // The reply to a POST of JSON; the test's process ends when there is none.

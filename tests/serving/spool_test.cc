@@ -25,7 +25,9 @@ class SpoolTest : public ::testing::Test {
     ASSERT_TRUE(spool.ok()) << spool.status().message();
     spool_ = std::move(spool).value();
   }
-  SpoolOptions options() const { return {.folder = folder_, .bytes_max = bytes_max_, .segment_bytes = segment_bytes_}; }
+  SpoolOptions options() const {
+    return {.folder = folder_, .bytes_max = bytes_max_, .segment_bytes = segment_bytes_};
+  }
   void add(const std::string& payload, FrameKind kind = FrameKind::kRequests) {
     const auto id = spool_->append(kind, 1, payload);
     ASSERT_TRUE(id.ok()) << id.status().message();
@@ -84,7 +86,8 @@ TEST_F(SpoolTest, EveryTornTailCostsOnlyItsFrame) {
     ASSERT_TRUE(make_folders_durably(folder_).ok());
     ASSERT_TRUE(write_file_durably(segment, whole.substr(0, size)).ok());
     open();
-    const std::vector<std::string> expected = size < 29 ? std::vector<std::string>{} : std::vector<std::string>{"first"};
+    const std::vector<std::string> expected =
+        size < 29 ? std::vector<std::string>{} : std::vector<std::string>{"first"};
     EXPECT_EQ(drain(), expected) << "cut at " << size;
     add("third");
     EXPECT_EQ(drain(), std::vector<std::string>{"third"});

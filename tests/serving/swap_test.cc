@@ -16,7 +16,9 @@ namespace {
 constexpr int kClients = 3;
 constexpr int kSwaps = 40;
 
-double probability_of(uint64_t version) { return 1.0 / static_cast<double>(version + 1); }
+double probability_of(uint64_t version) {
+  return 1.0 / static_cast<double>(version + 1);
+}
 
 struct Load {
   std::atomic<bool> stop{false};
@@ -30,8 +32,8 @@ struct Load {
 void ask(const std::string& url, int client_number, Load& load) {
   net::HttpClient client = http_client(url, kServingToken);
   for (int i = 0; !load.stop; ++i) {
-    const net::Reply reply =
-        post(client, "/v2/models/m/infer", infer_body(std::to_string(client_number) + "-" + std::to_string(i), 5));
+    const net::Reply reply = post(client, "/v2/models/m/infer",
+                                  infer_body(std::to_string(client_number) + "-" + std::to_string(i), 5));
     if (reply.status != 200) {
       ++load.failed;
       continue;

@@ -99,7 +99,9 @@ std::string publish_version(artifacts::Store& store, const std::string& model, d
   return *sha256;
 }
 
-std::string no_manifest(uint64_t number) { return sha256_hex(std::to_string(number)); }
+std::string no_manifest(uint64_t number) {
+  return sha256_hex(std::to_string(number));
+}
 
 v1::ServingPlan plan_of(const std::string& model, uint64_t revision, const std::vector<Planned>& versions) {
   v1::ServingPlan plan;
@@ -128,7 +130,8 @@ std::string infer_body(const std::string& id, size_t rows, int64_t event_us, boo
   if (!id.empty()) out += fmt::format(R"("id":"{}",)", id);
   if (!record) out += R"("parameters":{"rekindle_record":false},)";
   out += R"("inputs":[)";
-  if (event_us > 0) out += fmt::format(R"({{"name":"sched","datatype":"INT64","shape":[{}],"data":[{}]}},)", rows, times);
+  if (event_us > 0)
+    out += fmt::format(R"({{"name":"sched","datatype":"INT64","shape":[{}],"data":[{}]}},)", rows, times);
   out += fmt::format(R"({{"name":"x","datatype":"FP64","shape":[{}],"data":[{}]}},)", rows, xs);
   out += fmt::format(R"({{"name":"color","datatype":"BYTES","shape":[{}],"data":[{}]}}]}})", rows, colors);
   return out;
