@@ -53,6 +53,7 @@ Result<Caller> caller_of(Request& request) {
   caller.peer = request.peer;
   if (timeout.has_value()) caller.deadline = std::chrono::steady_clock::now() + *timeout;
   caller.headers = std::move(request.headers);
+  caller.reply = std::make_shared<ReplyExtras>();
   return caller;
 }
 
@@ -116,26 +117,33 @@ asio::awaitable<Response> run_unary(ProcedurePtr procedure, Request request) {
   Result<Caller> caller = caller_of(request);
   if (!caller.ok()) co_return Response::error(caller.status());
 
+  const std::shared_ptr<ReplyExtras> extras = caller->reply;
   Result<MessagePtr> result = MessagePtr();
   if (caller->deadline.has_value()) {
     result = co_await call_until(procedure, std::move(message), std::move(*caller));
   } else {
     result = co_await procedure->unary(std::move(message), std::move(*caller));
   }
-  if (!result.ok()) co_return Response::error(result.status());
-  co_return unary_answer(*codec, gzip_accepted, **result);
+  Response response = result.ok() ? unary_answer(*codec, gzip_accepted, **result) : Response::error(result.status());
+  if (!result.ok() && !extras->error_details.empty()) response.body = error_json(result.status(), extras->error_details);
+  for (const auto& [name, value] : extras->headers) response.headers.add(name, value);
+  for (const auto& [name, value] : extras->trailers) response.headers.add("Trailer-" + name, value);
+  co_return response;
 }
 
-// Envelopes on a Stream; closes at the client's deadline.
+// Envelopes on a Stream; closes at the client's deadline. The head goes out with the first of them, so that
+// the handler may still add to it.
 class EnvelopeWriter final : public RawWriter {
  public:
   EnvelopeWriter(Stream& stream, Codec codec, bool gzip_accepted)
-      : stream_(stream), codec_(codec), gzip_(gzip_accepted) {}
+      : extras(std::make_shared<ReplyExtras>()), stream_(stream), codec_(codec), gzip_(gzip_accepted) {}
 
   asio::awaitable<Status> write(std::shared_ptr<const google::protobuf::Message> message) override {
     if (expired_) co_return deadline_exceeded("the stream's deadline passed");
     Result<std::string> bytes = encode(codec_, *message);
     if (!bytes.ok()) co_return bytes.status();
+    const Status started = co_await start();
+    if (!started.ok()) co_return started;
     const bool compress = gzip_ && bytes->size() >= kCompressBytesMin;
     std::string framed = compress ? envelope(kFlagCompressed, gzip(*bytes)) : envelope(0, *bytes);
     co_return co_await stream_.write(std::move(framed));
@@ -149,16 +157,37 @@ class EnvelopeWriter final : public RawWriter {
       stream_.on_close(std::move(wake));
   }
 
+  // The last envelope: how the call ended.
+  asio::awaitable<Status> end(Status status) {
+    const Status started = co_await start();
+    if (!started.ok()) co_return started;
+    std::string framed = envelope(kFlagEnd, end_of_stream_json(status, *extras));
+    co_return co_await stream_.write(std::move(framed));
+  }
+
   bool expired() const { return expired_; }
   void expire() {
     expired_ = true;
     if (std::function<void()> wake = std::exchange(wake_, {})) wake();
   }
 
+  const std::shared_ptr<ReplyExtras> extras;
+
  private:
+  asio::awaitable<Status> start() {
+    if (started_) co_return ok_status();
+    started_ = true;
+    Response head;
+    head.headers.add("Content-Type", fmt::format("{}{}", kStreamPrefix, codec_name(codec_)));
+    if (gzip_) head.headers.add("Connect-Content-Encoding", "gzip");
+    for (const auto& [name, value] : extras->headers) head.headers.add(name, value);
+    co_return co_await stream_.start(std::move(head));
+  }
+
   Stream& stream_;
   Codec codec_;
   bool gzip_;
+  bool started_ = false;
   bool expired_ = false;
   std::function<void()> wake_;
 };
@@ -197,6 +226,7 @@ asio::awaitable<Status> call_stream(ProcedurePtr procedure, Request request, Cod
   if (!status.ok()) co_return status;
   Result<Caller> caller = caller_of(request);
   if (!caller.ok()) co_return caller.status();
+  caller->reply = writer->extras;
 
   std::shared_ptr<asio::steady_timer> timer;
   if (caller->deadline.has_value()) {
@@ -214,23 +244,18 @@ asio::awaitable<Status> run_stream(ProcedurePtr procedure, Request request, Stre
   const std::optional<Codec> codec = codec_of(request.headers.get("Content-Type"), kStreamPrefix);
   if (!codec.has_value()) co_return co_await stream->start(wrong_content_type(kStreamPrefix));
   const bool gzip_accepted = accepts_gzip(request.headers.get("Connect-Accept-Encoding"));
-  Response head;
-  head.headers.add("Content-Type", fmt::format("{}{}", kStreamPrefix, codec_name(*codec)));
-  if (gzip_accepted) head.headers.add("Connect-Content-Encoding", "gzip");
-  const Status started = co_await stream->start(std::move(head));
-  if (!started.ok()) co_return started;
   const auto writer = std::make_shared<EnvelopeWriter>(*stream, *codec, gzip_accepted);
-  const Status status = co_await call_stream(std::move(procedure), std::move(request), *codec, writer);
+  Status status = co_await call_stream(std::move(procedure), std::move(request), *codec, writer);
   if (stream->closed()) co_return Status(Code::kCanceled, "the client has gone");
   // Whatever became of the call, the stream itself ends well: its last envelope tells.
-  co_return co_await stream->write(envelope(kFlagEnd, end_of_stream_json(status)));
+  co_return co_await writer->end(std::move(status));
 }
 
 std::shared_ptr<Procedure> make_procedure(HttpServer& server, const google::protobuf::Message& prototype) {
   auto procedure = std::make_shared<Procedure>();
   procedure->server = &server;
   procedure->prototype.reset(prototype.New());
-  procedure->message_bytes_max = server.limits().body_bytes_max;
+  procedure->message_bytes_max = server.limits().message_bytes_max;
   return procedure;
 }
 

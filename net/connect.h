@@ -15,10 +15,22 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/http_server.h"
 
 namespace rekindle::net {
+
+// What a handler may add to its answer, whether that is a message or an error.
+struct ErrorDetail {
+  std::string type;   // full name of a protobuf message
+  std::string value;  // its binary form
+};
+struct ReplyExtras {
+  Headers headers;   // of a stream: added before its first message
+  Headers trailers;
+  std::vector<ErrorDetail> error_details;
+};
 
 // Who called, and until when the answer is wanted. At the deadline the client is told deadline_exceeded
 // while the handler runs on to its end: waiting is bounded, a commit never is.
@@ -27,6 +39,7 @@ struct Caller {
   std::string peer;
   std::optional<std::chrono::steady_clock::time_point> deadline;
   Headers headers;
+  std::shared_ptr<ReplyExtras> reply;  // never null
 };
 
 class RawWriter {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
+#include <openssl/evp.h>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -24,6 +25,26 @@ std::optional<Status> status_of_json(const json::value& value) {
   const json::value* message = object->if_contains("message");
   std::string text = message != nullptr && message->is_string() ? std::string(message->get_string()) : std::string();
   return Status(code_of_name(code->get_string()), std::move(text));
+}
+
+// Without the padding, as Connect wants it.
+std::string base64(std::string_view bytes) {
+  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                     reinterpret_cast<const unsigned char*>(bytes.data()),
+                                     static_cast<int>(bytes.size()));
+  out.resize(static_cast<size_t>(length));
+  while (out.ends_with('=')) out.pop_back();
+  return out;
+}
+
+json::object error_object(const Status& status, const std::vector<ErrorDetail>& details) {
+  json::object out{{"code", code_name(status.code())}, {"message", status.message()}};
+  if (details.empty()) return out;
+  json::array& list = out["details"].emplace_array();
+  for (const ErrorDetail& detail : details)
+    list.push_back(json::object{{"type", detail.type}, {"value", base64(detail.value)}});
+  return out;
 }
 
 std::optional<json::value> parse(std::string_view text) {
@@ -72,8 +93,8 @@ Result<std::string> encode(Codec codec, const google::protobuf::Message& message
   return out;
 }
 
-std::string error_json(const Status& status) {
-  return json::serialize(json::value{{"code", code_name(status.code())}, {"message", status.message()}});
+std::string error_json(const Status& status, const std::vector<ErrorDetail>& details) {
+  return json::serialize(error_object(status, details));
 }
 
 Status error_of(int http_status, std::string_view body) {
@@ -99,10 +120,18 @@ EnvelopeHeader read_envelope_header(std::string_view five_bytes) {
   return header;
 }
 
-std::string end_of_stream_json(const Status& status) {
-  if (status.ok()) return "{}";
-  return json::serialize(
-      json::value{{"error", {{"code", code_name(status.code())}, {"message", status.message()}}}});
+std::string end_of_stream_json(const Status& status, const ReplyExtras& extras) {
+  json::object out;
+  if (!status.ok()) out["error"] = error_object(status, extras.error_details);
+  if (extras.trailers.size() > 0) {
+    json::object& metadata = out["metadata"].emplace_object();
+    for (const auto& [name, value] : extras.trailers) {
+      json::value& values = metadata[name];
+      if (!values.is_array()) values.emplace_array();
+      values.get_array().emplace_back(value);
+    }
+  }
+  return json::serialize(out);
 }
 
 Status end_of_stream_status(std::string_view text) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/message.h"
+#include "net/connect.h"
 
 namespace rekindle::net {
 
@@ -26,8 +26,8 @@ Result<std::string> encode(Codec codec, const google::protobuf::Message& message
 inline constexpr std::string_view kUnaryPrefix = "application/";
 inline constexpr std::string_view kStreamPrefix = "application/connect+";
 
-// {"code": ..., "message": ...}
-std::string error_json(const Status& status);
+// {"code": ..., "message": ..., "details": [...]}
+std::string error_json(const Status& status, const std::vector<ErrorDetail>& details = {});
 // Of an error answer; by the HTTP status when the body is not of that form.
 Status error_of(int http_status, std::string_view body);
 
@@ -42,7 +42,7 @@ struct EnvelopeHeader {
 };
 EnvelopeHeader read_envelope_header(std::string_view five_bytes);
 // Payload of the last envelope of a stream, and back.
-std::string end_of_stream_json(const Status& status);
+std::string end_of_stream_json(const Status& status, const ReplyExtras& extras = {});
 Status end_of_stream_status(std::string_view json);
 
 // Connect-Timeout-Ms: at most ten digits; nothing when absent.

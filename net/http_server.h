@@ -31,6 +31,8 @@ struct Token {
 struct ServerLimits {
   size_t header_bytes_max = 16 * 1024;
   uint64_t body_bytes_max = 16ull << 20;
+  // Of one Connect message, decompressed.
+  uint64_t message_bytes_max = 16ull << 20;
   // From the first byte of a request to the end of its header: ends clients that trickle.
   std::chrono::milliseconds header_deadline{10'000};
   std::chrono::milliseconds body_deadline{60'000};

@@ -153,39 +153,37 @@ TEST(HttpServer, SocketsAreNotInherited) {
 }
 
 TEST(HttpServer, StopFinishesRequestsInFlightAndClosesIdleOnes) {
-  std::unique_ptr<Latch> latch;
-  TestServer* running = nullptr;
-  auto server = std::make_unique<TestServer>([&](HttpServer& routes) {
-    routes.route("GET", "/slow", Access::kOpen, [&latch](Request) { return wait_for(latch.get()); });
+  Latch* latch = nullptr;
+  TestServer server([&](HttpServer& routes) {
+    routes.route("GET", "/slow", Access::kOpen, [&latch](Request) { return wait_for(latch); });
     routes.route("GET", "/health", Access::kOpen, echo);
   });
-  running = server.get();
-  latch = std::make_unique<Latch>(running->io());
-  HttpClient idle = running->client();
+  latch = server.keep(std::make_unique<Latch>(server.io()));
+  HttpClient idle = server.client();
   ASSERT_EQ(idle.request("GET", "/health").value().status, 200);
   auto slow = std::async(std::launch::async, [&] {
-    HttpClient client = running->client();
+    HttpClient client = server.client();
     return client.request("GET", "/slow");
   });
   wait_until(latch->entered);
-  auto stopping = std::async(std::launch::async, [&] { running->stop(); });
+  auto stopping = std::async(std::launch::async, [&] { server.stop(); });
   // New ones are turned away while the old one is still being answered.
-  Result<Reply> late = running->client().request("GET", "/health");
-  while (late.ok()) late = running->client().request("GET", "/health");
+  Result<Reply> late = server.client().request("GET", "/health");
+  while (late.ok()) late = server.client().request("GET", "/health");
   EXPECT_EQ(late.status().code(), Code::kUnavailable);
   EXPECT_FALSE(idle.request("GET", "/health").ok());
   EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(0)), std::future_status::timeout);
-  asio::post(running->io(), [&] { latch->timer.cancel(); });
+  asio::post(server.io(), [&] { latch->timer.cancel(); });
   EXPECT_EQ(slow.get().value().body, "released");
   stopping.get();
 }
 
 TEST(HttpServer, StopDoesNotWaitForEver) {
-  std::unique_ptr<Latch> latch;
+  Latch* latch = nullptr;
   TestServer server([&](HttpServer& routes) {
-    routes.route("GET", "/slow", Access::kOpen, [&latch](Request) { return wait_for(latch.get()); });
+    routes.route("GET", "/slow", Access::kOpen, [&latch](Request) { return wait_for(latch); });
   });
-  latch = std::make_unique<Latch>(server.io());
+  latch = server.keep(std::make_unique<Latch>(server.io()));
   auto slow = std::async(std::launch::async, [&] { return server.client().request("GET", "/slow"); });
   wait_until(latch->entered);
   server.stop(std::chrono::milliseconds(20));

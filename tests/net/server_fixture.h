@@ -58,6 +58,13 @@ class TestServer {
   uint16_t port() const { return server_->port(); }
   HttpServer& server() { return *server_; }
   boost::asio::io_context& io() { return io_; }
+  // What handlers use and holds on to the io_context goes before it.
+  template <typename T>
+  T* keep(std::unique_ptr<T> object) {
+    T* raw = object.get();
+    kept_.push_back(std::shared_ptr<void>(std::move(object)));
+    return raw;
+  }
 
  private:
   static boost::asio::awaitable<void> stop_and_tell(HttpServer* server, std::chrono::milliseconds grace,
@@ -67,6 +74,7 @@ class TestServer {
   }
 
   boost::asio::io_context io_;
+  std::vector<std::shared_ptr<void>> kept_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   std::unique_ptr<HttpServer> server_;
   std::thread thread_;
