@@ -197,6 +197,7 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
   const Wanted wanted = TRY(wanted_columns(snapshots, columns, optional));
   Table table;
   for (const WantedColumn& column : wanted.columns) table.columns.push_back({column.name, column.type});
+  std::vector<Table> parts;
   for (const v1::DatasetSnapshot& snapshot : snapshots) {
     if (snapshot.rows() == 0 || snapshot.last_time_us() < from_us || snapshot.first_time_us() >= until_us)
       continue;
@@ -204,9 +205,11 @@ Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::Datas
       Table part = TRY(read_blob(store, snapshot, blob, wanted));
       for (size_t i = 0; i < part.columns.size(); ++i) part.columns[i].type = wanted.columns[i].type;
       keep_range(part, from_us, until_us);
-      TRY_STATUS(append(table, part));
+      parts.push_back(std::move(part));
     }
   }
+  TRY_STATUS(append(table, parts));
+  parts.clear();
   if (table.rows() > std::numeric_limits<uint32_t>::max())
     return resource_exhausted(
         fmt::format("{} rows are more than one process reads at once; shorten "

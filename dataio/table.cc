@@ -181,7 +181,9 @@ Table take(const Table& table, std::span<const uint32_t> rows) {
   return out;
 }
 
-Status append(Table& table, const Table& more) {
+namespace {
+
+Status check_same_columns(const Table& table, const Table& more) {
   if (table.columns.size() != more.columns.size())
     return invalid_argument(fmt::format("tables of {} and {} columns cannot be joined end to end",
                                         table.columns.size(), more.columns.size()));
@@ -192,25 +194,52 @@ Status append(Table& table, const Table& more) {
       return invalid_argument(fmt::format("column {} is {} '{}' in one part and {} '{}' in another", i + 1,
                                           type_word(to.type), to.name, type_word(from.type), from.name));
   }
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    Column& to = table.columns[i];
-    const Column& from = more.columns[i];
-    to.numbers.insert(to.numbers.end(), from.numbers.begin(), from.numbers.end());
-    to.times.insert(to.times.end(), from.times.begin(), from.times.end());
-    if (to.type != v1::TEXT) continue;
-    std::unordered_map<std::string_view, int32_t> known;
-    to.words.reserve(to.words.size() + from.words.size());  // views into words stay valid
-    for (size_t w = 0; w < to.words.size(); ++w) known.try_emplace(to.words[w], static_cast<int32_t>(w));
+  return ok_status();
+}
+
+// Column `at` of all parts: equal words get one code.
+void append_texts(Column& to, std::span<const Table> parts, size_t at) {
+  size_t words = to.words.size();
+  for (const Table& part : parts) words += part.columns[at].words.size();
+  to.words.reserve(words);  // the views below stay valid
+  std::unordered_map<std::string_view, int32_t> known;
+  for (size_t w = 0; w < to.words.size(); ++w) known.try_emplace(to.words[w], static_cast<int32_t>(w));
+  for (const Table& part : parts) {
+    const Column& from = part.columns[at];
     std::vector<int32_t> code_of(from.words.size());
     for (size_t w = 0; w < from.words.size(); ++w) {
-      const auto [found, fresh] = known.try_emplace(from.words[w], static_cast<int32_t>(to.words.size()));
-      if (fresh) to.words.push_back(from.words[w]);
-      code_of[w] = found->second;
+      const auto found = known.find(from.words[w]);
+      code_of[w] = found == known.end() ? static_cast<int32_t>(to.words.size()) : found->second;
+      if (found != known.end()) continue;
+      to.words.push_back(from.words[w]);
+      known.emplace(to.words.back(), code_of[w]);
     }
     for (int32_t code : from.codes)
       to.codes.push_back(code < 0 ? kMissingText : code_of[static_cast<size_t>(code)]);
   }
+}
+
+}  // namespace
+
+Status append(Table& table, std::span<const Table> parts) {
+  for (const Table& part : parts) TRY_STATUS(check_same_columns(table, part));
+  size_t rows = table.rows();
+  for (const Table& part : parts) rows += part.rows();
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    Column& to = table.columns[i];
+    to.reserve(rows);
+    if (to.type == v1::TEXT) append_texts(to, parts, i);
+    for (const Table& part : parts) {
+      const Column& from = part.columns[i];
+      to.numbers.insert(to.numbers.end(), from.numbers.begin(), from.numbers.end());
+      to.times.insert(to.times.end(), from.times.begin(), from.times.end());
+    }
+  }
   return ok_status();
+}
+
+Status append(Table& table, const Table& more) {
+  return append(table, std::span(&more, 1));
 }
 
 bool same_cells(const Table& a, const Table& b) {

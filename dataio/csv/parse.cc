@@ -16,6 +16,12 @@ std::string join(std::span<const std::string> names) {
   return out;
 }
 
+// One long column with another usual separator in its name is a file that is not separated by commas.
+std::string_view separator_hint(std::span<const std::string> header) {
+  const bool other = header.size() == 1 && header.front().find_first_of(";\t|") != std::string::npos;
+  return other ? "; fields must be separated by commas" : "";
+}
+
 // Walks over the text once, field by field.
 class Reader {
  public:
@@ -118,7 +124,8 @@ Result<std::vector<size_t>> targets(const SourceText& source, std::span<const st
     if (std::find(out.names.begin(), out.names.end(), name) != out.names.end()) continue;
     const auto found = std::find(out.header.begin(), out.header.end(), name);
     if (found == out.header.end())
-      return not_found(fmt::format("{} has no column '{}'; it has: {}", source.name, name, join(out.header)));
+      return not_found(fmt::format("{} has no column '{}'; it has: {}{}", source.name, name, join(out.header),
+                                   separator_hint(out.header)));
     target[static_cast<size_t>(found - out.header.begin())] = out.names.size();
     out.names.push_back(name);
   }

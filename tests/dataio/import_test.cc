@@ -135,6 +135,7 @@ TEST_F(Import, RefusesDamagedFilesWithLineAndFix) {
       {"\n\n", "rows.csv is empty"},
       {"when,x,word\n", "a header and no rows"},
       {"when,x\n2013-01-01,1\n", "rows.csv has no column 'word'; it has: when, x"},
+      {"when;x;word\n2013-01-01;1;a\n", "it has: when;x;word; fields must be separated by commas"},
       {"when,x,word,x\n", "rows.csv:1: two columns are named 'x'"},
       {good + "2013-01-01,1\n", "rows.csv:3: 2 fields, the header has 3"},
       {good + "2013-01-01,1,a,b\n", "rows.csv:3: 4 fields, the header has 3"},
