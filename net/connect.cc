@@ -46,6 +46,13 @@ Response wrong_content_type(std::string_view prefix) {
   return response;
 }
 
+// With nothing in it but what the protocol knows.
+Response connect_error(const Status& status, const std::vector<ErrorDetail>& details = {}) {
+  Response response = Response::error(status);
+  response.body = error_json(status, details);
+  return response;
+}
+
 Result<Caller> caller_of(Request& request) {
   const std::optional<std::chrono::milliseconds> timeout = TRY(timeout_of(request.headers));
   Caller caller;
@@ -91,7 +98,7 @@ asio::awaitable<Result<MessagePtr>> call_until(ProcedurePtr procedure, MessagePt
 
 Response unary_answer(Codec codec, bool gzip_accepted, const google::protobuf::Message& message) {
   Result<std::string> bytes = encode(codec, message);
-  if (!bytes.ok()) return Response::error(bytes.status());
+  if (!bytes.ok()) return connect_error(bytes.status());
   Response response;
   response.headers.add("Content-Type", fmt::format("{}{}", kUnaryPrefix, codec_name(codec)));
   response.body = std::move(*bytes);
@@ -106,16 +113,16 @@ asio::awaitable<Response> run_unary(ProcedurePtr procedure, Request request) {
   const std::optional<Codec> codec = codec_of(request.headers.get("Content-Type"), kUnaryPrefix);
   if (!codec.has_value()) co_return wrong_content_type(kUnaryPrefix);
   Status status = check_protocol(request.headers, "Content-Encoding");
-  if (!status.ok()) co_return Response::error(status);
+  if (!status.ok()) co_return connect_error(status);
   const Result<std::string> body = decompress(request.headers.get("Content-Encoding"), std::move(request.body),
                                               procedure->message_bytes_max);
-  if (!body.ok()) co_return Response::error(body.status());
+  if (!body.ok()) co_return connect_error(body.status());
   const bool gzip_accepted = accepts_gzip(request.headers.get("Accept-Encoding"));
   MessagePtr message(procedure->prototype->New());
   status = decode(*codec, *body, message.get());
-  if (!status.ok()) co_return Response::error(status);
+  if (!status.ok()) co_return connect_error(status);
   Result<Caller> caller = caller_of(request);
-  if (!caller.ok()) co_return Response::error(caller.status());
+  if (!caller.ok()) co_return connect_error(caller.status());
 
   const std::shared_ptr<ReplyExtras> extras = caller->reply;
   Result<MessagePtr> result = MessagePtr();
@@ -124,8 +131,8 @@ asio::awaitable<Response> run_unary(ProcedurePtr procedure, Request request) {
   } else {
     result = co_await procedure->unary(std::move(message), std::move(*caller));
   }
-  Response response = result.ok() ? unary_answer(*codec, gzip_accepted, **result) : Response::error(result.status());
-  if (!result.ok() && !extras->error_details.empty()) response.body = error_json(result.status(), extras->error_details);
+  Response response = result.ok() ? unary_answer(*codec, gzip_accepted, **result)
+                                  : connect_error(result.status(), extras->error_details);
   for (const auto& [name, value] : extras->headers) response.headers.add(name, value);
   for (const auto& [name, value] : extras->trailers) response.headers.add("Trailer-" + name, value);
   co_return response;
@@ -192,21 +199,24 @@ class EnvelopeWriter final : public RawWriter {
   std::function<void()> wake_;
 };
 
-// The one message of a server stream's request.
+// The one message of a server stream's request. The codes are those that the protocol's own suite asks for.
 Result<std::string> only_envelope(const Request& request, uint64_t limit_bytes) {
+  const Status not_one = unimplemented("a server stream takes exactly one message");
+  if (request.body.empty()) return not_one;
   if (request.body.size() < kEnvelopeHeaderBytes)
     return invalid_argument("a streaming call's body is one envelope: flags, length, message");
   const EnvelopeHeader header = read_envelope_header(request.body);
-  if (header.length != request.body.size() - kEnvelopeHeaderBytes)
-    return invalid_argument(fmt::format("the envelope names {} bytes but {} follow: a server stream takes one message",
-                                        header.length, request.body.size() - kEnvelopeHeaderBytes));
+  const size_t follows = request.body.size() - kEnvelopeHeaderBytes;
+  if (header.length > follows)
+    return invalid_argument(fmt::format("the envelope names {} bytes but {} follow", header.length, follows));
+  if (header.length < follows) return not_one;
   if ((header.flags & ~kFlagCompressed) != 0)
     return invalid_argument(fmt::format("unknown envelope flags {}", header.flags));
   const std::string_view encoding = request.headers.get("Connect-Content-Encoding");
-  if ((header.flags & kFlagCompressed) != 0 && encoding != "gzip")
-    return invalid_argument("the envelope is compressed but Connect-Content-Encoding does not say how");
-  return decompress((header.flags & kFlagCompressed) != 0 ? encoding : "", request.body.substr(kEnvelopeHeaderBytes),
-                    limit_bytes);
+  const bool compressed = (header.flags & kFlagCompressed) != 0;
+  if (compressed && encoding != "gzip")
+    return internal_error("the envelope is compressed but Connect-Content-Encoding does not say how");
+  return decompress(compressed ? encoding : "", request.body.substr(kEnvelopeHeaderBytes), limit_bytes);
 }
 
 asio::awaitable<void> watch_deadline(std::shared_ptr<asio::steady_timer> timer, std::weak_ptr<EnvelopeWriter> writer) {

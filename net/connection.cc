@@ -162,9 +162,9 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
   Router::Match match = server_->router.find(request->method, *path);
   request->who = identify(server_->options.tokens, head[http::field::authorization]);
   if (match.route == nullptr) {
-    if (match.allowed.empty())
-      return Response::error(404, unimplemented(fmt::format("there is nothing at {}", *path)));
-    Response response = Response::error(405, unimplemented(fmt::format("{} takes {}", *path, match.allowed)));
+    // As text: whichever protocol was meant, its clients go by the status.
+    if (match.allowed.empty()) return Response::text(fmt::format("there is nothing at {}\n", *path), 404);
+    Response response = Response::text(fmt::format("{} takes {}\n", *path, match.allowed), 405);
     response.headers.add("Allow", match.allowed);
     return response;
   }
