@@ -8,14 +8,16 @@ namespace rekindle::drift {
 
 namespace {
 
-constexpr uint64_t kClock = 32;        // items between checks
-constexpr size_t kBucketsMax = 5;      // of each size; the sixth makes the two oldest merge
-constexpr uint64_t kSideMin = 5;       // items on each side of a cut
-constexpr uint64_t kGrace = 10;        // no check before the window holds more
+constexpr uint64_t kClock = 32;    // items between checks
+constexpr size_t kBucketsMax = 5;  // of each size; the sixth makes the two oldest merge
+constexpr uint64_t kSideMin = 5;   // items on each side of a cut
+constexpr uint64_t kGrace = 10;    // no check before the window holds more
 constexpr uint32_t kFormat = 1;
 constexpr size_t kRowsMax = 64;
 
-double square(double x) { return x * x; }
+double square(double x) {
+  return x * x;
+}
 
 // Sum of squared differences that two parts have beyond their own: from the difference of their means.
 double between(double n0, double mean0, double n1, double mean1) {
@@ -122,7 +124,8 @@ bool Adwin::detect() {
         u0 += bucket.total;
         u1 -= bucket.total;
         if (n0 < kSideMin || n1 < kSideMin) continue;
-        const double m = 1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
+        const double m =
+            1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
         const double bound = std::sqrt(2 * m * window_variance * d) + 2.0 / 3.0 * d * m;
         const double mean0 = u0 / static_cast<double>(n0), mean1 = u1 / static_cast<double>(n1);
         if (std::abs(mean0 - mean1) <= bound) continue;
@@ -167,7 +170,8 @@ Result<Adwin> Adwin::load(std::string_view bytes) {
   Adwin out(delta);
   bool ok = in.get(detected);
   for (uint64_t* x : {&out.tick_, &out.width_, &out.detections_}) ok = ok && in.get(*x);
-  for (double* x : {&out.total_, &out.variance_, &out.before_, &out.after_, &out.bound_}) ok = ok && in.get(*x);
+  for (double* x : {&out.total_, &out.variance_, &out.before_, &out.after_, &out.bound_})
+    ok = ok && in.get(*x);
   if (!ok || !in.get(rows) || rows == 0 || rows > kRowsMax) return damaged;
   out.detected_ = detected != 0;
   out.rows_.assign(rows, {});

@@ -91,8 +91,8 @@ namespace {
 
 Status same_layout(const v1::FeatureCounts& into, const v1::FeatureCounts& more) {
   if (into.name() == more.name() && into.counts_size() == more.counts_size()) return ok_status();
-  return invalid_argument(fmt::format("counts of '{}' over {} bins cannot be added to '{}' over {}", more.name(),
-                                      more.counts_size(), into.name(), into.counts_size()));
+  return invalid_argument(fmt::format("counts of '{}' over {} bins cannot be added to '{}' over {}",
+                                      more.name(), more.counts_size(), into.name(), into.counts_size()));
 }
 
 void add_feature(v1::FeatureCounts& into, const v1::FeatureCounts& more) {

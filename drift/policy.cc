@@ -19,9 +19,13 @@ constexpr int64_t kUsPerHour = 3'600'000'000;
 // A token that accrued to within rounding is a token.
 constexpr double kTokenSlack = 1e-9;
 
-int64_t us(const google::protobuf::Duration& d) { return from_proto(d).count(); }
+int64_t us(const google::protobuf::Duration& d) {
+  return from_proto(d).count();
+}
 
-std::string when(int64_t clock_us) { return format_time(time_from_micros(clock_us)); }
+std::string when(int64_t clock_us) {
+  return format_time(time_from_micros(clock_us));
+}
 
 // "12d 4h": what a person wants to know about a wait.
 std::string wait_words(double wait_us) {
@@ -45,9 +49,10 @@ Bucket bucket_of(const v1::Budget& budget) {
 
 void accrue(const v1::Retrain& retrain, int64_t clock_us, v1::DecisionState& state) {
   const Bucket bucket = bucket_of(retrain.at_most());
-  const double tokens = state.tokens_us() == 0
-                            ? bucket.burst
-                            : state.tokens() + bucket.per_us * static_cast<double>(clock_us - state.tokens_us());
+  const double tokens =
+      state.tokens_us() == 0
+          ? bucket.burst
+          : state.tokens() + bucket.per_us * static_cast<double>(clock_us - state.tokens_us());
   state.set_tokens(std::min(tokens, bucket.burst));
   state.set_tokens_us(clock_us);
 }
@@ -66,13 +71,15 @@ const v1::Score* strongest(const google::protobuf::RepeatedPtrField<v1::Score>& 
 std::string drift_words(const v1::JudgedWindow& window, const v1::Score& best) {
   const auto fired = std::count_if(window.drift().begin(), window.drift().end(),
                                    [](const v1::Score& s) { return s.fired(); });
-  std::string words = fmt::format("{} of {} is {:.3f}, over {:.3f}, in {} rows", best.detector(), best.feature(),
-                                  best.value(), best.threshold(), best.rows());
+  std::string words = fmt::format("{} of {} is {:.3f}, over {:.3f}, in {} rows", best.detector(),
+                                  best.feature(), best.value(), best.threshold(), best.rows());
   if (fired > 1) words += fmt::format(" (and {} other{})", fired - 1, fired == 2 ? "" : "s");
   return words;
 }
 
-std::string window_words(double us) { return us <= 0 ? "nothing" : wait_words(us); }
+std::string window_words(double us) {
+  return us <= 0 ? "nothing" : wait_words(us);
+}
 
 std::string feed_words(const v1::JudgedWindow& window) {
   if (window.breaches().empty()) return {};
@@ -100,7 +107,8 @@ struct Wish {
 
 // Hourly windows share nearly all their rows: hits are taken half a window apart, so that two of them
 // are two pieces of evidence.
-void take_hit(const v1::Retrain& retrain, const v1::JudgedWindow& window, bool hit, v1::DecisionState& state) {
+void take_hit(const v1::Retrain& retrain, const v1::JudgedWindow& window, bool hit,
+              v1::DecisionState& state) {
   if (state.hit_slot_us() != 0 && window.slot_us() - state.hit_slot_us() < us(retrain.window()) / 2) return;
   state.add_drift_hits(hit);
   state.set_hit_slot_us(window.slot_us());
@@ -114,10 +122,11 @@ std::optional<Wish> drift_wish(const v1::Retrain& retrain, const v1::JudgedWindo
   if (against = unfit(retrain, window); !against.empty()) return std::nullopt;
   const v1::Score* best = strongest(window.drift(), window.version());
   take_hit(retrain, window, best != nullptr, state);
-  const auto hits = static_cast<uint32_t>(std::count(state.drift_hits().begin(), state.drift_hits().end(), true));
-  const std::string count = fmt::format("{} of the last {} windows ({} of {} are needed)", hits,
-                                        state.drift_hits_size(), retrain.persistence().hits(),
-                                        retrain.persistence().of());
+  const auto hits =
+      static_cast<uint32_t>(std::count(state.drift_hits().begin(), state.drift_hits().end(), true));
+  const std::string count =
+      fmt::format("{} of the last {} windows ({} of {} are needed)", hits, state.drift_hits_size(),
+                  retrain.persistence().hits(), retrain.persistence().of());
   if (best == nullptr) {
     against = fmt::format("no score is over its threshold; drift in {}", count);
     return std::nullopt;
@@ -139,8 +148,9 @@ std::optional<Wish> age_wish(const google::protobuf::Duration& limit, const v1::
                              const PolicyContext& context) {
   const int64_t age = window.clock_us() - context.champion_as_of_us;
   if (context.champion_as_of_us == 0 || age < us(limit)) return std::nullopt;
-  return Wish{v1::CAUSE_AGE, fmt::format("version {} knows nothing after {}: older than {}", context.champion,
-                                         when(context.champion_as_of_us), format_duration(Micros(us(limit))))};
+  return Wish{v1::CAUSE_AGE,
+              fmt::format("version {} knows nothing after {}: older than {}", context.champion,
+                          when(context.champion_as_of_us), format_duration(Micros(us(limit))))};
 }
 
 // Quality first: it is about what the model does, drift about what it is given, age about neither.
@@ -175,12 +185,13 @@ std::string refusal(const v1::Retrain& retrain, const v1::JudgedWindow& window, 
   const int64_t cool_until = state.last_trigger_us() + cooldown_us(retrain, state);
   if (state.last_trigger_us() != 0 && window.clock_us() < cool_until)
     return fmt::format("cooling down until {}{}", when(cool_until),
-                       state.rejections() == 0 ? ""
-                                               : fmt::format(" (doubled for {} rejected candidate{})", state.rejections(),
-                                                             state.rejections() == 1 ? "" : "s"));
+                       state.rejections() == 0
+                           ? ""
+                           : fmt::format(" (doubled for {} rejected candidate{})", state.rejections(),
+                                         state.rejections() == 1 ? "" : "s"));
   if (state.tokens() < 1 - kTokenSlack)
-    return fmt::format("the budget of {} runs per {} is spent: the next accrues in {}", retrain.at_most().runs(),
-                       format_duration(from_proto(retrain.at_most().per())),
+    return fmt::format("the budget of {} runs per {} is spent: the next accrues in {}",
+                       retrain.at_most().runs(), format_duration(from_proto(retrain.at_most().per())),
                        wait_words((1 - state.tokens()) / bucket_of(retrain.at_most()).per_us));
   return {};
 }
@@ -220,7 +231,8 @@ PolicyStep step(const v1::Retrain& retrain, const v1::DecisionState& before, con
   } else if (retrain.when().empty()) {
     out.reason = "the spec names no trigger";
   } else if (window.version() != context.champion) {
-    out.reason = fmt::format("the window is of version {}, in service is {}", window.version(), context.champion);
+    out.reason =
+        fmt::format("the window is of version {}, in service is {}", window.version(), context.champion);
   } else {
     std::string against;
     const std::optional<Wish> wish = wish_of(retrain, window, context, state, against);

@@ -2,7 +2,8 @@
 //
 // Pure: state and window in, state and decision out, with a sentence for or against every time. Reads
 // no clock but the model clock in the window. The rules, in the order in which they refuse:
-//   frozen by a person > a window from long ago > a run in flight > cooldown > budget > persistence and minimum rows.
+//   frozen by a person > a window from long ago > a run in flight > cooldown > budget > persistence and
+//   minimum rows.
 // docs/drift.md has the reasons behind each.
 #pragma once
 
@@ -18,12 +19,12 @@ namespace rekindle::drift {
 
 // What the policy must know beside its own memory.
 struct PolicyContext {
-  uint64_t champion = 0;           // version in service; 0: none, nothing triggers
-  int64_t champion_as_of_us = 0;   // model clock up to which its rows were known: its age
+  uint64_t champion = 0;          // version in service; 0: none, nothing triggers
+  int64_t champion_as_of_us = 0;  // model clock up to which its rows were known: its age
   bool frozen = false;
   std::string frozen_reason;
-  bool rollout_active = false;     // a version is on its way in: its judgement comes first
-  std::string behind;              // non-empty: why this window is too old to act on
+  bool rollout_active = false;  // a version is on its way in: its judgement comes first
+  std::string behind;           // non-empty: why this window is too old to act on
 };
 
 struct PolicyStep {

@@ -120,7 +120,8 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
     bins.size_ = 2 + static_cast<uint32_t>(profile.values_size());
     for (int i = 0; i < profile.values_size(); ++i)
       if (!bins.index_.emplace(profile.values(i), 2 + i).second)
-        return invalid_argument(fmt::format("profile of '{}': value '{}' twice", profile.name(), profile.values(i)));
+        return invalid_argument(
+            fmt::format("profile of '{}': value '{}' twice", profile.name(), profile.values(i)));
   } else {
     bins.size_ = 4 + static_cast<uint32_t>(profile.edges_size());
     bins.edges_.assign(profile.edges().begin(), profile.edges().end());
@@ -128,9 +129,11 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
     bins.high_ = profile.high();
     bool sound = std::isfinite(bins.low_) && std::isfinite(bins.high_) && bins.low_ <= bins.high_;
     for (size_t i = 0; i < bins.edges_.size(); ++i)
-      sound = sound && bins.edges_[i] > (i == 0 ? bins.low_ : bins.edges_[i - 1]) && bins.edges_[i] <= bins.high_;
+      sound =
+          sound && bins.edges_[i] > (i == 0 ? bins.low_ : bins.edges_[i - 1]) && bins.edges_[i] <= bins.high_;
     if (!sound)
-      return invalid_argument(fmt::format("profile of '{}': edges must rise within low and high", profile.name()));
+      return invalid_argument(
+          fmt::format("profile of '{}': edges must rise within low and high", profile.name()));
     // A reference without width says nothing about how far values may go.
     const double width = bins.high_ > bins.low_ ? (bins.high_ - bins.low_) * kFarWidths
                                                 : std::numeric_limits<double>::infinity();

@@ -41,7 +41,8 @@ double null_quantile(int bins, double tail, int64_t reference_rows, int64_t live
 
 v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t> live,
                     const v1::DriftTrigger& trigger, int tests, int64_t min_rows) {
-  const std::span<const int64_t> before(reference.counts().data(), static_cast<size_t>(reference.counts_size()));
+  const std::span<const int64_t> before(reference.counts().data(),
+                                        static_cast<size_t>(reference.counts_size()));
   const int64_t reference_rows = std::accumulate(before.begin(), before.end(), int64_t{0});
   const int64_t rows = std::accumulate(live.begin(), live.end(), int64_t{0});
   v1::Score score;
@@ -55,7 +56,8 @@ v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t
     return score;
   }
   const Psi found = psi(before, live);
-  const double null = null_quantile(found.bins, trigger.false_alarms() / std::max(tests, 1), reference_rows, rows);
+  const double null =
+      null_quantile(found.bins, trigger.false_alarms() / std::max(tests, 1), reference_rows, rows);
   score.set_value(found.value);
   score.set_null_quantile(null);
   score.set_threshold(std::max(trigger.psi(), null));
@@ -63,9 +65,10 @@ v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t
   if (rows < min_rows)
     score.set_reason(fmt::format("{} rows in the window, {} are needed", rows, min_rows));
   else
-    score.set_reason(fmt::format("PSI {:.3f} over {} rows is {} {:.3f} ({})", found.value, rows,
-                                 score.fired() ? "over" : "within", score.threshold(),
-                                 null > trigger.psi() ? "what chance makes of so few rows" : "the threshold asked for"));
+    score.set_reason(
+        fmt::format("PSI {:.3f} over {} rows is {} {:.3f} ({})", found.value, rows,
+                    score.fired() ? "over" : "within", score.threshold(),
+                    null > trigger.psi() ? "what chance makes of so few rows" : "the threshold asked for"));
   return score;
 }
 

@@ -20,17 +20,17 @@ using std::chrono::hours;
 constexpr double kMissingExcess = 0.25;      // over the reference's share, in a week
 constexpr double kMissingExcessFast = 0.60;  // the same in two days
 constexpr Micros kMissingFast = hours(48);
-constexpr Micros kMissingSpan = hours(96);   // the weekly rule waits until it has seen this much
+constexpr Micros kMissingSpan = hours(96);  // the weekly rule waits until it has seen this much
 constexpr double kFarShare = 0.05;
 constexpr double kUnknownExcess = 0.25;
 constexpr double kAbsentShare = 0.05;
 constexpr Micros kDay = hours(24);
 constexpr int64_t kRowsMin = 200;
 constexpr int64_t kRowsMinWeek = 1000;
-constexpr int kBadSlotsMin = 3;              // one bad hour is a glitch
-constexpr int kGoodSlotsToEnd = 3;           // so many good ones in a row end a breach
-constexpr double kTopShareMax = 0.5;         // a column that sits still half of the time may sit still
-constexpr int64_t kRunsLonger = 2;           // times its longest run in the reference
+constexpr int kBadSlotsMin = 3;       // one bad hour is a glitch
+constexpr int kGoodSlotsToEnd = 3;    // so many good ones in a row end a breach
+constexpr double kTopShareMax = 0.5;  // a column that sits still half of the time may sit still
+constexpr int64_t kRunsLonger = 2;    // times its longest run in the reference
 
 // The reference, as far as the checks need it.
 struct Expected {
@@ -69,7 +69,8 @@ struct Feature {
 
 class Watch {
  public:
-  Watch(std::span<const SlotHealth> slots, Micros slot, std::string_view source, std::span<const v1::Breach> open)
+  Watch(std::span<const SlotHealth> slots, Micros slot, std::string_view source,
+        std::span<const v1::Breach> open)
       : slots_(slots), length_(slot.count()), source_(source), open_(open) {}
 
   // Evidence of a stretch that began at this slot.
@@ -115,17 +116,18 @@ class Watch {
     }
     if (value == nullptr || end() - from_us < kDay.count()) return;
     const v1::Breach* open = find("frozen_column", feature.column->name);
-    if (open == nullptr &&
-        (feature.expected.top > kTopShareMax || rows < std::max(kRowsMin, kRunsLonger * feature.expected.longest_run)))
+    if (open == nullptr && (feature.expected.top > kTopShareMax ||
+                            rows < std::max(kRowsMin, kRunsLonger * feature.expected.longest_run)))
       return;
     v1::Breach breach = open ? *open : named("frozen_column", feature.column->name, from_us);
     breach.set_until_us(end());
     breach.set_rows(rows_between(breach.from_us(), end(), open));
     breach.set_value(static_cast<double>(rows));
     breach.set_threshold(static_cast<double>(kRunsLonger * feature.expected.longest_run));
-    breach.set_reason(fmt::format("{} has had one value in {} rows since {}; its longest run in the reference was {}",
-                                  feature.column->name, rows, format_time(time_from_micros(breach.from_us())),
-                                  feature.expected.longest_run));
+    breach.set_reason(
+        fmt::format("{} has had one value in {} rows since {}; its longest run in the reference was {}",
+                    feature.column->name, rows, format_time(time_from_micros(breach.from_us())),
+                    feature.expected.longest_run));
     out_.push_back(std::move(breach));
   }
 
@@ -178,8 +180,8 @@ class Watch {
       if (s.slot_us >= known_until && s.slot_us < until_us) rows += s.rows;
     return rows;
   }
-  void add(std::string_view check, const Feature& feature, Measure measure, double threshold, std::string_view what,
-           int64_t from_us, size_t last, const v1::Breach* open) {
+  void add(std::string_view check, const Feature& feature, Measure measure, double threshold,
+           std::string_view what, int64_t from_us, size_t last, const v1::Breach* open) {
     v1::Breach breach = open ? *open : named(check, feature.column->name, from_us);
     const int64_t until = std::max(slots_[last].slot_us + length_, breach.until_us());
     breach.set_rows(rows_between(from_us, until, open));
@@ -193,8 +195,9 @@ class Watch {
     }
     breach.set_value(part.share());
     breach.set_threshold(threshold);
-    breach.set_reason(fmt::format("{:.1f} % of {} {} since {}: over {:.1f} %", 100 * part.share(), feature.column->name,
-                                  what, format_time(time_from_micros(from_us)), 100 * threshold));
+    breach.set_reason(fmt::format("{:.1f} % of {} {} since {}: over {:.1f} %", 100 * part.share(),
+                                  feature.column->name, what, format_time(time_from_micros(from_us)),
+                                  100 * threshold));
     out_.push_back(std::move(breach));
   }
 
@@ -205,10 +208,18 @@ class Watch {
   std::vector<v1::Breach> out_;
 };
 
-Part missing_part(const SlotHealth&, const FeatureHealth& f) { return {f.missing, f.rows}; }
-Part far_part(const SlotHealth&, const FeatureHealth& f) { return {f.far, f.rows - f.missing}; }
-Part other_part(const SlotHealth&, const FeatureHealth& f) { return {f.other, f.rows - f.missing}; }
-Part absent_part(const SlotHealth& s, const FeatureHealth& f) { return {s.rows - f.rows, s.rows}; }
+Part missing_part(const SlotHealth&, const FeatureHealth& f) {
+  return {f.missing, f.rows};
+}
+Part far_part(const SlotHealth&, const FeatureHealth& f) {
+  return {f.far, f.rows - f.missing};
+}
+Part other_part(const SlotHealth&, const FeatureHealth& f) {
+  return {f.other, f.rows - f.missing};
+}
+Part absent_part(const SlotHealth& s, const FeatureHealth& f) {
+  return {s.rows - f.rows, s.rows};
+}
 
 void check_feature(const Feature& feature, Watch& watch) {
   // A share over the last day, in enough rows and in more than a glitch of slots.
@@ -221,14 +232,15 @@ void check_feature(const Feature& feature, Watch& watch) {
   };
   watch.share("schema", feature, absent_part, kAbsentShare, daily(absent_part, kAbsentShare), "was not sent");
   const double missing = feature.expected.missing + kMissingExcess;
-  watch.share("missing_share", feature, missing_part, missing,
-              [&](int64_t from_us) {
-                const Part fast = watch.within(kMissingFast, from_us, feature, missing_part);
-                if (fast.of >= kRowsMin && fast.share() >= feature.expected.missing + kMissingExcessFast) return true;
-                const Part week = watch.within(kFeedMemory, from_us, feature, missing_part);
-                return watch.span() >= kMissingSpan && week.of >= kRowsMinWeek && week.share() >= missing;
-              },
-              "is missing");
+  watch.share(
+      "missing_share", feature, missing_part, missing,
+      [&](int64_t from_us) {
+        const Part fast = watch.within(kMissingFast, from_us, feature, missing_part);
+        if (fast.of >= kRowsMin && fast.share() >= feature.expected.missing + kMissingExcessFast) return true;
+        const Part week = watch.within(kFeedMemory, from_us, feature, missing_part);
+        return watch.span() >= kMissingSpan && week.of >= kRowsMinWeek && week.share() >= missing;
+      },
+      "is missing");
   if (feature.column->categorical) {
     const double unknown = feature.expected.other + kUnknownExcess;
     watch.share("unknown_categories", feature, other_part, unknown, daily(other_part, unknown),
@@ -254,7 +266,8 @@ uint64_t only_text_of(const v1::FeatureCounts& counts, const v1::FeatureProfile*
 
 }  // namespace
 
-SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile, std::span<const FeedColumn> columns) {
+SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile,
+                     std::span<const FeedColumn> columns) {
   SlotHealth out{counts.slot_us(), counts.rows(), {}};
   out.features.resize(columns.size());
   for (size_t c = 0; c < columns.size(); ++c) {
@@ -281,7 +294,8 @@ SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile, s
 }
 
 void merge(SlotHealth& into, const SlotHealth& more) {
-  CHECK(into.slot_us == more.slot_us && into.features.size() == more.features.size(), "health of different slots");
+  CHECK(into.slot_us == more.slot_us && into.features.size() == more.features.size(),
+        "health of different slots");
   into.rows += more.rows;
   for (size_t i = 0; i < into.features.size(); ++i) {
     FeatureHealth& a = into.features[i];

@@ -46,7 +46,8 @@ struct SlotHealth {
 };
 
 // `profile` is that of the version that counted; without it a categorical feature is taken as varied.
-SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile, std::span<const FeedColumn> columns);
+SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile,
+                     std::span<const FeedColumn> columns);
 void merge(SlotHealth& into, const SlotHealth& more);  // same slot
 
 // The breaches that are open after the newest of `slots`: those of `open` that last (same from_us, later

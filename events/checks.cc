@@ -14,39 +14,46 @@ namespace rekindle::events {
 namespace {
 
 // A time outside these years is a unit mistaken (seconds, nanoseconds) or a default, never an event.
-constexpr int64_t kEarliestUs = 31'536'000'000'000;       // 1971-01-01
-constexpr int64_t kLatestUs = 7'258'118'400'000'000;      // 2200-01-01
-constexpr int64_t kRowsMax = int64_t{1} << 50;            // sums of sums stay far from overflow
+constexpr int64_t kEarliestUs = 31'536'000'000'000;   // 1971-01-01
+constexpr int64_t kLatestUs = 7'258'118'400'000'000;  // 2200-01-01
+constexpr int64_t kRowsMax = int64_t{1} << 50;        // sums of sums stay far from overflow
 constexpr int kBinsMax = 100'000;
 
 Status check_time(std::string_view what, int64_t time_us) {
   if (time_us >= kEarliestUs && time_us < kLatestUs) return ok_status();
-  return invalid_argument(fmt::format("{} {} is not a time in microseconds between 1971 and 2200", what, time_us));
+  return invalid_argument(
+      fmt::format("{} {} is not a time in microseconds between 1971 and 2200", what, time_us));
 }
 
 Status check_id(std::string_view id) {
   if (id.empty()) return invalid_argument("a record without a request id");
   if (id.size() > kRequestIdMax)
-    return invalid_argument(fmt::format("a request id of {} bytes; {} are allowed", id.size(), kRequestIdMax));
+    return invalid_argument(
+        fmt::format("a request id of {} bytes; {} are allowed", id.size(), kRequestIdMax));
   return ok_status();
 }
 
 Status check_column(const v1::ColumnValues& column, uint32_t rows) {
-  const auto size = static_cast<uint32_t>(column.texts_size() > 0 ? column.texts_size() : column.numbers_size());
+  const auto size =
+      static_cast<uint32_t>(column.texts_size() > 0 ? column.texts_size() : column.numbers_size());
   if (column.texts_size() > 0 && column.numbers_size() > 0)
     return invalid_argument(fmt::format("column '{}' has numbers and texts", column.name()));
-  if (size != rows) return invalid_argument(fmt::format("column '{}' has {} values for {} rows", column.name(), size, rows));
+  if (size != rows)
+    return invalid_argument(fmt::format("column '{}' has {} values for {} rows", column.name(), size, rows));
   for (uint32_t row : column.missing())
-    if (row >= rows) return invalid_argument(fmt::format("column '{}': row {} of {} is missing", column.name(), row, rows));
+    if (row >= rows)
+      return invalid_argument(fmt::format("column '{}': row {} of {} is missing", column.name(), row, rows));
   return ok_status();
 }
 
 Status check_feature(const v1::FeatureCounts& feature) {
   if (feature.counts_size() > kBinsMax)
-    return invalid_argument(fmt::format("counts of '{}' over {} bins", feature.name(), feature.counts_size()));
+    return invalid_argument(
+        fmt::format("counts of '{}' over {} bins", feature.name(), feature.counts_size()));
   for (int64_t count : feature.counts())
     if (count < 0 || count > kRowsMax)
-      return invalid_argument(fmt::format("counts of '{}': {} is not a number of rows", feature.name(), count));
+      return invalid_argument(
+          fmt::format("counts of '{}': {} is not a number of rows", feature.name(), count));
   if (feature.far() < 0 || feature.far() > kRowsMax)
     return invalid_argument(fmt::format("counts of '{}': {} far rows", feature.name(), feature.far()));
   if (std::isnan(feature.least()) || std::isnan(feature.greatest()))
@@ -60,7 +67,8 @@ Status check_request(const v1::RequestRecord& record) {
   TRY_STATUS(check_id(record.request_id()));
   const std::string context = fmt::format("request '{}'", record.request_id());
   if (record.rows() == 0 || record.rows() > kRequestRowsMax)
-    return invalid_argument(fmt::format("{}: {} rows; 1 to {} are allowed", context, record.rows(), kRequestRowsMax));
+    return invalid_argument(
+        fmt::format("{}: {} rows; 1 to {} are allowed", context, record.rows(), kRequestRowsMax));
   if (record.version() == 0) return invalid_argument(context + ": no version");
   TRY_STATUS(check_time("event time", record.event_time_us()).within(context));
   if (record.predictions_size() != static_cast<int>(record.rows()))
@@ -86,7 +94,8 @@ Status check_labels(const v1::LabelRecord& record) {
     if (!std::isnan(label) && label != 0 && label != 1)
       return invalid_argument(fmt::format("{}: {} is neither 0 nor 1", context, label));
   // The request's own time counts where it is known; both may be left out.
-  if (record.event_time_us() != 0) TRY_STATUS(check_time("event time", record.event_time_us()).within(context));
+  if (record.event_time_us() != 0)
+    TRY_STATUS(check_time("event time", record.event_time_us()).within(context));
   if (record.known_at_us() != 0) TRY_STATUS(check_time("known at", record.known_at_us()).within(context));
   return ok_status();
 }

@@ -35,16 +35,18 @@ std::string_view Query::bytes(int column) const {
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
   const std::string network = network_filesystem(file.parent_path());
   if (!network.empty())
-    return failed_precondition(fmt::format("{} is on {}: SQLite needs a local disk; choose another state folder",
-                                           file.string(), network));
+    return failed_precondition(fmt::format(
+        "{} is on {}: SQLite needs a local disk; choose another state folder", file.string(), network));
   std::unique_ptr<Database> db(new Database(file));
-  const int rc = sqlite3_open_v2(file.c_str(), &db->db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                 nullptr);
+  const int rc = sqlite3_open_v2(file.c_str(), &db->db_,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (rc != SQLITE_OK) return db->error("opening");
   std::error_code ignored;
-  std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
-  for (const char* pragma : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
-                             "PRAGMA mmap_size=0", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                               ignored);
+  for (const char* pragma :
+       {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+        "PRAGMA mmap_size=0", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
     TRY_STATUS(db->exec(pragma));
   // The lock is taken by the first write.
   TRY_STATUS(db->exec("BEGIN IMMEDIATE; COMMIT"));
@@ -73,12 +75,13 @@ Query Database::query(const char* sql) {
 
 Status Database::error(std::string_view doing) const {
   const int rc = db_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(db_);
-  const std::string text =
-      fmt::format("{}: {}: {}", file_.string(), doing.substr(0, 80), db_ ? sqlite3_errmsg(db_) : "out of memory");
+  const std::string text = fmt::format("{}: {}: {}", file_.string(), doing.substr(0, 80),
+                                       db_ ? sqlite3_errmsg(db_) : "out of memory");
   switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return failed_precondition(fmt::format("{}: another process holds it; stop that one first", file_.string()));
+      return failed_precondition(
+          fmt::format("{}: another process holds it; stop that one first", file_.string()));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return data_loss(text + "; restore it from a backup, or move it away to start with no events");

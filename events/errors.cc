@@ -60,8 +60,8 @@ Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t 
 
 }  // namespace
 
-Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us, int64_t until_us, int64_t matures_us,
-                     const std::function<bool(const LabelledRequest&)>& excluded) {
+Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us, int64_t until_us,
+                     int64_t matures_us, const std::function<bool(const LabelledRequest&)>& excluded) {
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
@@ -103,11 +103,13 @@ v1::Score error_score(const v1::DetectorState& state, double delta) {
   score.set_user_threshold(delta);
   score.set_fired(state.risen());
   if (state.since_us() == 0)
-    score.set_reason(fmt::format("version {}: no change of log-loss in {} labelled rows", state.version(), state.rows()));
+    score.set_reason(
+        fmt::format("version {}: no change of log-loss in {} labelled rows", state.version(), state.rows()));
   else
     score.set_reason(fmt::format("version {}: log-loss went {} from {:.3f} to {:.3f} by {} (chance: {:.3f})",
-                                 state.version(), state.risen() ? "up" : "down", state.before(), state.after(),
-                                 format_time(time_from_micros(state.since_us())), state.bound()));
+                                 state.version(), state.risen() ? "up" : "down", state.before(),
+                                 state.after(), format_time(time_from_micros(state.since_us())),
+                                 state.bound()));
   return score;
 }
 

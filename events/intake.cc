@@ -29,7 +29,8 @@ struct StoredLabels {
   std::vector<double> values;
   int64_t known_us = 0;
 };
-Result<std::optional<StoredLabels>> find_labels(Database& db, const std::string& model, const std::string& id) {
+Result<std::optional<StoredLabels>> find_labels(Database& db, const std::string& model,
+                                                const std::string& id) {
   Query q = db.query("SELECT vals, known_us FROM labels WHERE model = ? AND id = ?");
   if (!TRY(q.with(model, id).step())) return std::optional<StoredLabels>();
   return std::optional(StoredLabels{unpack(q.bytes(0)), q.integer(1)});
@@ -70,10 +71,12 @@ Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
     if (waiting->values.size() == record.rows()) {
       log_.totals.labelled_rows += static_cast<uint64_t>(known(waiting->values));
     } else {
-      refuse(fmt::format("labels of request '{}': {} for {} rows", record.request_id(), waiting->values.size(),
-                         record.rows()));
+      refuse(fmt::format("labels of request '{}': {} for {} rows", record.request_id(),
+                         waiting->values.size(), record.rows()));
       --log_.totals.labels;
-      TRY_STATUS(db_.query("DELETE FROM labels WHERE model = ? AND id = ?").with(log_.name, record.request_id()).run());
+      TRY_STATUS(db_.query("DELETE FROM labels WHERE model = ? AND id = ?")
+                     .with(log_.name, record.request_id())
+                     .run());
     }
   }
   const std::string predictions = pack({record.predictions().data(), record.rows()});
@@ -81,7 +84,8 @@ Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
   TRY_STATUS(db_.query("INSERT INTO requests (model, id, version, time_us, rows, node, predictions, record) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
                  .with(log_.name, record.request_id(), record.version(), record.event_time_us(),
-                       static_cast<int64_t>(record.rows()), node, Query::blob(predictions), Query::blob(bytes))
+                       static_cast<int64_t>(record.rows()), node, Query::blob(predictions),
+                       Query::blob(bytes))
                  .run());
   ++requests_;
   ++log_.totals.requests;
@@ -98,7 +102,8 @@ Status Intake::labels(const v1::LabelRecord& record) {
   const auto request = TRY(find_request(db_, log_.name, record.request_id()));
   std::vector<double> values(record.labels().begin(), record.labels().end());
   if (request && request->first != record.labels_size()) {
-    refuse(fmt::format("labels of request '{}': {} for {} rows", record.request_id(), values.size(), request->first));
+    refuse(fmt::format("labels of request '{}': {} for {} rows", record.request_id(), values.size(),
+                       request->first));
     return ok_status();
   }
   const std::optional<StoredLabels> stored = TRY(find_labels(db_, log_.name, record.request_id()));
@@ -113,7 +118,8 @@ Status Intake::labels(const v1::LabelRecord& record) {
     }
     if (conflict) {
       ++log_.totals.conflicting_labels;
-      refuse(fmt::format("labels of request '{}' differ from those stored; the first ones stand", record.request_id()));
+      refuse(fmt::format("labels of request '{}' differ from those stored; the first ones stand",
+                         record.request_id()));
       return ok_status();
     }
     before = known(stored->values);
@@ -131,10 +137,11 @@ Status Intake::labels(const v1::LabelRecord& record) {
   if (log_.state.scored_until_us() != 0 && time_us != 0 && time_us < log_.state.scored_until_us())
     ++log_.totals.late_labels;
   const std::string bytes = pack(values);
-  TRY_STATUS(db_.query("INSERT INTO labels (model, id, known_us, vals) VALUES (?, ?, ?, ?) "
-                       "ON CONFLICT (model, id) DO UPDATE SET known_us = excluded.known_us, vals = excluded.vals")
-                 .with(log_.name, record.request_id(), known_us, Query::blob(bytes))
-                 .run());
+  TRY_STATUS(
+      db_.query("INSERT INTO labels (model, id, known_us, vals) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (model, id) DO UPDATE SET known_us = excluded.known_us, vals = excluded.vals")
+          .with(log_.name, record.request_id(), known_us, Query::blob(bytes))
+          .run());
   ++labels_;
   return ok_status();
 }
@@ -146,7 +153,8 @@ Status Intake::counts(const v1::SlotCounts& counts, std::string_view node) {
   }
   v1::SlotCounts sum = counts;
   {
-    Query q = db_.query("SELECT counts FROM counts WHERE model = ? AND slot_us = ? AND version = ? AND node = ?");
+    Query q =
+        db_.query("SELECT counts FROM counts WHERE model = ? AND slot_us = ? AND version = ? AND node = ?");
     if (TRY(q.with(log_.name, counts.slot_us(), counts.version(), node).step())) {
       const std::string_view bytes = q.bytes(0);
       if (!sum.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
@@ -158,12 +166,15 @@ Status Intake::counts(const v1::SlotCounts& counts, std::string_view node) {
     }
   }
   const std::string bytes = sum.SerializeAsString();
-  TRY_STATUS(db_.query("INSERT OR REPLACE INTO counts (model, slot_us, version, node, counts) VALUES (?, ?, ?, ?, ?)")
-                 .with(log_.name, counts.slot_us(), counts.version(), node, Query::blob(bytes))
-                 .run());
+  TRY_STATUS(
+      db_.query(
+             "INSERT OR REPLACE INTO counts (model, slot_us, version, node, counts) VALUES (?, ?, ?, ?, ?)")
+          .with(log_.name, counts.slot_us(), counts.version(), node, Query::blob(bytes))
+          .run());
   const auto rows = static_cast<uint64_t>(counts.rows());
   log_.totals.counted_rows += rows;
-  if (log_.state.slot_us() != 0 && counts.slot_us() <= log_.state.slot_us()) log_.totals.late_counted_rows += rows;
+  if (log_.state.slot_us() != 0 && counts.slot_us() <= log_.state.slot_us())
+    log_.totals.late_counted_rows += rows;
   if (log_.judging) {
     log_.slots[counts.slot_us()].insert_or_assign({counts.version(), std::string(node)}, std::move(sum));
     log_.health.erase(counts.slot_us());

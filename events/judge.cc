@@ -26,7 +26,9 @@ struct Terms {
   std::vector<drift::FeedColumn> columns;
 };
 
-int64_t us(const google::protobuf::Duration& d) { return from_proto(d).count(); }
+int64_t us(const google::protobuf::Duration& d) {
+  return from_proto(d).count();
+}
 
 Terms terms_of(const v1::JobSpec& spec) {
   Terms t;
@@ -105,7 +107,8 @@ class SlotJudge {
     window.set_version(input_.champion);
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
-    for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, t_.delta);
+    for (const auto& detector : log_.state.detectors())
+      *window.add_quality() = error_score(detector, t_.delta);
     for (const auto& breach : log_.state.breaches())
       if (!released(breach)) *window.add_breaches() = breach;
     log_.state.set_slot_us(slot_);
@@ -116,16 +119,16 @@ class SlotJudge {
   bool released(const v1::Breach& breach) const {
     return std::any_of(input_.quarantines.begin(), input_.quarantines.end(), [&](const v1::Quarantine& q) {
       const v1::Breach& b = q.breach();
-      return q.state() == v1::Quarantine::RELEASED && b.check() == breach.check() && b.feature() == breach.feature() &&
-             b.source() == breach.source() && b.from_us() == breach.from_us();
+      return q.state() == v1::Quarantine::RELEASED && b.check() == breach.check() &&
+             b.feature() == breach.feature() && b.source() == breach.source() &&
+             b.from_us() == breach.from_us();
     });
   }
 
   bool broken(int64_t time_us, std::string_view node) const {
     const auto covered = [&](const auto& breaches) {
-      return std::any_of(breaches.begin(), breaches.end(), [&](const v1::Breach& b) {
-        return covers(b, time_us, node) && !released(b);
-      });
+      return std::any_of(breaches.begin(), breaches.end(),
+                         [&](const v1::Breach& b) { return covers(b, time_us, node) && !released(b); });
     };
     return covered(log_.state.breaches()) || covered(log_.state.ended());
   }
@@ -169,8 +172,8 @@ class SlotJudge {
     for (const auto& [key, counts] : parts) {
       if (counts.rows() == 0) continue;
       const auto profile = input_.profiles.find(key.first);
-      drift::SlotHealth of = drift::health_of(counts, profile == input_.profiles.end() ? nullptr : profile->second,
-                                              t_.columns);
+      drift::SlotHealth of =
+          drift::health_of(counts, profile == input_.profiles.end() ? nullptr : profile->second, t_.columns);
       of.slot_us = slot_us;
       const auto [at, first] = it->second.try_emplace(key.second, of);
       if (!first) merge(at->second, of);
@@ -206,9 +209,10 @@ class SlotJudge {
     if (by_node.size() > 1)
       for (const auto& [node, slots] : by_node)
         for (auto& breach : check(slots, node))
-          if (std::none_of(now.begin(), now.begin() + static_cast<int64_t>(pooled), [&](const v1::Breach& whole) {
-                return whole.check() == breach.check() && whole.feature() == breach.feature();
-              }))
+          if (std::none_of(now.begin(), now.begin() + static_cast<int64_t>(pooled),
+                           [&](const v1::Breach& whole) {
+                             return whole.check() == breach.check() && whole.feature() == breach.feature();
+                           }))
             now.push_back(std::move(breach));
     remember(now);
   }
@@ -220,11 +224,13 @@ class SlotJudge {
     };
     auto& ended = *log_.state.mutable_ended();
     for (const auto& before : log_.state.breaches())
-      if (std::none_of(now.begin(), now.end(), [&](const auto& b) { return same(before, b); })) *ended.Add() = before;
+      if (std::none_of(now.begin(), now.end(), [&](const auto& b) { return same(before, b); }))
+        *ended.Add() = before;
     // Labels mature later than counts: what has ended stays known until both are past it.
     const int64_t horizon = until_ - t_.memory - t_.matures;
-    ended.erase(std::remove_if(ended.begin(), ended.end(), [&](const auto& b) { return b.until_us() <= horizon; }),
-                ended.end());
+    ended.erase(
+        std::remove_if(ended.begin(), ended.end(), [&](const auto& b) { return b.until_us() <= horizon; }),
+        ended.end());
     log_.state.clear_breaches();
     for (auto& breach : now) *log_.state.add_breaches() = std::move(breach);
   }
@@ -234,26 +240,31 @@ class SlotJudge {
     for (const auto& feature : profile_->features()) sums.emplace_back(feature.counts_size(), 0);
     std::vector<int64_t> prediction(static_cast<size_t>(profile_->prediction().counts_size()), 0);
     int64_t rows = 0;
-    for (auto it = log_.slots.lower_bound(window.from_us()); it != log_.slots.end() && it->first < until_; ++it)
+    for (auto it = log_.slots.lower_bound(window.from_us()); it != log_.slots.end() && it->first < until_;
+         ++it)
       for (const auto& [key, counts] : it->second) {
         if (key.first != input_.champion || broken(it->first, key.second)) continue;
         rows += counts.rows();
-        for (size_t i = 0; i < sums.size(); ++i) add(profile_->features(static_cast<int>(i)), counts, i, sums[i]);
+        for (size_t i = 0; i < sums.size(); ++i)
+          add(profile_->features(static_cast<int>(i)), counts, i, sums[i]);
         add_all(counts.prediction(), prediction);
       }
     window.set_rows(rows);
     const int tests = profile_->features_size() + (profile_->has_prediction() ? 1 : 0);
     for (size_t i = 0; i < sums.size(); ++i) {
-      *window.add_drift() = drift::psi_score(profile_->features(static_cast<int>(i)), sums[i], t_.drift, tests, t_.min_rows);
+      *window.add_drift() =
+          drift::psi_score(profile_->features(static_cast<int>(i)), sums[i], t_.drift, tests, t_.min_rows);
     }
     if (profile_->has_prediction())
-      *window.add_drift() = drift::psi_score(profile_->prediction(), prediction, t_.drift, tests, t_.min_rows);
+      *window.add_drift() =
+          drift::psi_score(profile_->prediction(), prediction, t_.drift, tests, t_.min_rows);
     for (auto& score : *window.mutable_drift()) score.set_version(input_.champion);
     return ok_status();
   }
 
   // Nodes list features in the profile's order; one that does not is searched.
-  static void add(const v1::FeatureProfile& profile, const v1::SlotCounts& counts, size_t at, std::vector<int64_t>& sum) {
+  static void add(const v1::FeatureProfile& profile, const v1::SlotCounts& counts, size_t at,
+                  std::vector<int64_t>& sum) {
     const int hint = static_cast<int>(at);
     if (hint < counts.features_size() && counts.features(hint).name() == profile.name())
       return add_all(counts.features(hint), sum);
@@ -274,8 +285,10 @@ class SlotJudge {
   const v1::Profile* profile_ = nullptr;
 };
 
-Result<std::optional<v1::JudgedWindow>> stored_judgement(Database& db, const std::string& model, int64_t after_us) {
-  Query q = db.query("SELECT judged FROM judgements WHERE model = ? AND slot_us > ? ORDER BY slot_us LIMIT 1");
+Result<std::optional<v1::JudgedWindow>> stored_judgement(Database& db, const std::string& model,
+                                                         int64_t after_us) {
+  Query q =
+      db.query("SELECT judged FROM judgements WHERE model = ? AND slot_us > ? ORDER BY slot_us LIMIT 1");
   if (!TRY(q.with(model, after_us).step())) return std::optional<v1::JudgedWindow>();
   v1::JudgedWindow window;
   const std::string_view bytes = q.bytes(0);
@@ -298,11 +311,14 @@ Status start_over(Database& db, ModelLog& log) {
 Status save_judgement(Database& db, const ModelLog& log, const v1::JudgedWindow& window, int64_t after_us) {
   Transaction tx = TRY(Transaction::begin(db, Transaction::Sync::kWithNext));
   const std::string state = log.state.SerializeAsString(), judged = window.SerializeAsString();
-  TRY_STATUS(db.query("INSERT OR REPLACE INTO judges (model, state) VALUES (?, ?)").with(log.name, Query::blob(state)).run());
+  TRY_STATUS(db.query("INSERT OR REPLACE INTO judges (model, state) VALUES (?, ?)")
+                 .with(log.name, Query::blob(state))
+                 .run());
   TRY_STATUS(db.query("INSERT OR REPLACE INTO judgements (model, slot_us, judged) VALUES (?, ?, ?)")
                  .with(log.name, window.slot_us(), Query::blob(judged))
                  .run());
-  TRY_STATUS(db.query("DELETE FROM judgements WHERE model = ? AND slot_us <= ?").with(log.name, after_us).run());
+  TRY_STATUS(
+      db.query("DELETE FROM judgements WHERE model = ? AND slot_us <= ?").with(log.name, after_us).run());
   return tx.commit();
 }
 
@@ -323,7 +339,8 @@ Result<std::optional<v1::JudgedWindow>> judge_next(Database& db, ModelLog& log, 
     std::optional<v1::JudgedWindow> stored = TRY(stored_judgement(db, log.name, after));
     if (stored) return stored;
   }
-  if (!log.judging) TRY_STATUS(load_slots(db, log, log.state.slot_us() == 0 ? 0 : log.state.slot_us() - terms.memory));
+  if (!log.judging)
+    TRY_STATUS(load_slots(db, log, log.state.slot_us() == 0 ? 0 : log.state.slot_us() - terms.memory));
   while (true) {
     const std::optional<int64_t> slot = next_slot(log, terms);
     if (!slot || *slot + terms.slot > input.watermark_us) return std::optional<v1::JudgedWindow>();

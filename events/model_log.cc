@@ -50,7 +50,8 @@ Result<std::vector<v1::SlotCounts>> read_counts(Database& db, std::string_view m
                                                 int64_t from_us, int64_t until_us) {
   std::vector<v1::SlotCounts> out;
   Query q = db.query(
-      "SELECT counts FROM counts WHERE model = ? AND slot_us >= ? AND slot_us < ? AND version = ? ORDER BY slot_us, node");
+      "SELECT counts FROM counts WHERE model = ? AND slot_us >= ? AND slot_us < ? AND version = ? ORDER BY "
+      "slot_us, node");
   q.with(model, from_us, until_us, version);
   while (TRY(q.step())) {
     v1::SlotCounts counts;
@@ -66,15 +67,19 @@ Result<std::vector<v1::SlotCounts>> read_counts(Database& db, std::string_view m
 }
 
 Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_view model, int64_t from_us,
-                                                   int64_t until_us, int64_t known_until_us, bool with_record) {
+                                                   int64_t until_us, int64_t known_until_us,
+                                                   bool with_record) {
   std::vector<LabelledRequest> out;
-  Query q = with_record
-                ? db.query("SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, r.record FROM requests r "
-                           "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
-                           "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id")
-                : db.query("SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals FROM requests r "
-                           "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
-                           "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id");
+  Query q =
+      with_record
+          ? db.query(
+                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, r.record FROM requests r "
+                "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
+                "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id")
+          : db.query(
+                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals FROM requests r "
+                "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
+                "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id");
   q.with(model, from_us, until_us, known_until_us);
   while (TRY(q.step())) {
     LabelledRequest& row = out.emplace_back();

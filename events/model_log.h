@@ -26,10 +26,12 @@ struct ModelLog {
   std::string name;
   Totals totals;
   int64_t newest_us = 0;
-  // From the first judgement on: slots from a little more than two weeks or windows before the newest judged one.
+  // From the first judgement on: slots from a little more than two weeks or windows before the newest judged
+  // one.
   bool judging = false;
   Slots slots;
-  std::map<int64_t, std::map<std::string, drift::SlotHealth>> health;  // of `slots`, by node; made when asked for
+  std::map<int64_t, std::map<std::string, drift::SlotHealth>>
+      health;  // of `slots`, by node; made when asked for
   v1::JudgeState state;
 };
 
@@ -57,7 +59,8 @@ struct LabelledRequest {
 
 // Requests of [from, until) by (event time, id) that have labels known by `known_until_us`.
 Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_view model, int64_t from_us,
-                                                   int64_t until_us, int64_t known_until_us, bool with_record);
+                                                   int64_t until_us, int64_t known_until_us,
+                                                   bool with_record);
 
 // Adds one batch's or one client's records, within the caller's transaction; totals change with them.
 class Intake {

@@ -26,9 +26,13 @@ int64_t day_of(int64_t time_us) {
   return to_micros(drift::slot_start(time_from_micros(time_us), Micros(kDayUs)));
 }
 
-std::string day_name(int64_t day_us) { return format_time(time_from_micros(day_us)).substr(0, 10); }
+std::string day_name(int64_t day_us) {
+  return format_time(time_from_micros(day_us)).substr(0, 10);
+}
 
-bool blocks(const v1::Quarantine& q) { return q.state() != v1::Quarantine::RELEASED; }
+bool blocks(const v1::Quarantine& q) {
+  return q.state() != v1::Quarantine::RELEASED;
+}
 
 using Covered = std::function<bool(int64_t time_us, const std::string& node)>;
 
@@ -46,8 +50,9 @@ bool fits(const v1::Data& data, const LabelledRequest& request) {
   for (const auto& values : request.record.columns()) {
     const bool text = std::find(data.categorical().begin(), data.categorical().end(), values.name()) !=
                       data.categorical().end();
-    const bool number = values.name() == data.time() ||
-                        std::find(data.numeric().begin(), data.numeric().end(), values.name()) != data.numeric().end();
+    const bool number =
+        values.name() == data.time() ||
+        std::find(data.numeric().begin(), data.numeric().end(), values.name()) != data.numeric().end();
     if ((text && values.numbers_size() > 0) || (number && values.texts_size() > 0)) return false;
     if (values.name() != data.time()) continue;
     for (double t : values.numbers())
@@ -116,21 +121,24 @@ class Settling {
       if (blocks(q) && q.breach().from_us() < day_us + 2 * kDayUs && q.breach().until_us() > day_us)
         *settled.add_excluded() = q;
     const Covered out = covered_by({settled.excluded().begin(), settled.excluded().end()});
-    return part(day_us, 0, day_name(day_us), "settled from events",
-                [&](int64_t t, const std::string& node) { return !out(t, node); }, settled);
+    return part(
+        day_us, 0, day_name(day_us), "settled from events",
+        [&](int64_t t, const std::string& node) { return !out(t, node); }, settled);
   }
 
   // Rows that quarantine `q` alone kept out of days that were settled before its release.
   Status give_back(const v1::Quarantine& q) {
     std::vector<std::pair<int64_t, v1::Quarantine>> days;
     {
-      Query rows = db_.query("SELECT day_us, day FROM settled WHERE model = ? AND part = 0 AND day_us > ? AND day_us < ?");
+      Query rows = db_.query(
+          "SELECT day_us, day FROM settled WHERE model = ? AND part = 0 AND day_us > ? AND day_us < ?");
       rows.with(log_.name, q.breach().from_us() - 2 * kDayUs, q.breach().until_us());
       while (TRY(rows.step())) {
         v1::SettledDay day;
         const std::string_view bytes = rows.bytes(1);
         if (!day.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-          return data_loss(fmt::format("the settled day {} of '{}' is damaged", day_name(rows.integer(0)), log_.name));
+          return data_loss(
+              fmt::format("the settled day {} of '{}' is damaged", day_name(rows.integer(0)), log_.name));
         for (const auto& excluded : day.excluded())
           if (excluded.id() == q.id()) days.emplace_back(rows.integer(0), excluded);
       }
@@ -140,9 +148,10 @@ class Settling {
       const Covered back = covered_by({excluded});
       const Covered still_out = covered_by(TRY(others(day_us, q.id())));
       v1::SettledDay settled;
-      TRY_STATUS(part(day_us, q.id(), fmt::format("{}-q{}", day_name(day_us), q.id()),
-                      fmt::format("released from quarantine {}", q.id()),
-                      [&](int64_t t, const std::string& node) { return back(t, node) && !still_out(t, node); }, settled));
+      TRY_STATUS(part(
+          day_us, q.id(), fmt::format("{}-q{}", day_name(day_us), q.id()),
+          fmt::format("released from quarantine {}", q.id()),
+          [&](int64_t t, const std::string& node) { return back(t, node) && !still_out(t, node); }, settled));
     }
     return ok_status();
   }
@@ -170,8 +179,8 @@ class Settling {
     return out;
   }
 
-  Status part(int64_t day_us, uint64_t which, const std::string& name, const std::string& source, const Covered& wanted,
-              v1::SettledDay& settled) {
+  Status part(int64_t day_us, uint64_t which, const std::string& name, const std::string& source,
+              const Covered& wanted, v1::SettledDay& settled) {
     const int64_t matured = day_us + kDayUs + from_proto(spec_.data().label().matures()).count();
     const auto requests = TRY(read_labelled(db_, log_.name, day_us, day_us + kDayUs, matured, true));
     const dataio::Table table = TRY(table_of(spec_.data(), requests, wanted));
@@ -211,7 +220,8 @@ Result<int64_t> first_open_day(Database& db, const std::string& model, int64_t w
   return q.integer(0) + kDayUs;
 }
 
-Result<std::optional<int64_t>> next_day_with_requests(Database& db, const std::string& model, int64_t from_us) {
+Result<std::optional<int64_t>> next_day_with_requests(Database& db, const std::string& model,
+                                                      int64_t from_us) {
   Query q = db.query("SELECT min(time_us) FROM requests WHERE model = ? AND time_us >= ?");
   if (!TRY(q.with(model, from_us).step()) || q.null(0)) return std::optional<int64_t>();
   return std::optional(day_of(q.integer(0)));

@@ -89,8 +89,12 @@ struct EventStore::Impl {
     ++log.totals.batches;
     TRY_STATUS(save_model(*db, log));
     TRY_STATUS(tx.commit());
-    return Appended{std::max(newest, batch.seq()), false,           intake.requests_taken(), intake.labels_taken(),
-                    intake.refused(),              intake.first_refusal()};
+    return Appended{std::max(newest, batch.seq()),
+                    false,
+                    intake.requests_taken(),
+                    intake.labels_taken(),
+                    intake.refused(),
+                    intake.first_refusal()};
   }
 
   Result<LabelsTaken> feedback(std::span<const v1::LabelRecord> labels, ModelLog& log) {
@@ -114,8 +118,9 @@ Result<std::unique_ptr<EventStore>> EventStore::open(const fs::path& file, artif
     if (TRY(q.step())) format = q.integer(0);
   }
   if (format > kSchemaFormat)
-    return failed_precondition(fmt::format("{} was written by a newer rekindle (format {}, this one knows {})",
-                                           file.string(), format, kSchemaFormat));
+    return failed_precondition(
+        fmt::format("{} was written by a newer rekindle (format {}, this one knows {})", file.string(),
+                    format, kSchemaFormat));
   TRY_STATUS(db->exec(kSchema));
   TRY_STATUS(db->exec(fmt::format("PRAGMA user_version={}", kSchemaFormat).c_str()));
   return std::unique_ptr<EventStore>(new EventStore(std::make_unique<Impl>(std::move(db), artifacts)));
@@ -172,8 +177,8 @@ Result<uint64_t> EventStore::applied_seq(std::string_view node, std::string_view
   return newest_seq(*impl_->db, node, boot);
 }
 
-Result<std::vector<v1::SlotCounts>> EventStore::counts(std::string_view model, uint64_t version, int64_t from_us,
-                                                       int64_t until_us) const {
+Result<std::vector<v1::SlotCounts>> EventStore::counts(std::string_view model, uint64_t version,
+                                                       int64_t from_us, int64_t until_us) const {
   return read_counts(*impl_->db, model, version, from_us, until_us);
 }
 

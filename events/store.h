@@ -65,7 +65,7 @@ struct Totals {
   uint64_t waiting_labels = 0;     // labels whose request is not here (yet)
   uint64_t late_labels = 0;        // came after their slot was scored: kept, not scored
   uint64_t conflicting_labels = 0;
-  uint64_t dropped_requests = 0;   // lost on the nodes to full spools, as they report
+  uint64_t dropped_requests = 0;  // lost on the nodes to full spools, as they report
   uint64_t settled_rows = 0;
 };
 

@@ -64,7 +64,8 @@ void expect_as_river(const json::object& stream, bool reload) {
         EXPECT_GT(std::abs(adwin.before() - adwin.after()), adwin.bound());
       }
       if (next_width < widths.size() && widths[next_width].at(0).to_number<int64_t>() == index) {
-        EXPECT_EQ(static_cast<int64_t>(adwin.width()), widths[next_width].at(1).to_number<int64_t>()) << "item " << index;
+        EXPECT_EQ(static_cast<int64_t>(adwin.width()), widths[next_width].at(1).to_number<int64_t>())
+            << "item " << index;
         EXPECT_NEAR(adwin.mean(), widths[next_width].at(2).to_number<double>(), 1e-9) << "item " << index;
         ++next_width;
       }

@@ -167,7 +167,8 @@ TEST(Policy, CooldownDoublesWithEachRejectionAndEndsWithAPublication) {
   run.set_state(v1::REJECTED);
   s.state = after_run(s.state, run, s.slot);
   EXPECT_EQ(s.until_trigger(s.triggers[0] + 14 * kDay), std::nullopt);
-  EXPECT_THAT(s.reason, HasSubstr("cooling down until 2013-02-15T02:00:00Z (doubled for 1 rejected candidate)"));
+  EXPECT_THAT(s.reason,
+              HasSubstr("cooling down until 2013-02-15T02:00:00Z (doubled for 1 rejected candidate)"));
   ASSERT_TRUE(s.hour());
   s.state = after_run(s.state, run, s.slot);
   EXPECT_EQ(cooldown_us(s.retrain, s.state), 28 * kDay);

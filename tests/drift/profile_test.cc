@@ -46,7 +46,8 @@ TEST(NumericProfile, TellsTheLongestRunOfOneValue) {
 }
 
 TEST(NumericProfile, ConstantAndAllMissingReferencesAreSound) {
-  for (const auto& values : {std::vector<double>(50, 7.0), std::vector<double>(50, kNan), std::vector<double>()}) {
+  for (const auto& values :
+       {std::vector<double>(50, 7.0), std::vector<double>(50, kNan), std::vector<double>()}) {
     const auto profile = numeric_profile("x", values);
     EXPECT_EQ(profile.edges_size(), 0);
     EXPECT_EQ(total(profile), static_cast<int64_t>(values.size()));
@@ -68,8 +69,8 @@ TEST(FeatureBins, PutsEachValueIntoTheBinOfTheLayout) {
   const struct {
     double value;
     uint32_t bin;
-  } cases[] = {{kNan, 0}, {kInf, 0},  {-kInf, 0}, {-0.001, 1}, {0, 2},    {1.999, 2},
-               {2, 3},    {4.999, 3}, {5, 4},     {9.999, 4},  {10, 5},   {10.001, 6}};
+  } cases[] = {{kNan, 0}, {kInf, 0},  {-kInf, 0}, {-0.001, 1}, {0, 2},  {1.999, 2},
+               {2, 3},    {4.999, 3}, {5, 4},     {9.999, 4},  {10, 5}, {10.001, 6}};
   for (const auto& c : cases) EXPECT_EQ(bins->bin(c.value), c.bin) << c.value;
   EXPECT_FALSE(bins->far(40));
   EXPECT_TRUE(bins->far(40.1));
@@ -120,7 +121,8 @@ TEST(CategoryTally, OrdersByFrequencyThenNameAndCapsTheRest) {
   EXPECT_EQ(p.values(0), "b");
   EXPECT_EQ(p.values(1), "c");
   EXPECT_EQ(p.values(2), "a");
-  EXPECT_EQ((std::vector<int64_t>(p.counts().begin(), p.counts().end())), (std::vector<int64_t>{1, 2, 2, 2, 1}));
+  EXPECT_EQ((std::vector<int64_t>(p.counts().begin(), p.counts().end())),
+            (std::vector<int64_t>{1, 2, 2, 2, 1}));
   EXPECT_EQ(p.longest_run(), 2);
   const auto bins = FeatureBins::make(p);
   ASSERT_TRUE(bins.ok());
@@ -176,7 +178,8 @@ TEST(Counts, OfSeveralNodesAddUpToThoseOfOne) {
     EXPECT_EQ(a[i].SerializeAsString(), whole[i].SerializeAsString());
     rows += whole[i].rows();
     for (const auto& f : whole[i].features())
-      EXPECT_EQ(std::accumulate(f.counts().begin(), f.counts().end(), int64_t{0}), whole[i].rows()) << f.name();
+      EXPECT_EQ(std::accumulate(f.counts().begin(), f.counts().end(), int64_t{0}), whole[i].rows())
+          << f.name();
   }
   EXPECT_EQ(rows, 500);
   EXPECT_GT(whole.back().features(0).far(), 0);

@@ -40,10 +40,14 @@ class Feed {
     const double day = static_cast<double>(slot_us - kStart) / kDay;
     const int64_t hour = slot_us / kHour % 24;
     const bool rain = uniform() < 0.05, no_weather = uniform() < 0.02;
-    const double temp = 35 - 30 * std::cos((day + 20) / 365 * 2 * M_PI) + 15 + 8 * std::sin(hour / 24.0 * 6.28) + 12 * uniform();
+    const double temp = 35 - 30 * std::cos((day + 20) / 365 * 2 * M_PI) + 15 +
+                        8 * std::sin(hour / 24.0 * 6.28) + 12 * uniform();
     std::vector<Row> rows;
     for (int i = 0; hour >= 5 && i < 45; ++i)
-      rows.push_back({no_weather ? kNan : temp, no_weather ? kNan : rain ? 0.1 * uniform() : 0,
+      rows.push_back({no_weather ? kNan : temp,
+                      no_weather ? kNan
+                      : rain     ? 0.1 * uniform()
+                                 : 0,
                       kWeekdays[slot_us / kDay % 7], kCarriers[static_cast<int>(uniform() * 5)]});
     return rows;
   }
@@ -100,7 +104,8 @@ Seen watch(int64_t from, int64_t until, const Feed::Break& breaks) {
       rows[i].carrier.empty() ? at.add_missing(3) : at.add_text(3, rows[i].carrier);
     }
     for (const auto& c : counts.take()) slots.push_back(health_of(c, &reference, kColumns));
-    while (!slots.empty() && slots.front().slot_us < slot + kHour - kFeedMemory.count()) slots.erase(slots.begin());
+    while (!slots.empty() && slots.front().slot_us < slot + kHour - kFeedMemory.count())
+      slots.erase(slots.begin());
     open = check_feed(reference, kColumns, slots, Micros(kHour), "", open);
     seen.open.clear();
     for (const auto& breach : open) {
@@ -151,7 +156,11 @@ TEST(Feed, BreaksAreNoticedNamedAndEnd) {
   double frozen = 61.5;
   const Case cases[] = {
       {"missing_share/temp", [](int64_t, int, Row& r) { r.temp = kNan; }, 4, 1.5},
-      {"missing_share/temp", [](int64_t, int i, Row& r) { if (i % 2 == 0) r.temp = kNan; }, 7, 4.5},
+      {"missing_share/temp",
+       [](int64_t, int i, Row& r) {
+         if (i % 2 == 0) r.temp = kNan;
+       },
+       7, 4.5},
       {"missing_share/carrier", [](int64_t, int, Row& r) { r.carrier.clear(); }, 4, 1.5},
       {"range/temp", [](int64_t, int, Row& r) { r.temp *= 1000; }, 3, 0.5},
       {"range/temp", [](int64_t, int i, Row& r) { r.temp = -999 - i; }, 3, 0.5},

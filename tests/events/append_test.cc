@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/events/traffic.h"
+#include "tests/events/store_fixture.h"
 
 namespace rekindle::events {
 namespace {
@@ -102,7 +102,9 @@ TEST_F(Append, TheFirstLabelStandsAndGapsMayBeFilled) {
   v1::LabelRecord first = asked.labels, other = asked.labels;
   first.set_labels(1, std::nan(""));
   other.set_labels(0, std::nan(""));
-  const auto feed = [&](const v1::LabelRecord& labels) { return *store_->feedback("demand", std::span(&labels, 1)); };
+  const auto feed = [&](const v1::LabelRecord& labels) {
+    return *store_->feedback("demand", std::span(&labels, 1));
+  };
   EXPECT_EQ(feed(first).accepted, 1u);
   EXPECT_EQ(store_->totals("demand").labelled_rows, 1u);
   EXPECT_EQ(feed(first).accepted, 1u) << "the same again is no conflict";
@@ -130,7 +132,8 @@ TEST_F(Append, NonsenseIsNamedAndCountedAndTheRestIsTaken) {
       {"no version", [](auto& b) { b.mutable_requests(0)->set_version(0); }},
       {"no probability", [](auto& b) { b.mutable_requests(0)->set_predictions(0, std::nan("")); }},
       {"no probability", [](auto& b) { b.mutable_requests(0)->set_predictions(0, 1.5); }},
-      {"1 values for 2 rows", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->mutable_numbers()->RemoveLast(); }},
+      {"1 values for 2 rows",
+       [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->mutable_numbers()->RemoveLast(); }},
       {"numbers and texts", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->add_texts("x"); }},
       {"row 9 of 2 is missing", [](auto& b) { b.mutable_requests(0)->mutable_columns(2)->add_missing(9); }},
       {"twice", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->set_name("origin"); }},

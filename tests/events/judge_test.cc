@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/events/traffic.h"
+#include "tests/events/store_fixture.h"
 
 namespace rekindle::events {
 namespace {
@@ -17,7 +17,8 @@ std::vector<std::string> bytes(const std::vector<v1::JudgedWindow>& windows) {
   return out;
 }
 
-const v1::Score* find(const google::protobuf::RepeatedPtrField<v1::Score>& scores, const std::string& feature) {
+const v1::Score* find(const google::protobuf::RepeatedPtrField<v1::Score>& scores,
+                      const std::string& feature) {
   for (const auto& s : scores)
     if (s.feature() == feature) return &s;
   return nullptr;
@@ -43,7 +44,9 @@ TEST_F(JudgeTest, NothingIsJudgedBeforeItsSlotIsSealed) {
   EXPECT_EQ(judge(kStart + 5 * kHour).size(), 4u);
 }
 
-TEST_F(JudgeTest, WithoutEventsThereIsNothingToJudge) { EXPECT_TRUE(judge(kStart + kDay).empty()); }
+TEST_F(JudgeTest, WithoutEventsThereIsNothingToJudge) {
+  EXPECT_TRUE(judge(kStart + kDay).empty());
+}
 
 TEST_F(JudgeTest, TheWindowHoldsAtMostItsLength) {
   append_all(batches(9, 2, 5));
@@ -73,9 +76,8 @@ TEST_F(JudgeTest, DriftFiresOnTheFeatureThatMoved) {
 TEST_F(JudgeTest, WorseAnswersAreNoticedAndAttributedToTheirVersion) {
   append_all(batches(12, 2, 10, [](int64_t t) { return Habit{.wrong = t >= kStart + 8 * kDay}; }));
   const auto windows = judge(kStart + 13 * kDay);
-  const auto fired = std::find_if(windows.begin(), windows.end(), [](const auto& w) {
-    return w.quality_size() > 0 && w.quality(0).fired();
-  });
+  const auto fired = std::find_if(windows.begin(), windows.end(),
+                                  [](const auto& w) { return w.quality_size() > 0 && w.quality(0).fired(); });
   ASSERT_NE(fired, windows.end());
   // Labels need a day; the detector some hours of them.
   EXPECT_GT(fired->slot_us(), kStart + 9 * kDay);
@@ -105,7 +107,8 @@ TEST_F(JudgeTest, ArrivalOrderDoesNotMatter) {
 
 TEST_F(JudgeTest, RestartsAnywhereGiveTheSameJudgements) {
   const auto habit = [](int64_t t) {
-    return Habit{.shift = t >= kStart + 5 * kDay ? 9.0 : 0, .wrong = t >= kStart + 3 * kDay,
+    return Habit{.shift = t >= kStart + 5 * kDay ? 9.0 : 0,
+                 .wrong = t >= kStart + 3 * kDay,
                  .no_temp = t >= kStart + 6 * kDay};
   };
   const std::vector<v1::EventBatch> stream = batches(8, 2, 10, habit);
@@ -214,7 +217,8 @@ TEST_F(JudgeTest, LateRowsAndLabelsAreCountedAndChangeNoJudgement) {
   EXPECT_EQ(store_->totals("demand").late_counted_rows, 2u);
   EXPECT_EQ(store_->totals("demand").late_labels, 1u);
   EXPECT_EQ(store_->totals("demand").labelled_rows, 2u * 24 * 8 + 2) << "kept";
-  const auto again = store_->judge_next(input(kStart + 2 * kDay + 12 * kHour, before.back().slot_us() - kHour));
+  const auto again =
+      store_->judge_next(input(kStart + 2 * kDay + 12 * kHour, before.back().slot_us() - kHour));
   EXPECT_EQ((*again)->SerializeAsString(), before.back().SerializeAsString());
 }
 
@@ -231,7 +235,8 @@ class BrokenFeed : public JudgeTest {
 
 TEST_F(BrokenFeed, IsReportedAndItsRowsAreNotCompared) {
   const auto windows = judged_with_a_burst();
-  const auto first = std::find_if(windows.begin(), windows.end(), [](const auto& w) { return w.breaches_size() > 0; });
+  const auto first =
+      std::find_if(windows.begin(), windows.end(), [](const auto& w) { return w.breaches_size() > 0; });
   ASSERT_NE(first, windows.end());
   EXPECT_EQ(first->breaches(0).check(), "missing_share");
   EXPECT_EQ(first->breaches(0).feature(), "temp");

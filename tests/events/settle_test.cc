@@ -3,7 +3,7 @@
 
 #include "dataio/parquet.h"
 #include "dataio/snapshot.h"
-#include "tests/events/traffic.h"
+#include "tests/events/store_fixture.h"
 
 namespace rekindle::events {
 namespace {

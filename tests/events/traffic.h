@@ -2,19 +2,16 @@
 // them. Everything follows from the event time, so that two runs make the same rows.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "artifacts/fake_store.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "drift/profile.h"
-#include "events/store.h"
+#include "rekindle/v1/events.pb.h"
+#include "rekindle/v1/job.pb.h"
 
 namespace rekindle::events {
 
@@ -55,7 +52,8 @@ struct Habit {
   bool wrong = false;
   bool no_temp = false;
 };
-inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1, const Habit& habit = {}) {
+inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1,
+                     const Habit& habit = {}) {
   Asked out;
   v1::RequestRecord& r = out.record;
   r.set_request_id("r" + std::to_string(time_us / 1'000'000) + "-" + std::to_string(number));
@@ -112,7 +110,8 @@ class Node {
  public:
   explicit Node(std::string name) : name_(std::move(name)) {}
 
-  v1::EventBatch batch(const std::vector<v1::RequestRecord>& requests, const std::vector<v1::LabelRecord>& labels) {
+  v1::EventBatch batch(const std::vector<v1::RequestRecord>& requests,
+                       const std::vector<v1::LabelRecord>& labels) {
     static const v1::Profile profile = demand_profile();
     static const auto bins = *drift::ProfileBins::make(profile);
     v1::EventBatch out;
@@ -123,7 +122,8 @@ class Node {
     std::map<uint64_t, drift::CountsBuilder> counts;
     for (const auto& record : requests) {
       *out.add_requests() = record;
-      count(record, counts.try_emplace(record.version(), bins, record.version(), Micros(kHour)).first->second);
+      count(record,
+            counts.try_emplace(record.version(), bins, record.version(), Micros(kHour)).first->second);
     }
     for (auto& [version, builder] : counts)
       for (auto& slot : builder.take()) *out.add_counts() = std::move(slot);
@@ -156,66 +156,5 @@ inline std::vector<v1::EventBatch> batches(int days, int requests_an_hour, uint3
   }
   return out;
 }
-
-class StoreTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "rekindle-events-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    open();
-  }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-  void open(const char* name = "events.db") {
-    store_.reset();
-    auto opened = EventStore::open(folder_ / name, artifacts_);
-    ASSERT_TRUE(opened.ok()) << opened.status().message();
-    store_ = std::move(*opened);
-  }
-  Appended append(const v1::EventBatch& batch) {
-    const auto done = store_->append(batch);
-    EXPECT_TRUE(done.ok()) << done.status().message();
-    return done.ok() ? *done : Appended{};
-  }
-  JudgeInput input(int64_t watermark_us, int64_t after_slot_us = 0) const {
-    JudgeInput in;
-    in.spec = &spec_;
-    in.champion = champion_;
-    in.profiles[1] = &profile_;
-    in.profiles[2] = &profile_;
-    in.watermark_us = watermark_us;
-    in.after_slot_us = after_slot_us;
-    in.quarantines = quarantines_;
-    return in;
-  }
-  // All judgements up to the watermark, each told to the store as recorded.
-  std::vector<v1::JudgedWindow> judge(int64_t watermark_us) {
-    std::vector<v1::JudgedWindow> out;
-    while (true) {
-      auto window = store_->judge_next(input(watermark_us, after_));
-      EXPECT_TRUE(window.ok()) << window.status().message();
-      if (!window.ok() || !*window) return out;
-      out.push_back(**window);
-      after_ = out.back().slot_us();
-    }
-  }
-  std::vector<v1::DatasetSnapshot> settle(int64_t watermark_us) {
-    auto made = store_->settle(spec_, watermark_us, quarantines_);
-    EXPECT_TRUE(made.ok()) << made.status().message();
-    return made.ok() ? *made : std::vector<v1::DatasetSnapshot>{};
-  }
-
-  std::filesystem::path folder_;
-  artifacts::FakeStore artifacts_;
-  std::unique_ptr<EventStore> store_;
-  v1::JobSpec spec_ = demand_spec();
-  v1::Profile profile_ = demand_profile();
-  uint64_t champion_ = 1;
-  int64_t after_ = 0;
-  std::vector<v1::Quarantine> quarantines_;
-};
 
 }  // namespace rekindle::events

@@ -8,7 +8,7 @@
 #include "dataio/import.h"
 #include "drift/policy.h"
 #include "jobs/spec.h"
-#include "tests/events/traffic.h"
+#include "tests/events/store_fixture.h"
 
 namespace rekindle::events {
 namespace {
@@ -56,11 +56,13 @@ std::vector<double> table_of_january(const Year& year, const std::vector<int64_t
     rows[hour] += 1;
   }
   std::vector<double> out;
-  for (double m : minute) out.push_back(late[static_cast<size_t>(m / 60)] / rows[static_cast<size_t>(m / 60)]);
+  for (double m : minute)
+    out.push_back(late[static_cast<size_t>(m / 60)] / rows[static_cast<size_t>(m / 60)]);
   return out;
 }
 
-v1::Profile profile_of(const Year& year, const std::vector<uint32_t>& rows, const std::vector<double>& predictions) {
+v1::Profile profile_of(const Year& year, const std::vector<uint32_t>& rows,
+                       const std::vector<double>& predictions) {
   const dataio::Table table = dataio::take(year.rows, rows);
   v1::Profile profile;
   for (const auto& name : year.spec.data().numeric())
@@ -182,7 +184,8 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
       input.after_slot_us = decision.judged_slot_us();
       const auto begin = std::chrono::steady_clock::now();
       const auto window = store.judge_next(input);
-      const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+      const double ms =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
       EXPECT_TRUE(window.ok()) << window.status().message();
       if (!window.ok() || !*window) break;
       ++out.slots;
@@ -194,8 +197,8 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
           drift::step(spec.retrain(), decision, **window, {.champion = champion, .champion_as_of_us = 0});
       decision = step.state;
       if (!step.cause) continue;
-      out.triggers.push_back(format_time(time_from_micros((*window)->clock_us())) + " " + v1::Cause_Name(*step.cause) +
-                             ": " + step.reason);
+      out.triggers.push_back(format_time(time_from_micros((*window)->clock_us())) + " " +
+                             v1::Cause_Name(*step.cause) + ": " + step.reason);
       publish(++champion, t);
       v1::Run run;
       run.set_state(v1::PUBLISHED);
@@ -209,8 +212,8 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
   }
   out.mean_ms = total_ms / static_cast<double>(std::max<uint64_t>(out.slots, 1));
   out.settled_rows = store.totals(spec.name()).settled_rows;
-  std::printf("%zu slots, mean %.2f ms, slowest %.2f ms, %zu settled rows\n", static_cast<size_t>(out.slots), out.mean_ms,
-              out.slowest_ms, static_cast<size_t>(out.settled_rows));
+  std::printf("%zu slots, mean %.2f ms, slowest %.2f ms, %zu settled rows\n", static_cast<size_t>(out.slots),
+              out.mean_ms, out.slowest_ms, static_cast<size_t>(out.settled_rows));
   for (const auto& trigger : out.triggers) std::printf("%s\n", trigger.c_str());
   return out;
 }
@@ -224,7 +227,8 @@ std::string words(const std::vector<v1::Breach>& breaches) {
 class YearTest : public StoreTest {
  protected:
   void SetUp() override {
-    if (flights() == nullptr) GTEST_SKIP() << "SKIPPED LOUDLY: no flights in build/data; ./dev setup puts them there";
+    if (flights() == nullptr)
+      GTEST_SKIP() << "SKIPPED LOUDLY: no flights in build/data; ./dev setup puts them there";
     StoreTest::SetUp();
   }
 };
