@@ -44,13 +44,15 @@ struct ResolveQuarantine {
 };
 
 // --- A replay. The order for one advance of the clock, on which determinism rests:
-// AdvanceReplay, AddSnapshot of each day that settled, JudgeWindow of each slot that was sealed; with
-// World.serving made from node reports that are newer than the driver's flush.
+// AdvanceReplay, AddSnapshot of each day that settled, JudgeWindow of each slot that was sealed.
 struct BeginReplay {
   v1::BeginReplayRequest request;
 };
 struct AdvanceReplay {
   v1::AdvanceRequest request;
+  // Answers (rows) of the version under rollout that the event store holds: everything before the new clock
+  // was flushed, so this number depends on event time alone. Ends a bake together with the clock.
+  uint64_t canary_answers = 0;
 };
 struct EndReplay {
   v1::EndReplayRequest request;

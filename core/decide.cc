@@ -19,12 +19,6 @@ void number_and_apply(State& state, std::vector<v1::Event>& events, std::vector<
   }
 }
 
-// The model whose clock this command moved; empty: none.
-std::string clock_moved(const Command& command) {
-  const auto* advanced = std::get_if<AdvanceReplay>(&command);
-  return advanced ? advanced->request.model() : std::string();
-}
-
 }  // namespace
 
 v1::Event& Draft::add() {
@@ -52,11 +46,11 @@ Result<Decision> advance(State& state, const World& world, const Command& comman
   Decision decision = TRY(decide(state, world, command, actor));
   std::vector<v1::Event> done;
   number_and_apply(state, decision.events, done);
-  const std::string clock_of = clock_moved(command);
+  const auto* advanced = std::get_if<AdvanceReplay>(&command);
   for (int round = 0;; ++round) {
     CHECK(round < kRoundsMax, "the core does not come to rest");
     Draft draft{state, world, std::string(kSelf), {}, {}};
-    follow_up(draft, clock_of);
+    follow_up(draft, advanced);
     if (draft.events.empty()) break;
     number_and_apply(state, draft.events, done);
   }
@@ -65,14 +59,14 @@ Result<Decision> advance(State& state, const World& world, const Command& comman
 }
 
 Status decide_one(Draft& draft, const Tick&) {
-  follow_up(draft, {});
+  follow_up(draft, nullptr);
   return ok_status();
 }
 
-void follow_up(Draft& draft, std::string_view clock_of) {
+void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   // One kind at a time: what comes later sees what came before.
   kill_overdue(draft);
-  if (draft.events.empty()) step_rollouts(draft, clock_of);
+  if (draft.events.empty()) step_rollouts(draft, advanced);
   if (draft.events.empty()) place_runs(draft);
 }
 

@@ -166,7 +166,7 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
       std::string against = breach(version, spec, clock);
       if (!against.empty()) return undo(model, spec, against, clock);
       if (!clock.may_end_bake || clock.model_us < rollout.bake_until_us()) return step;
-      if (version.answered < spec.serve().min_requests()) return step;
+      if ((clock.replay ? clock.recorded_answers : version.answered) < spec.serve().min_requests()) return step;
       step.rollout = rollout;
       step.rollout->set_state(v1::Rollout::LOADING_ALL);
       publish_plan(step, model, spec);

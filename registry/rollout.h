@@ -51,6 +51,9 @@ struct RolloutClock {
   // False holds a bake that could end: a frozen model, and in a replay every moment but an advance of the
   // clock (when node reports arrive depends on the machine's speed, when the clock advances does not).
   bool may_end_bake = true;
+  // In a replay: answers of the version that the event store holds. Node reports come once a second, and how
+  // many hours of a replay a second holds depends on the machine.
+  uint64_t recorded_answers = 0;
 };
 
 // What changed, in the order in which it is to be recorded. Empty members: unchanged.

@@ -66,9 +66,26 @@ awaitable<Result<v1::ReplayState>> begin(Context& c, v1::BeginReplayRequest requ
   co_return state_of(c, model);
 }
 
+// Answers of the canary that are stored: what it needs beside time. Not asked for when none bakes.
+awaitable<Result<uint64_t>> canary_answers(Context& c, const std::string& name) {
+  const v1::ModelState* model = core::find_model(c.core.state(), name);
+  if (model == nullptr || model->rollout().state() != v1::Rollout::BAKING) co_return uint64_t{0};
+  using Counts = Result<std::vector<v1::SlotCounts>>;
+  events::EventStore* events = &c.events;
+  const uint64_t version = model->rollout().version();
+  std::function<Counts()> ask = [events, name, version] { return events->counts(name, version, 0, INT64_MAX); };
+  Counts counts = co_await done_on(c.events_worker, std::move(ask));
+  if (!counts.ok()) co_return counts.status();
+  uint64_t rows = 0;
+  for (const v1::SlotCounts& slot : *counts) rows += static_cast<uint64_t>(slot.rows());
+  co_return rows;
+}
+
 awaitable<Result<v1::ReplayState>> advance(Context& c, v1::AdvanceRequest request, Caller caller) {
   const std::string model = request.model();
-  core::AdvanceReplay command{std::move(request)};
+  Result<uint64_t> answers = co_await canary_answers(c, model);
+  if (!answers.ok()) co_return answers.status();
+  core::AdvanceReplay command{std::move(request), *answers};
   // Not awaited here: judging waits for the disk, once for all of it.
   Result<Accepted> accepted = c.core.submit(command, caller.who.name);
   if (!accepted.ok()) co_return accepted.status();

@@ -66,10 +66,10 @@ Status decide_one(Draft& draft, const HangDetected& command);
 Status decide_one(Draft& draft, const ArtifactsVerified& command);
 Status decide_one(Draft& draft, const Tick& command);
 
-// Timers and steps that are due. `clock_of` is the model whose replay clock this command advanced.
-void follow_up(Draft& draft, std::string_view clock_of);
+// Timers and steps that are due. `advanced`: the command that moved a replay's clock, if it was one.
+void follow_up(Draft& draft, const AdvanceReplay* advanced);
 void kill_overdue(Draft& draft);
-void step_rollouts(Draft& draft, std::string_view clock_of);
+void step_rollouts(Draft& draft, const AdvanceReplay* advanced);
 void place_runs(Draft& draft);
 
 // Parts that several handlers share.

@@ -125,7 +125,7 @@ void publish(Draft& draft, const v1::Run& run) {
                                       edit.clock(false)));
 }
 
-void step_rollouts(Draft& draft, std::string_view clock_of) {
+void step_rollouts(Draft& draft, const AdvanceReplay* advanced) {
   static const registry::ServingView kNobody;
   for (const auto& [name, model] : draft.state.models) {
     const bool promoted_unseen =
@@ -134,10 +134,11 @@ void step_rollouts(Draft& draft, std::string_view clock_of) {
     ModelDraft edit(draft, name.value);
     auto view = draft.world.serving.find(name.value);
     const bool replay = !model.replay_session().empty();
-    const bool may_end_bake = !model.frozen() && (!replay || clock_of == name.value);
+    const bool clock_moved = advanced && advanced->request.model() == name.value;
+    registry::RolloutClock clock = edit.clock(!model.frozen() && (!replay || clock_moved));
+    if (clock_moved) clock.recorded_answers = advanced->canary_answers;
     edit.record(registry::advance_rollout(edit.model(), edit.spec(),
-                                          view == draft.world.serving.end() ? kNobody : view->second,
-                                          edit.clock(may_end_bake)));
+                                          view == draft.world.serving.end() ? kNobody : view->second, clock));
   }
 }
 

@@ -193,7 +193,7 @@ Command Simulation::replay_wish(const std::string& model) {
   r.set_model(model);
   r.set_session(session);
   r.set_clock_us(state.replay_clock_us() + (static_cast<int64_t>(dice_.below(30)) - 2) * kHourUs);
-  return AdvanceReplay{r};
+  return AdvanceReplay{r, dice_.below(60)};
 }
 
 void Simulation::submit(const Command& command) {
