@@ -32,8 +32,8 @@ Status AttemptFolder::create(const v1::Plan& plan) const {
   Result<std::string> present = read_file(this->plan());
   if (present.ok()) {
     if (*present == bytes) return ok_status();
-    return already_exists(fmt::format("{} already holds another plan; an attempt's folder is used once",
-                                      root_.string()));
+    return already_exists(
+        fmt::format("{} already holds another plan; an attempt's folder is used once", root_.string()));
   }
   if (present.status().code() != Code::kNotFound) return present.status();
   return write_file_durably(this->plan(), bytes, 0640);
@@ -56,8 +56,12 @@ Result<std::optional<v1::Outcome>> AttemptFolder::read_outcome() const {
   return read_record<v1::Outcome>(outcome());
 }
 
-Status AttemptFolder::write_gang(const v1::GangRecord& record) const { return write_record(gang(), record); }
-Status AttemptFolder::write_exit(const v1::ExitRecord& record) const { return write_record(exit(), record); }
+Status AttemptFolder::write_gang(const v1::GangRecord& record) const {
+  return write_record(gang(), record);
+}
+Status AttemptFolder::write_exit(const v1::ExitRecord& record) const {
+  return write_record(exit(), record);
+}
 Status AttemptFolder::write_outcome(const v1::Outcome& outcome) const {
   return write_record(this->outcome(), outcome);
 }

@@ -45,6 +45,8 @@ void FakeLauncher::end(const AttemptFolder& folder, v1::ExitRecord record) {
   CHECK(written.ok(), written.message());
 }
 
-void FakeLauncher::lose(const AttemptFolder& folder) { lost_.insert(folder.root()); }
+void FakeLauncher::lose(const AttemptFolder& folder) {
+  lost_.insert(folder.root());
+}
 
 }  // namespace rekindle::launch

@@ -20,7 +20,7 @@ class FakeLauncher final : public Launcher {
 
   // What the test says happened.
   void end(const AttemptFolder& folder, v1::ExitRecord record);
-  void lose(const AttemptFolder& folder);  // the host went away
+  void lose(const AttemptFolder& folder);                                  // the host went away
   void fail_starts(Status status) { start_failure_ = std::move(status); }  // ok: starts work again
 
   const std::vector<fs::path>& started() const { return started_; }

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
 #include "launch/process.h"
 
@@ -32,12 +32,17 @@ class LocalLauncher final : public Launcher {
     for (const fs::path& program : {options_.gang_program, options_.trainer_program}) {
       if (::access(program.c_str(), X_OK) != 0) return errno_status("finding the program", program);
     }
-    if (fs::exists(folder.gang()) || fs::exists(folder.exit()) || TRY(gang_lock_held(folder))) return ok_status();
+    if (fs::exists(folder.gang()) || fs::exists(folder.exit()) || TRY(gang_lock_held(folder)))
+      return ok_status();
     // Two starts at once both come here; of their gangs one gets the lock and the other leaves.
     SpawnOptions spawning;
-    spawning.argv = {options_.gang_program.string(), "--folder", fs::absolute(folder.root()).string(),
-                     "--trainer", options_.trainer_program.string(),
-                     "--stop-grace-ms", std::to_string(options_.stop_grace.count())};
+    spawning.argv = {options_.gang_program.string(),
+                     "--folder",
+                     fs::absolute(folder.root()).string(),
+                     "--trainer",
+                     options_.trainer_program.string(),
+                     "--stop-grace-ms",
+                     std::to_string(options_.stop_grace.count())};
     spawning.environment = bare_environment();
     spawning.output = folder.gang_log();
     spawning.new_session = true;
@@ -81,9 +86,12 @@ class LocalLauncher final : public Launcher {
  private:
   static int number_of(Signal signal) {
     switch (signal) {
-      case Signal::kYield: return SIGUSR1;
-      case Signal::kStop: return SIGTERM;
-      case Signal::kKill: return SIGQUIT;
+      case Signal::kYield:
+        return SIGUSR1;
+      case Signal::kStop:
+        return SIGTERM;
+      case Signal::kKill:
+        return SIGQUIT;
     }
     CHECK(false, "unknown signal");
   }
@@ -107,9 +115,10 @@ class LocalLauncher final : public Launcher {
       fs::remove_all(gang.scratch(), ignored);
     }
     state.kind = GangState::kLost;
-    state.detail = same_boot ? fmt::format("supervisor {} is gone, its lock is free, and it left no exit record",
-                                           gang.pid())
-                             : "the host has been restarted since";
+    state.detail =
+        same_boot
+            ? fmt::format("supervisor {} is gone, its lock is free, and it left no exit record", gang.pid())
+            : "the host has been restarted since";
     return state;
   }
 

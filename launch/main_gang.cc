@@ -5,15 +5,17 @@
 #include <string_view>
 
 #include "base/log.h"
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 
 namespace {
 
 using rekindle::launch::GangOptions;
 
 int usage() {
-  std::fputs("usage: rekindle-gang [rank] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]\n"
-             "Started by rekindled, one for each attempt; see docs/architecture.md.\n", stderr);
+  std::fputs(
+      "usage: rekindle-gang [rank] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]\n"
+      "Started by rekindled, one for each attempt; see docs/architecture.md.\n",
+      stderr);
   return rekindle::launch::kGangBadUsage;
 }
 

@@ -37,7 +37,9 @@ std::optional<std::vector<std::string>> stat_fields(pid_t pid) {
   return fields;
 }
 
-int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int pidfd_open(pid_t pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
 int pidfd_send_signal(int fd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0));
 }
@@ -94,7 +96,8 @@ struct ChildPlan {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) child_fails(plan);
+  if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0)
+    child_fails(plan);
   ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::chdir("/") != 0) child_fails(plan);
   ::execve(plan.program, plan.argv, plan.environment);
@@ -262,7 +265,8 @@ Status become(const std::vector<std::string>& argv, const fs::path& output) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const auto& [from, to] : {std::pair(input_fd.get(), 0), std::pair(output_fd.get(), 1), std::pair(output_fd.get(), 2)}) {
+  for (const auto& [from, to] :
+       {std::pair(input_fd.get(), 0), std::pair(output_fd.get(), 1), std::pair(output_fd.get(), 2)}) {
     if (::dup2(from, to) < 0) return errno_status("redirecting to", output);
   }
   ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);

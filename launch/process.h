@@ -37,9 +37,9 @@ bool signal_process(pid_t pid, std::optional<uint64_t> start, int signal);
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH when it has no '/'
   std::vector<std::string> environment;
-  fs::path output;                // standard output and error, appended; empty: /dev/null
-  bool new_session = false;       // and orphaned: adopted by init or the nearest subreaper
-  bool die_with_parent = false;   // SIGKILL when the spawning thread ends
+  fs::path output;               // standard output and error, appended; empty: /dev/null
+  bool new_session = false;      // and orphaned: adopted by init or the nearest subreaper
+  bool die_with_parent = false;  // SIGKILL when the spawning thread ends
 };
 // Starts a program with /dev/null as input, no descriptor from 3 up, default signal handling and an empty
 // signal mask. A program that cannot be executed is a failure here. The pid of the child, or 0 when it has

@@ -27,11 +27,13 @@ uint64_t get_little_endian(std::string_view bytes) {
 }
 
 // The payload at the front of `bytes`; empty optional: not whole yet.
-Result<std::optional<std::string_view>> next_frame(std::string_view bytes, const fs::path& path, uint64_t at) {
+Result<std::optional<std::string_view>> next_frame(std::string_view bytes, const fs::path& path,
+                                                   uint64_t at) {
   if (bytes.size() < kHeaderBytes) return std::optional<std::string_view>();
   const uint64_t length = get_little_endian(bytes.substr(0, 4));
   if (length > kReportBytesMax)
-    return data_loss(fmt::format("{} is damaged at byte {}: a report of {} bytes", path.string(), at, length));
+    return data_loss(
+        fmt::format("{} is damaged at byte {}: a report of {} bytes", path.string(), at, length));
   if (bytes.size() < kHeaderBytes + length) return std::optional<std::string_view>();
   const std::string_view payload = bytes.substr(kHeaderBytes, length);
   if (stable_hash(payload, length) != get_little_endian(bytes.substr(4, 8)))
@@ -79,7 +81,8 @@ Result<ReportWriter> ReportWriter::open(const AttemptFolder& folder, int rank) {
 Status ReportWriter::append(const v1::Report& report) {
   const std::string payload = report.SerializeAsString();
   if (payload.size() > kReportBytesMax)
-    return invalid_argument(fmt::format("a report of {} bytes is larger than {}", payload.size(), kReportBytesMax));
+    return invalid_argument(
+        fmt::format("a report of {} bytes is larger than {}", payload.size(), kReportBytesMax));
   std::string frame;
   frame.reserve(kHeaderBytes + payload.size());
   put_little_endian(frame, payload.size(), 4);

@@ -83,11 +83,13 @@ Status HttpClient::Impl::perform(std::string_view doing, SteadyTime deadline, St
 
 Status HttpClient::Impl::failure(std::string_view doing, beast::error_code error) const {
   if (cancelled) return {Code::kCanceled, "the client was told to stop"};
-  if (error == beast::error::timeout) return deadline_exceeded(fmt::format("{} {} took too long", doing, options.url));
+  if (error == beast::error::timeout)
+    return deadline_exceeded(fmt::format("{} {} took too long", doing, options.url));
   if (error == asio::error::connection_refused)
     return unavailable(fmt::format("nobody answers at {}; is it running?", options.url));
   if (error == http::error::body_limit)
-    return resource_exhausted(fmt::format("the answer of {} is larger than {} bytes", options.url, options.body_bytes_max));
+    return resource_exhausted(
+        fmt::format("the answer of {} is larger than {} bytes", options.url, options.body_bytes_max));
   if (error == http::error::end_of_stream || error == http::error::partial_message)
     return unavailable(fmt::format("{} {}: the server closed the connection", doing, options.url));
   return unavailable(fmt::format("{} {}: {}", doing, options.url, error.message()));
@@ -122,7 +124,8 @@ Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
   if (error) return unavailable(fmt::format("cannot find the host of {}: {}", options.url, error.message()));
   stream = std::make_unique<beast::tcp_stream>(io);
   const SteadyTime limit = std::min(deadline, std::chrono::steady_clock::now() + options.connect_deadline);
-  const Status connected = perform("connecting to", limit, [&](auto done) { stream->async_connect(found, done); });
+  const Status connected =
+      perform("connecting to", limit, [&](auto done) { stream->async_connect(found, done); });
   if (!connected.ok()) {
     disconnect();
     if (connected.code() == Code::kDeadlineExceeded)
@@ -134,8 +137,8 @@ Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
   return ok_status();
 }
 
-http::request<http::string_body> HttpClient::Impl::make_request(std::string_view method, std::string_view path,
-                                                                std::string_view body,
+http::request<http::string_body> HttpClient::Impl::make_request(std::string_view method,
+                                                                std::string_view path, std::string_view body,
                                                                 const Headers& headers) const {
   http::request<http::string_body> message;
   message.method_string(method);
@@ -143,7 +146,9 @@ http::request<http::string_body> HttpClient::Impl::make_request(std::string_view
   message.version(11);
   const std::string_view url = options.url;
   const size_t host = url.find("://");
-  message.set(http::field::host, host == std::string_view::npos ? url : url.substr(host + 3, url.find('/', host + 3) - host - 3));
+  message.set(http::field::host, host == std::string_view::npos
+                                     ? url
+                                     : url.substr(host + 3, url.find('/', host + 3) - host - 3));
   if (!options.token.empty()) message.set(http::field::authorization, "Bearer " + options.token);
   for (const auto& [name, value] : headers) message.insert(name, value);
   message.body() = std::string(body);
@@ -156,9 +161,11 @@ Result<Reply> HttpClient::Impl::exchange(http::request<http::string_body> messag
   TRY_STATUS(perform("sending to", deadline, [&](auto done) { http::async_write(*stream, message, done); }));
   http::response_parser<http::string_body> parser;
   parser.body_limit(options.body_bytes_max);
-  TRY_STATUS(perform("waiting for", deadline, [&](auto done) { http::async_read(*stream, buffer, parser, done); }));
+  TRY_STATUS(
+      perform("waiting for", deadline, [&](auto done) { http::async_read(*stream, buffer, parser, done); }));
   Reply reply{.status = static_cast<int>(parser.get().result_int())};
-  for (const auto& field : parser.get()) reply.headers.add(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : parser.get())
+    reply.headers.add(std::string(field.name_string()), std::string(field.value()));
   reply.body = std::move(parser.get().body());
   if (!parser.get().keep_alive()) disconnect();
   return reply;
@@ -186,14 +193,16 @@ Status HttpClient::stream(std::string_view method, std::string_view path, std::s
   const auto exchange = [&]() -> Status {
     const http::request<http::string_body> message = impl.make_request(method, path, body, headers);
     TRY_STATUS(impl.ensure_connected(limit()));
-    TRY_STATUS(impl.perform("sending to", limit(), [&](auto done) { http::async_write(*impl.stream, message, done); }));
+    TRY_STATUS(impl.perform("sending to", limit(),
+                            [&](auto done) { http::async_write(*impl.stream, message, done); }));
     http::response_parser<http::buffer_body> parser;
     parser.body_limit(boost::none);
     TRY_STATUS(impl.perform("waiting for", limit(), [&](auto done) {
       http::async_read_header(*impl.stream, impl.buffer, parser, done);
     }));
     Reply head{.status = static_cast<int>(parser.get().result_int())};
-    for (const auto& field : parser.get()) head.headers.add(std::string(field.name_string()), std::string(field.value()));
+    for (const auto& field : parser.get())
+      head.headers.add(std::string(field.name_string()), std::string(field.value()));
     if (!on_head(head)) return ok_status();
     std::string piece(64 * 1024, '\0');
     while (!parser.is_done()) {
@@ -228,6 +237,8 @@ void HttpClient::cancel() {
   });
 }
 
-const std::string& HttpClient::url() const { return impl_->options.url; }
+const std::string& HttpClient::url() const {
+  return impl_->options.url;
+}
 
 }  // namespace rekindle::net

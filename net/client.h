@@ -79,11 +79,12 @@ class ConnectClient {
   template <typename Req, typename Resp>
   Status stream(std::string_view method, const Req& request, std::function<bool(const Resp&)> on_message,
                 Deadline silence = Deadline(30'000)) {
-    return stream_raw(method, request, std::make_unique<Resp>(),
-                      [&on_message](const google::protobuf::Message& message) {
-                        return on_message(static_cast<const Resp&>(message));
-                      },
-                      silence);
+    return stream_raw(
+        method, request, std::make_unique<Resp>(),
+        [&on_message](const google::protobuf::Message& message) {
+          return on_message(static_cast<const Resp&>(message));
+        },
+        silence);
   }
 
   void cancel() { http_.cancel(); }  // from any thread
@@ -94,7 +95,8 @@ class ConnectClient {
                   google::protobuf::Message* response, Deadline deadline);
   Status stream_raw(std::string_view method, const google::protobuf::Message& request,
                     std::unique_ptr<google::protobuf::Message> message,
-                    const std::function<bool(const google::protobuf::Message&)>& on_message, Deadline silence);
+                    const std::function<bool(const google::protobuf::Message&)>& on_message,
+                    Deadline silence);
   HttpClient http_;
 };
 

@@ -4,7 +4,8 @@
 //
 //   add_unary<v1::ApplyRequest, v1::ApplyResponse>(
 //       server, "rekindle.v1.JobService/Apply", Access::kOperator,
-//       [this](v1::ApplyRequest request, Caller caller) { return apply(std::move(request), std::move(caller)); });
+//       [this](v1::ApplyRequest request, Caller caller) { return apply(std::move(request),
+//       std::move(caller)); });
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -27,7 +28,7 @@ struct ErrorDetail {
   std::string value;  // its binary form
 };
 struct ReplyExtras {
-  Headers headers;   // of a stream: added before its first message
+  Headers headers;  // of a stream: added before its first message
   Headers trailers;
   std::vector<ErrorDetail> error_details;
 };

@@ -39,7 +39,8 @@ Result<std::string> gunzip(std::string_view bytes, uint64_t limit_bytes) {
       break;
     }
     if (out.size() + made > limit_bytes) {
-      failure = resource_exhausted(fmt::format("the body is larger than {} bytes when decompressed", limit_bytes));
+      failure =
+          resource_exhausted(fmt::format("the body is larger than {} bytes when decompressed", limit_bytes));
       break;
     }
     out.append(buffer, made);

@@ -73,7 +73,7 @@ using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
 using StreamHandler = std::function<boost::asio::awaitable<Status>(Request, Stream&)>;
 
 struct ServerCounters {
-  uint64_t connections = 0;       // open now
+  uint64_t connections = 0;  // open now
   uint64_t connections_total = 0;
   uint64_t connections_refused = 0;
   uint64_t requests_total = 0;

@@ -86,30 +86,39 @@ Response Response::text(std::string body, int status) {
   return response;
 }
 
-Response Response::error(const Status& status) { return error(http_status_of(status.code()), status); }
+Response Response::error(const Status& status) {
+  return error(http_status_of(status.code()), status);
+}
 
 Response Response::error(int http_status, const Status& status) {
-  const boost::json::value body = {{"code", code_name(status.code())},
-                                   {"message", status.message()},
-                                   {"error", status.message()}};
+  const boost::json::value body = {
+      {"code", code_name(status.code())}, {"message", status.message()}, {"error", status.message()}};
   Response response = json(boost::json::serialize(body), http_status);
   if (http_status == 503 || http_status == 429) response.headers.add("Retry-After", "1");
   return response;
 }
 
-int http_status_of(Code code) { return kStatusOfCode[static_cast<size_t>(code)]; }
+int http_status_of(Code code) {
+  return kStatusOfCode[static_cast<size_t>(code)];
+}
 
 Code code_of_http_status(int status) {
   switch (status) {
-    case 400: return Code::kInternal;
-    case 401: return Code::kUnauthenticated;
-    case 403: return Code::kPermissionDenied;
-    case 404: return Code::kUnimplemented;
+    case 400:
+      return Code::kInternal;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kPermissionDenied;
+    case 404:
+      return Code::kUnimplemented;
     case 429:
     case 502:
     case 503:
-    case 504: return Code::kUnavailable;
-    default: return Code::kUnknown;
+    case 504:
+      return Code::kUnavailable;
+    default:
+      return Code::kUnknown;
   }
 }
 

@@ -50,13 +50,14 @@ struct Request {
   std::string path;    // decoded; no "..", empty or encoded segments (those were refused with 400)
   std::string query;   // raw, without '?'
   Headers headers;
-  std::string body;    // whole; content encoding not undone (see net/gzip.h)
-  std::string peer;    // address of the client
+  std::string body;  // whole; content encoding not undone (see net/gzip.h)
+  std::string peer;  // address of the client
   Identity who;
-  std::vector<std::pair<std::string, std::string>> params;  // of the route's pattern: "model" -> "flight-delay"
+  std::vector<std::pair<std::string, std::string>>
+      params;  // of the route's pattern: "model" -> "flight-delay"
 
-  std::string_view param(std::string_view name) const;        // empty when the pattern has none of that name
-  std::string query_value(std::string_view name) const;       // decoded, empty when absent
+  std::string_view param(std::string_view name) const;   // empty when the pattern has none of that name
+  std::string query_value(std::string_view name) const;  // decoded, empty when absent
 };
 
 struct Response {

@@ -23,7 +23,8 @@ std::string metrics_text(const prometheus::Registry& registry) {
   return out.str();
 }
 
-void add_metrics_route(HttpServer& server, const prometheus::Registry& registry, std::function<void()> refresh) {
+void add_metrics_route(HttpServer& server, const prometheus::Registry& registry,
+                       std::function<void()> refresh) {
   const prometheus::Registry* kept = &registry;
   server.route("GET", "/metrics", Access::kServing,
                [kept, refresh = std::move(refresh)](Request) { return scrape(kept, refresh); });
@@ -36,8 +37,10 @@ std::function<void()> server_metrics(const HttpServer& server, prometheus::Regis
   prometheus::Gauge* connections = gauge("rekindle_http_connections", "Open connections");
   prometheus::Gauge* in_flight = gauge("rekindle_http_requests_in_flight", "Requests being answered");
   prometheus::Gauge* requests = gauge("rekindle_http_requests", "Requests since the start");
-  prometheus::Gauge* refused = gauge("rekindle_http_connections_refused", "Connections over the limit since the start");
-  prometheus::Gauge* unknown = gauge("rekindle_http_unauthenticated", "Requests without a fitting token since the start");
+  prometheus::Gauge* refused =
+      gauge("rekindle_http_connections_refused", "Connections over the limit since the start");
+  prometheus::Gauge* unknown =
+      gauge("rekindle_http_unauthenticated", "Requests without a fitting token since the start");
   const HttpServer* kept = &server;
   return [=] {
     const ServerCounters now = kept->counters();

@@ -8,7 +8,8 @@
 
 namespace rekindle::net {
 
-void spawn(const boost::asio::any_io_executor& executor, const char* what, boost::asio::awaitable<void> coroutine) {
+void spawn(const boost::asio::any_io_executor& executor, const char* what,
+           boost::asio::awaitable<void> coroutine) {
   boost::asio::co_spawn(executor, std::move(coroutine), [what](std::exception_ptr failure) {
     if (!failure) return;
     try {

@@ -8,6 +8,7 @@
 namespace rekindle::net {
 
 // `what` names the coroutine in the log; a literal.
-void spawn(const boost::asio::any_io_executor& executor, const char* what, boost::asio::awaitable<void> coroutine);
+void spawn(const boost::asio::any_io_executor& executor, const char* what,
+           boost::asio::awaitable<void> coroutine);
 
 }  // namespace rekindle::net

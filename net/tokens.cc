@@ -13,11 +13,14 @@ Result<std::string> load_token(const std::filesystem::path& path) {
   Result<std::string> text = read_file(path, 4096);
   if (!text.ok()) {
     if (text.status().code() == Code::kNotFound)
-      return not_found(fmt::format("no token file {}; is this the state folder of a started rekindled?", path.string()));
+      return not_found(
+          fmt::format("no token file {}; is this the state folder of a started rekindled?", path.string()));
     return text.status().within("reading the token");
   }
-  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) text->pop_back();
-  if (text->empty()) return invalid_argument(fmt::format("the token file {} is empty; remove it and restart", path.string()));
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))
+    text->pop_back();
+  if (text->empty())
+    return invalid_argument(fmt::format("the token file {} is empty; remove it and restart", path.string()));
   return text;
 }
 
@@ -45,9 +48,12 @@ Identity identify(const std::vector<Token>& tokens, std::string_view authorizati
 
 bool allows(Access access, Role role) {
   switch (access) {
-    case Access::kOpen: return true;
-    case Access::kServing: return role == Role::kServing || role == Role::kOperator;
-    case Access::kOperator: return role == Role::kOperator;
+    case Access::kOpen:
+      return true;
+    case Access::kServing:
+      return role == Role::kServing || role == Role::kOperator;
+    case Access::kOperator:
+      return role == Role::kOperator;
   }
   return false;
 }

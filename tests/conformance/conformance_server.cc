@@ -51,7 +51,8 @@ void add_extras(const Definition& definition, ReplyExtras& extras) {
 
 Status error_of(const cc::Error& error, ReplyExtras& extras) {
   for (const google::protobuf::Any& detail : error.details())
-    extras.error_details.push_back({detail.type_url().substr(detail.type_url().rfind('/') + 1), detail.value()});
+    extras.error_details.push_back(
+        {detail.type_url().substr(detail.type_url().rfind('/') + 1), detail.value()});
   return {static_cast<Code>(error.code()), error.message()};
 }
 
@@ -114,8 +115,8 @@ void add_service(HttpServer& server) {
   add_unary<cc::IdempotentUnaryRequest, cc::IdempotentUnaryResponse>(
       server, service + "IdempotentUnary", Access::kOpen,
       unary<cc::IdempotentUnaryRequest, cc::IdempotentUnaryResponse>);
-  add_unary<cc::UnimplementedRequest, cc::UnimplementedResponse>(server, service + "Unimplemented", Access::kOpen,
-                                                                 not_there);
+  add_unary<cc::UnimplementedRequest, cc::UnimplementedResponse>(server, service + "Unimplemented",
+                                                                 Access::kOpen, not_there);
   add_server_stream<cc::ServerStreamRequest, cc::ServerStreamResponse>(
       server, service + "ServerStream", Access::kOpen,
       [](cc::ServerStreamRequest request, Caller caller, Writer<cc::ServerStreamResponse>& writer) {

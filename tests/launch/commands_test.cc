@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 #include "tests/launch/fixture.h"
 
 namespace rekindle::launch {
@@ -9,10 +9,12 @@ namespace {
 using testing::Contains;
 using testing::HasSubstr;
 
-const GangOptions kOptions{.folder = "/state/runs/a-1/1", .trainer = "/bin/rekindle-trainer", .self = "/bin/rekindle-gang"};
+const GangOptions kOptions{
+    .folder = "/state/runs/a-1/1", .trainer = "/bin/rekindle-trainer", .self = "/bin/rekindle-gang"};
 
 TEST(Commands, OneRankNeedsNoMpirun) {
-  EXPECT_EQ(rank_command(kOptions), (std::vector<std::string>{"/bin/rekindle-trainer", "--folder", "/state/runs/a-1/1"}));
+  EXPECT_EQ(rank_command(kOptions),
+            (std::vector<std::string>{"/bin/rekindle-trainer", "--folder", "/state/runs/a-1/1"}));
 }
 
 TEST(Commands, MpirunPutsTheSupervisorBeforeEachRank) {
@@ -20,10 +22,12 @@ TEST(Commands, MpirunPutsTheSupervisorBeforeEachRank) {
   for (const std::string& word : mpirun_command(kOptions, 3, "/dev/shm/rekindle-x")) line += word + " ";
   EXPECT_THAT(line, testing::StartsWith("mpirun -n 3 --bind-to none --oversubscribe "));
   for (const char* part : {"--mca mpi_yield_when_idle 1 ", "--mca pml ob1 ", "--mca btl vader,self ",
-                           "--mca orte_tmpdir_base /dev/shm/rekindle-x ", "--mca btl_vader_backing_directory /dev/shm/rekindle-x "})
+                           "--mca orte_tmpdir_base /dev/shm/rekindle-x ",
+                           "--mca btl_vader_backing_directory /dev/shm/rekindle-x "})
     EXPECT_THAT(line, HasSubstr(part));
-  EXPECT_THAT(line, testing::EndsWith(
-      "/bin/rekindle-gang rank --folder /state/runs/a-1/1 --trainer /bin/rekindle-trainer "));
+  EXPECT_THAT(line,
+              testing::EndsWith(
+                  "/bin/rekindle-gang rank --folder /state/runs/a-1/1 --trainer /bin/rekindle-trainer "));
 }
 
 TEST(Commands, EnvironmentHoldsOnlyWhatIsNeeded) {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
 #include "tests/launch/fixture.h"
 
@@ -136,21 +136,22 @@ TEST_P(Faults, RanksGetACleanSlate) {
   EXPECT_THAT(log, testing::Not(HasSubstr("canary")));
   EXPECT_THAT(log, HasSubstr("env OMP_NUM_THREADS=1\n"));
   EXPECT_THAT(log, HasSubstr("fd 0 /dev/null\n"));
-  for (int fd = 3; fd < 100; ++fd) EXPECT_THAT(log, testing::Not(HasSubstr("\nfd " + std::to_string(fd) + " ")));
+  for (int fd = 3; fd < 100; ++fd)
+    EXPECT_THAT(log, testing::Not(HasSubstr("\nfd " + std::to_string(fd) + " ")));
 }
 
-INSTANTIATE_TEST_SUITE_P(World, Faults, testing::Values(1, 2), [](const auto& info) {
-  return "Of" + std::to_string(info.param);
-});
+INSTANTIATE_TEST_SUITE_P(World, Faults, testing::Values(1, 2),
+                         [](const auto& info) { return "Of" + std::to_string(info.param); });
 
 class Gang : public AttemptTest {
  protected:
   // Runs rekindle-gang in the foreground; its exit code.
   static int run_gang_program(const AttemptFolder& folder) {
-    const Result<pid_t> pid = spawn(SpawnOptions{
-        .argv = {(bin_folder() / "rekindle-gang").string(), "--folder", folder.root().string(), "--trainer", test_rank().string()},
-        .environment = bare_environment(),
-        .output = folder.gang_log()});
+    const Result<pid_t> pid =
+        spawn(SpawnOptions{.argv = {(bin_folder() / "rekindle-gang").string(), "--folder",
+                                    folder.root().string(), "--trainer", test_rank().string()},
+                           .environment = bare_environment(),
+                           .output = folder.gang_log()});
     EXPECT_TRUE(pid.ok()) << pid.status().to_string();
     int status = 0;
     ::waitpid(*pid, &status, 0);
@@ -233,7 +234,8 @@ TEST_F(Gang, ARankThatWatchesLeavesWithTheLock) {
   std::optional<Fd> lock = take_gang_lock(folder).value();
   ASSERT_TRUE(lock.has_value());
   const pid_t rank = spawn(SpawnOptions{.argv = {test_rank().string(), "--folder", folder.root().string()},
-                                        .environment = bare_environment()}).value();
+                                        .environment = bare_environment()})
+                         .value();
   ASSERT_TRUE(ranks_ready(folder, 1));
   lock.reset();
   int status = 0;

@@ -20,9 +20,12 @@ inline fs::path bin_folder() {
   if (bin != nullptr) return bin;
   return fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin";
 }
-inline fs::path test_rank() { return fs::read_symlink("/proc/self/exe").parent_path() / "launch_test_rank"; }
+inline fs::path test_rank() {
+  return fs::read_symlink("/proc/self/exe").parent_path() / "launch_test_rank";
+}
 
-inline bool eventually(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(20)) {
+inline bool eventually(const std::function<bool()>& condition,
+                       std::chrono::seconds limit = std::chrono::seconds(20)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -61,9 +64,8 @@ class AttemptTest : public testing::Test {
   }
 
   static std::unique_ptr<Launcher> local(std::chrono::milliseconds grace = std::chrono::milliseconds(300)) {
-    return make_local_launcher(LauncherOptions{.gang_program = bin_folder() / "rekindle-gang",
-                                               .trainer_program = test_rank(),
-                                               .stop_grace = grace});
+    return make_local_launcher(LauncherOptions{
+        .gang_program = bin_folder() / "rekindle-gang", .trainer_program = test_rank(), .stop_grace = grace});
   }
 
   // Ranks, mpirun and what they made; the supervisor itself is not marked.
@@ -91,7 +93,8 @@ class AttemptTest : public testing::Test {
       EXPECT_TRUE(now.ok()) << now.status().to_string();
       state = *now;
       return state.kind == kind;
-    })) << "still " << state.kind;
+    })) << "still "
+        << state.kind;
     return state;
   }
   static void finish(const AttemptFolder& folder, int code) {

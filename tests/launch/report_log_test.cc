@@ -78,7 +78,8 @@ TEST_F(ReportLogTest, EveryFlippedByteIsNoticed) {
     // Damage in a length may look like a frame that is still growing; never is a report made up.
     const size_t good = at / (whole.size() / 3);
     const Values all = {1, 2, 3};
-    EXPECT_EQ(seen, Values(all.begin(), all.begin() + static_cast<long>(good))) << at << " " << end.to_string();
+    EXPECT_EQ(seen, Values(all.begin(), all.begin() + static_cast<long>(good)))
+        << at << " " << end.to_string();
   }
 }
 

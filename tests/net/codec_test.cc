@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "net/connect_codec.h"
 #include "net/gzip.h"
 #include "net/metrics.h"
+#include "net/rpc/codec.h"
 #include "net/tokens.h"
 #include "rekindle/v1/api.pb.h"
 
@@ -43,7 +43,8 @@ TEST(Codec, ContentTypes) {
 
 TEST(Codec, JsonTakesBothSpellingsAndPassesOverUnknownFields) {
   v1::StartRunRequest request;
-  ASSERT_TRUE(decode(Codec::kJson, R"({"job":"a","noPublish":true,"as_of_us":"12","later":1})", &request).ok());
+  ASSERT_TRUE(
+      decode(Codec::kJson, R"({"job":"a","noPublish":true,"as_of_us":"12","later":1})", &request).ok());
   EXPECT_EQ(request.job(), "a");
   EXPECT_TRUE(request.no_publish());
   EXPECT_EQ(request.as_of_us(), 12);
@@ -52,8 +53,9 @@ TEST(Codec, JsonTakesBothSpellingsAndPassesOverUnknownFields) {
 
 TEST(Codec, JsonRefusals) {
   v1::StartRunRequest request;
-  for (const std::string& text : {std::string("{"), std::string(R"({"job":1.5e})"), std::string(R"({"asOfUs":1.5})"),
-                                  std::string("[]"), std::string(100'000, '['), std::string("\x80")})
+  for (const std::string& text :
+       {std::string("{"), std::string(R"({"job":1.5e})"), std::string(R"({"asOfUs":1.5})"), std::string("[]"),
+        std::string(100'000, '['), std::string("\x80")})
     EXPECT_FALSE(decode(Codec::kJson, text, &request).ok()) << text.substr(0, 20);
 }
 
@@ -87,7 +89,8 @@ TEST(Codec, Timeouts) {
 }
 
 TEST(Tokens, EachRouteNeedsItsRole) {
-  const std::vector<Token> tokens = {{"op", Role::kOperator, "o"}, {"sv", Role::kServing, "s"}, {"", Role::kOperator, "empty"}};
+  const std::vector<Token> tokens = {
+      {"op", Role::kOperator, "o"}, {"sv", Role::kServing, "s"}, {"", Role::kOperator, "empty"}};
   EXPECT_EQ(identify(tokens, "Bearer op").role, Role::kOperator);
   EXPECT_EQ(identify(tokens, "Bearer sv").role, Role::kServing);
   for (const char* bad : {"", "Bearer ", "Bearer", "Bearer opp", "Bearer o", "op", "Basic op", "bearer op"})
@@ -115,7 +118,12 @@ TEST(Tokens, FileIsMadeOnceAndPrivate) {
 
 TEST(Metrics, TextForm) {
   prometheus::Registry registry;
-  prometheus::BuildCounter().Name("rekindle_things").Help("Things").Register(registry).Add({{"model", "a"}}).Increment(3);
+  prometheus::BuildCounter()
+      .Name("rekindle_things")
+      .Help("Things")
+      .Register(registry)
+      .Add({{"model", "a"}})
+      .Increment(3);
   EXPECT_THAT(metrics_text(registry), testing::HasSubstr("rekindle_things{model=\"a\"} 3"));
 }
 

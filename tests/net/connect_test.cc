@@ -10,8 +10,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "net/connect_codec.h"
 #include "net/gzip.h"
+#include "net/rpc/codec.h"
 #include "rekindle/v1/api.pb.h"
 #include "tests/net/server_fixture.h"
 
@@ -69,11 +69,13 @@ class ConnectTest : public testing::Test {
  protected:
   Service service_;
   TestServer server_{[this](HttpServer& server) {
-    add_unary<v1::GetJobRequest, v1::Job>(server, kGet, Access::kOperator, [this](v1::GetJobRequest request, Caller caller) {
-      return service_.get(std::move(request), std::move(caller));
-    });
+    add_unary<v1::GetJobRequest, v1::Job>(server, kGet, Access::kOperator,
+                                          [this](v1::GetJobRequest request, Caller caller) {
+                                            return service_.get(std::move(request), std::move(caller));
+                                          });
     add_server_stream<v1::WatchRunRequest, v1::RunUpdate>(
-        server, kWatch, Access::kOperator, [this](v1::WatchRunRequest request, Caller caller, Writer<v1::RunUpdate>& writer) {
+        server, kWatch, Access::kOperator,
+        [this](v1::WatchRunRequest request, Caller caller, Writer<v1::RunUpdate>& writer) {
           return service_.watch(std::move(request), std::move(caller), &writer);
         });
   }};
@@ -96,7 +98,8 @@ class ConnectTest : public testing::Test {
         },
         Deadline(5000));
   }
-  Reply post(const std::string& path, const std::string& body, std::vector<std::pair<std::string, std::string>> fields) {
+  Reply post(const std::string& path, const std::string& body,
+             std::vector<std::pair<std::string, std::string>> fields) {
     Headers headers;
     for (auto& [name, value] : fields) headers.add(name, value);
     return client_.http().request("POST", path, body, headers).value();
@@ -110,7 +113,8 @@ TEST_F(ConnectTest, UnaryInBinary) {
 }
 
 TEST_F(ConnectTest, UnaryInJsonAsCurlWouldCallIt) {
-  const Reply reply = post("/" + std::string(kGet), R"({"name":"a"})", {{"Content-Type", "application/json"}});
+  const Reply reply =
+      post("/" + std::string(kGet), R"({"name":"a"})", {{"Content-Type", "application/json"}});
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.headers.get("content-type"), "application/json");
   EXPECT_EQ(reply.body, R"({"name":"a/operator","nextRun":"7"})");
@@ -119,7 +123,8 @@ TEST_F(ConnectTest, UnaryInJsonAsCurlWouldCallIt) {
 TEST_F(ConnectTest, ErrorsKeepTheirCodeAndMessage) {
   const Status status = get("none").status();
   EXPECT_EQ(status.to_string(), "not_found: no job named 'none'");
-  const Reply reply = post("/" + std::string(kGet), R"({"name":"none"})", {{"Content-Type", "application/json"}});
+  const Reply reply =
+      post("/" + std::string(kGet), R"({"name":"none"})", {{"Content-Type", "application/json"}});
   EXPECT_EQ(reply.status, 404);
   EXPECT_THAT(reply.body, HasSubstr(R"("code":"not_found")"));
   ConnectClient stranger(ClientOptions{.url = server_.client_options().url, .token = "wrong"});
@@ -134,8 +139,11 @@ TEST_F(ConnectTest, Refusals) {
   EXPECT_EQ(post(path, "{}", {}).status, 415);
   EXPECT_EQ(post(path, "{", {{"Content-Type", "application/json"}}).status, 400);
   EXPECT_EQ(post(path, "\xff\xff", {{"Content-Type", "application/proto"}}).status, 400);
-  EXPECT_EQ(post(path, "{}", {{"Content-Type", "application/json"}, {"Connect-Protocol-Version", "2"}}).status, 400);
-  EXPECT_EQ(post(path, "{}", {{"Content-Type", "application/json"}, {"Connect-Timeout-Ms", "soon"}}).status, 400);
+  EXPECT_EQ(
+      post(path, "{}", {{"Content-Type", "application/json"}, {"Connect-Protocol-Version", "2"}}).status,
+      400);
+  EXPECT_EQ(post(path, "{}", {{"Content-Type", "application/json"}, {"Connect-Timeout-Ms", "soon"}}).status,
+            400);
   const Reply zstd = post(path, "{}", {{"Content-Type", "application/json"}, {"Content-Encoding", "zstd"}});
   EXPECT_EQ(zstd.status, 501);
   EXPECT_THAT(zstd.body, HasSubstr("gzip"));
@@ -143,8 +151,9 @@ TEST_F(ConnectTest, Refusals) {
 }
 
 TEST_F(ConnectTest, GzipBothWays) {
-  const Reply reply = post("/" + std::string(kGet), gzip(R"({"name":"big"})"),
-                           {{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}, {"Accept-Encoding", "br, gzip"}});
+  const Reply reply = post(
+      "/" + std::string(kGet), gzip(R"({"name":"big"})"),
+      {{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}, {"Accept-Encoding", "br, gzip"}});
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.headers.get("Content-Encoding"), "gzip");
   EXPECT_LT(reply.body.size(), 2000u);

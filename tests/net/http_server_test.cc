@@ -34,7 +34,9 @@ asio::awaitable<Response> throws(Request) {
 
 // Answers when the test says so.
 struct Latch {
-  explicit Latch(asio::io_context& io) : timer(io) { timer.expires_at(asio::steady_timer::time_point::max()); }
+  explicit Latch(asio::io_context& io) : timer(io) {
+    timer.expires_at(asio::steady_timer::time_point::max());
+  }
   asio::steady_timer timer;
   std::atomic<bool> entered{false};
 };
@@ -77,16 +79,16 @@ TEST(HttpServer, EveryRouteAsksForItsToken) {
     const char* path;
     int status;
   };
-  for (const Case& one : {Case{"", "GET", "/health", 200}, Case{"", "GET", "/admin", 401},
-                          Case{"wrong", "GET", "/admin", 401}, Case{"serving-secret", "GET", "/admin", 403},
-                          Case{"operator-secret", "GET", "/admin", 200},
-                          Case{"", "POST", "/v2/models/m/infer", 401},
-                          Case{"serving-secret", "POST", "/v2/models/m/infer", 200},
-                          Case{"operator-secret", "POST", "/v2/models/m/infer", 200},
-                          Case{"operator-secret", "GET", "/nothing", 404},
-                          Case{"operator-secret", "PUT", "/admin", 405}}) {
+  for (const Case& one :
+       {Case{"", "GET", "/health", 200}, Case{"", "GET", "/admin", 401}, Case{"wrong", "GET", "/admin", 401},
+        Case{"serving-secret", "GET", "/admin", 403}, Case{"operator-secret", "GET", "/admin", 200},
+        Case{"", "POST", "/v2/models/m/infer", 401},
+        Case{"serving-secret", "POST", "/v2/models/m/infer", 200},
+        Case{"operator-secret", "POST", "/v2/models/m/infer", 200},
+        Case{"operator-secret", "GET", "/nothing", 404}, Case{"operator-secret", "PUT", "/admin", 405}}) {
     HttpClient client = server.client(one.token);
-    EXPECT_EQ(client.request(one.method, one.path).value().status, one.status) << one.token << " " << one.path;
+    EXPECT_EQ(client.request(one.method, one.path).value().status, one.status)
+        << one.token << " " << one.path;
   }
 }
 
@@ -145,7 +147,9 @@ TEST(HttpServer, SocketsAreNotInherited) {
     if (fd <= 2 || ::fstat(fd, &info) != 0) continue;
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0 || address.ss_family != AF_INET) continue;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+        address.ss_family != AF_INET)
+      continue;
     ++sockets;
     EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << entry.path();
   }
@@ -242,8 +246,9 @@ TEST(HttpServer, StopEndsStreams) {
                         [&feed](Request, Stream& stream) { return feed_lines(&feed, &stream); });
   });
   auto reading = std::async(std::launch::async, [&] {
-    return server.client().stream("GET", "/lines", "", {}, [](const Reply&) { return true; },
-                                  [](std::string_view) { return true; }, Deadline(5000));
+    return server.client().stream(
+        "GET", "/lines", "", {}, [](const Reply&) { return true; }, [](std::string_view) { return true; },
+        Deadline(5000));
   });
   wait_until(feed.entered);
   server.stop();
@@ -258,8 +263,9 @@ TEST(HttpClient, ReportsSilenceCancelAndNobodyThere) {
                         [&feed](Request, Stream& stream) { return feed_lines(&feed, &stream); });
   });
   const auto read = [](HttpClient& client, Deadline silence) {
-    return client.stream("GET", "/lines", "", {}, [](const Reply&) { return true; },
-                         [](std::string_view) { return true; }, silence);
+    return client.stream(
+        "GET", "/lines", "", {}, [](const Reply&) { return true; }, [](std::string_view) { return true; },
+        silence);
   };
   HttpClient quiet = server.client();
   const Status silent = read(quiet, Deadline(50));
@@ -279,14 +285,14 @@ TEST(HttpClient, ReportsSilenceCancelAndNobodyThere) {
   const Status refused = nobody.request("GET", "/").status();
   EXPECT_EQ(refused.code(), Code::kUnavailable);
   EXPECT_THAT(refused.message(), HasSubstr("is it running?"));
-  EXPECT_EQ(HttpClient(ClientOptions{.url = "ftp://x"}).request("GET", "/").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(HttpClient(ClientOptions{.url = "ftp://x"}).request("GET", "/").status().code(),
+            Code::kInvalidArgument);
 }
 
 TEST(Metrics, AreServedToServingTokens) {
   prometheus::Registry registry;
-  TestServer server([&](HttpServer& routes) {
-    add_metrics_route(routes, registry, server_metrics(routes, registry));
-  });
+  TestServer server(
+      [&](HttpServer& routes) { add_metrics_route(routes, registry, server_metrics(routes, registry)); });
   EXPECT_EQ(server.client("").request("GET", "/metrics").value().status, 401);
   const Reply reply = server.client(kServingToken).request("GET", "/metrics").value();
   EXPECT_THAT(reply.body, HasSubstr("rekindle_http_requests 2"));

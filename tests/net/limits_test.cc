@@ -17,7 +17,9 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-boost::asio::awaitable<Response> echo(Request request) { co_return Response::text("<" + request.body + ">"); }
+boost::asio::awaitable<Response> echo(Request request) {
+  co_return Response::text("<" + request.body + ">");
+}
 
 void routes(HttpServer& server) {
   server.route("GET", "/health", Access::kOpen, echo);
@@ -76,9 +78,7 @@ class LimitsTest : public testing::Test {
     client.send(bytes);
     return client.read();
   }
-  void TearDown() override {
-    EXPECT_EQ(server_.client().request("GET", "/health").value().status, 200);
-  }
+  void TearDown() override { EXPECT_EQ(server_.client().request("GET", "/health").value().status, 200); }
 };
 
 const std::string kHost = "Host: 127.0.0.1\r\n";
@@ -101,22 +101,28 @@ TEST_F(LimitsTest, MalformedRequests) {
       {"POST /open HTTP/1.1\r\n" + kHost + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
       {"POST /open HTTP/1.1\r\n" + kHost + "Content-Length: +5\r\n\r\nabcde", 400},
       {"POST /open HTTP/1.1\r\n" + kHost + "Content-Length: 999999999999999999999999999999\r\n\r\n", 400},
-      {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400},
+      {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+       400},
       {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
       {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400},
       {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400},
       {"GET /health HTTP/1.1\r\n" + kHost + "X: " + std::string(20'000, 'x') + "\r\n\r\n", 431},
       {"POST /open HTTP/1.1\r\n" + kHost + "Content-Length: 100001\r\n\r\n", 413},
-      {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n186a1\r\n" + std::string(100'001, 'x') + "\r\n0\r\n\r\n", 413},
+      {"POST /open HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n186a1\r\n" +
+           std::string(100'001, 'x') + "\r\n0\r\n\r\n",
+       413},
       {"POST /closed HTTP/1.1\r\n" + kHost + "Content-Length: 50000\r\n\r\n", 401},
   };
   for (const Case& one : cases)
-    EXPECT_THAT(answer(one.bytes), StartsWith("HTTP/1.1 " + std::to_string(one.status))) << one.bytes.substr(0, 120);
+    EXPECT_THAT(answer(one.bytes), StartsWith("HTTP/1.1 " + std::to_string(one.status)))
+        << one.bytes.substr(0, 120);
 }
 
 TEST_F(LimitsTest, ASmuggledRequestIsNotExecuted) {
-  const std::string out = answer("POST /open HTTP/1.1\r\n" + kHost +
-                                 "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\n" + kHost + "\r\n");
+  const std::string out =
+      answer("POST /open HTTP/1.1\r\n" + kHost +
+             "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\n" +
+             kHost + "\r\n");
   EXPECT_EQ(out.find("200 OK"), std::string::npos) << out;
 }
 
@@ -129,7 +135,8 @@ TEST_F(LimitsTest, PipelinedRequestsAreAnsweredInOrder) {
 }
 
 TEST_F(LimitsTest, ChunkedBodiesAndExpectContinue) {
-  EXPECT_THAT(answer("POST /open HTTP/1.1\r\n" + kHost + "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"),
+  EXPECT_THAT(answer("POST /open HTTP/1.1\r\n" + kHost +
+                     "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"),
               HasSubstr("<abc>"));
   RawClient client(server_.port());
   client.send("POST /open HTTP/1.1\r\n" + kHost + "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -159,7 +166,8 @@ TEST_F(LimitsTest, TooManyConnections) {
   RawClient ninth(server_.port());
   EXPECT_THAT(ninth.read(), StartsWith("HTTP/1.1 503"));
   clients.clear();
-  while (server_.on_thread([&] { return server_.server().counters().connections; }) > 0) std::this_thread::yield();
+  while (server_.on_thread([&] { return server_.server().counters().connections; }) > 0)
+    std::this_thread::yield();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "net/router.h"
+#include "net/http/router.h"
 
 #include <gtest/gtest.h>
 
@@ -53,8 +53,8 @@ TEST(CleanPath, DecodesWhatIsPlain) {
 }
 
 TEST(CleanPath, RefusesWhatTwoReadersCouldReadDifferently) {
-  for (const char* target : {"", "*", "http://elsewhere/", "//", "/a//b", "/a/../b", "/a/%2e%2e/b", "/.", "/a%2fb", "/a%00",
-                             "/a%0ab", "/%c0%ae%c0%ae", "/a%5cb", "/a%", "/a%zz", "/a#b"})
+  for (const char* target : {"", "*", "http://elsewhere/", "//", "/a//b", "/a/../b", "/a/%2e%2e/b", "/.",
+                             "/a%2fb", "/a%00", "/a%0ab", "/%c0%ae%c0%ae", "/a%5cb", "/a%", "/a%zz", "/a#b"})
     EXPECT_FALSE(clean_path(target).ok()) << target;
 }
 

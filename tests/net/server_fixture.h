@@ -22,7 +22,8 @@ class TestServer {
  public:
   explicit TestServer(const std::function<void(HttpServer&)>& add_routes, ServerLimits limits = {}) {
     ServerOptions options;
-    options.tokens = {{kOperatorToken, Role::kOperator, "operator"}, {kServingToken, Role::kServing, "serving"}};
+    options.tokens = {{kOperatorToken, Role::kOperator, "operator"},
+                      {kServingToken, Role::kServing, "serving"}};
     options.limits = limits;
     server_ = std::make_unique<HttpServer>(io_, options);
     add_routes(*server_);
@@ -54,7 +55,9 @@ class TestServer {
   ClientOptions client_options(std::string token = kOperatorToken) const {
     return ClientOptions{.url = server_->url(), .token = std::move(token)};
   }
-  HttpClient client(std::string token = kOperatorToken) const { return HttpClient(client_options(std::move(token))); }
+  HttpClient client(std::string token = kOperatorToken) const {
+    return HttpClient(client_options(std::move(token)));
+  }
   uint16_t port() const { return server_->port(); }
   HttpServer& server() { return *server_; }
   boost::asio::io_context& io() { return io_; }
@@ -80,6 +83,8 @@ class TestServer {
   std::thread thread_;
 };
 
-inline boost::asio::awaitable<Response> say(std::string text) { co_return Response::text(std::move(text)); }
+inline boost::asio::awaitable<Response> say(std::string text) {
+  co_return Response::text(std::move(text));
+}
 
 }  // namespace rekindle::net

@@ -15,8 +15,8 @@
 #include <optional>
 #include <set>
 
+#include "net/http/router.h"
 #include "net/http_server.h"
-#include "net/router.h"
 
 namespace rekindle::net {
 
@@ -43,8 +43,8 @@ struct HttpServer::Impl {
   uint16_t port = 0;
   bool stopping = false;
   std::set<Connection*> connections;
-  size_t held = 0;               // see HttpServer::hold()
-  asio::steady_timer all_gone;   // never expires; cancelled when the last connection and hold are gone
+  size_t held = 0;              // see HttpServer::hold()
+  asio::steady_timer all_gone;  // never expires; cancelled when the last connection and hold are gone
   ServerCounters counters;
 
   bool busy() const { return !connections.empty() || held > 0; }

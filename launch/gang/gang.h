@@ -18,12 +18,12 @@
 namespace rekindle::launch {
 
 // Exit codes of rekindle-gang. The ranks' own end is in exit.pb.
-inline constexpr int kGangEnded = 0;      // exit.pb is written
+inline constexpr int kGangEnded = 0;  // exit.pb is written
 inline constexpr int kGangBadUsage = 64;
-inline constexpr int kGangNoPlan = 66;    // the folder has no readable plan.pb
-inline constexpr int kGangSystem = 71;    // lock, records or system calls failed
-inline constexpr int kGangLocked = 73;    // another gang of this attempt lives
-inline constexpr int kGangUsed = 74;      // the attempt has been tried already: a folder serves once
+inline constexpr int kGangNoPlan = 66;  // the folder has no readable plan.pb
+inline constexpr int kGangSystem = 71;  // lock, records or system calls failed
+inline constexpr int kGangLocked = 73;  // another gang of this attempt lives
+inline constexpr int kGangUsed = 74;    // the attempt has been tried already: a folder serves once
 
 // Environment entry that marks every process of an attempt.
 inline constexpr const char* kAttemptVariable = "REKINDLE_ATTEMPT";

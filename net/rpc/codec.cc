@@ -1,4 +1,4 @@
-#include "net/connect_codec.h"
+#include "net/rpc/codec.h"
 
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
@@ -23,16 +23,17 @@ std::optional<Status> status_of_json(const json::value& value) {
   const json::value* code = object->if_contains("code");
   if (code == nullptr || !code->is_string()) return std::nullopt;
   const json::value* message = object->if_contains("message");
-  std::string text = message != nullptr && message->is_string() ? std::string(message->get_string()) : std::string();
+  std::string text =
+      message != nullptr && message->is_string() ? std::string(message->get_string()) : std::string();
   return Status(code_of_name(code->get_string()), std::move(text));
 }
 
 // Without the padding, as Connect wants it.
 std::string base64(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<size_t>(length));
   while (out.ends_with('=')) out.pop_back();
   return out;
@@ -66,7 +67,9 @@ std::optional<Codec> codec_of(std::string_view content_type, std::string_view pr
   return std::nullopt;
 }
 
-std::string_view codec_name(Codec codec) { return codec == Codec::kProto ? "proto" : "json"; }
+std::string_view codec_name(Codec codec) {
+  return codec == Codec::kProto ? "proto" : "json";
+}
 
 Status decode(Codec codec, std::string_view bytes, google::protobuf::Message* message) {
   const std::string& type = message->GetDescriptor()->full_name();
@@ -77,7 +80,8 @@ Status decode(Codec codec, std::string_view bytes, google::protobuf::Message* me
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
   const auto status = google::protobuf::util::JsonStringToMessage(
-      bytes.empty() ? google::protobuf::StringPiece("{}") : google::protobuf::StringPiece(bytes.data(), bytes.size()),
+      bytes.empty() ? google::protobuf::StringPiece("{}")
+                    : google::protobuf::StringPiece(bytes.data(), bytes.size()),
       message, options);
   if (status.ok()) return ok_status();
   return invalid_argument(fmt::format("the body is not a {} in JSON: {}", type,
@@ -89,7 +93,8 @@ Result<std::string> encode(Codec codec, const google::protobuf::Message& message
   std::string out;
   const auto status = google::protobuf::util::MessageToJsonString(message, &out);
   if (!status.ok())
-    return internal_error(fmt::format("a {} cannot be written as JSON", message.GetDescriptor()->full_name()));
+    return internal_error(
+        fmt::format("a {} cannot be written as JSON", message.GetDescriptor()->full_name()));
   return out;
 }
 
@@ -101,14 +106,16 @@ Status error_of(int http_status, std::string_view body) {
   if (const std::optional<json::value> value = parse(body)) {
     if (std::optional<Status> status = status_of_json(*value)) return *std::move(status);
   }
-  return {code_of_http_status(http_status), fmt::format("the server answered with HTTP status {}", http_status)};
+  return {code_of_http_status(http_status),
+          fmt::format("the server answered with HTTP status {}", http_status)};
 }
 
 std::string envelope(uint8_t flags, std::string_view payload) {
   std::string out;
   out.reserve(kEnvelopeHeaderBytes + payload.size());
   out.push_back(static_cast<char>(flags));
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(payload.size() >> shift & 0xff));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>(payload.size() >> shift & 0xff));
   out += payload;
   return out;
 }

@@ -14,7 +14,7 @@ struct Route {
   std::string method;
   std::string pattern;
   Access access = Access::kOperator;
-  Handler handler;       // one of the two is set
+  Handler handler;  // one of the two is set
   StreamHandler stream;
 };
 
@@ -25,7 +25,8 @@ class Router {
   struct Match {
     const Route* route = nullptr;
     std::vector<std::pair<std::string, std::string>> params;
-    std::string allowed;  // no route: "GET, POST" when only the method is wrong, empty when the path is unknown
+    std::string
+        allowed;  // no route: "GET, POST" when only the method is wrong, empty when the path is unknown
   };
   Match find(const std::string& method, const std::string& path) const;
 

@@ -7,9 +7,9 @@
 #include <boost/beast/http/write.hpp>
 
 #include "base/log.h"
-#include "net/server_impl.h"
+#include "net/http/server_impl.h"
+#include "net/http/stream.h"
 #include "net/spawn.h"
-#include "net/stream.h"
 #include "net/tokens.h"
 
 namespace rekindle::net {
@@ -31,9 +31,11 @@ class InFlight {
 
 Response refusal_for(beast::error_code error, const ServerLimits& limits) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return Response::error(431, resource_exhausted(fmt::format("the header is larger than {} bytes", limits.header_bytes_max)));
+    return Response::error(
+        431, resource_exhausted(fmt::format("the header is larger than {} bytes", limits.header_bytes_max)));
   if (error == http::error::body_limit)
-    return Response::error(413, resource_exhausted(fmt::format("the body is larger than {} bytes", limits.body_bytes_max)));
+    return Response::error(
+        413, resource_exhausted(fmt::format("the body is larger than {} bytes", limits.body_bytes_max)));
   return Response::error(400, invalid_argument("not a valid HTTP/1.1 request: " + error.message()));
 }
 
@@ -152,10 +154,12 @@ asio::awaitable<beast::error_code> Connection::read_body(Parser& parser) {
 std::optional<Response> Connection::admit(const http::request<http::string_body>& head, const Route** route,
                                           Request* request) {
   if (head.count(http::field::host) != 1 || !server_->host_allowed(head[http::field::host]))
-    return Response::error(421, invalid_argument("the Host header does not name this server; use 127.0.0.1 or localhost"));
+    return Response::error(
+        421, invalid_argument("the Host header does not name this server; use 127.0.0.1 or localhost"));
   // No page of a browser has business here, and nobody else sends Origin.
   if (head.count(http::field::origin) > 0)
-    return Response::error(403, permission_denied("requests of web pages (with an Origin header) are refused"));
+    return Response::error(403,
+                           permission_denied("requests of web pages (with an Origin header) are refused"));
   Result<std::string> path = clean_path(head.target());
   if (!path.ok()) return Response::error(400, path.status());
   request->method = std::string(head.method_string());
@@ -170,14 +174,18 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
   }
   if (!allows(match.route->access, request->who.role)) {
     if (request->who.role != Role::kNobody)
-      return Response::error(permission_denied("this needs the operator token; a serving token does not reach it"));
+      return Response::error(
+          permission_denied("this needs the operator token; a serving token does not reach it"));
     ++server_->counters.unauthenticated_total;
-    return Response::error(unauthenticated("a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));
+    return Response::error(unauthenticated(
+        "a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));
   }
   const std::string_view target = head.target();
-  if (const size_t mark = target.find('?'); mark != std::string_view::npos) request->query = target.substr(mark + 1);
+  if (const size_t mark = target.find('?'); mark != std::string_view::npos)
+    request->query = target.substr(mark + 1);
   request->path = std::move(*path);
-  for (const auto& field : head) request->headers.add(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : head)
+    request->headers.add(std::string(field.name_string()), std::string(field.value()));
   request->peer = peer_;
   request->params = std::move(match.params);
   *route = match.route;

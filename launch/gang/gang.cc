@@ -1,4 +1,4 @@
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -22,7 +22,9 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 using std::chrono::milliseconds;
 
-int64_t now_us() { return to_micros(SystemClock().wall()); }
+int64_t now_us() {
+  return to_micros(SystemClock().wall());
+}
 
 sigset_t gang_signals() {
   sigset_t set;
@@ -227,7 +229,8 @@ int run_gang(const GangOptions& options) {
   if (earlier->has_value() || fs::exists(folder.exit()))
     return fail(kGangUsed, failed_precondition("this attempt has been tried already; make a new one"));
 
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail(kGangSystem, errno_status("becoming subreaper of", folder.root()));
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+    return fail(kGangSystem, errno_status("becoming subreaper of", folder.root()));
   const Result<fs::path> scratch = plan->world() > 1 ? make_scratch() : Result<fs::path>(fs::path());
   if (!scratch.ok()) return fail(kGangSystem, scratch.status());
   if (const Status written = folder.write_gang(own_record(*scratch)); !written.ok())
@@ -249,10 +252,12 @@ int run_rank(const GangOptions& options) {
     return fail(kGangSystem, errno_status("binding to mpirun in", folder.root()));
   const Result<bool> held = gang_lock_held(folder);
   if (!held.ok()) return fail(kGangSystem, held.status());
-  if (!*held) return fail(kGangSystem, failed_precondition("no gang holds attempt.lock: it died, or never lived"));
+  if (!*held)
+    return fail(kGangSystem, failed_precondition("no gang holds attempt.lock: it died, or never lived"));
   const char* number = ::getenv("OMPI_COMM_WORLD_RANK");
   if (number == nullptr)
-    return fail(kGangBadUsage, failed_precondition("OMPI_COMM_WORLD_RANK is not set: only mpirun starts ranks"));
+    return fail(kGangBadUsage,
+                failed_precondition("OMPI_COMM_WORLD_RANK is not set: only mpirun starts ranks"));
   // Until the trainer is ready for it, a wish to yield must not kill it.
   ::signal(SIGUSR1, SIG_IGN);
   return fail(kGangSystem, become(rank_command(options), folder.log(::atoi(number))));

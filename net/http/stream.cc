@@ -1,4 +1,4 @@
-#include "net/stream.h"
+#include "net/http/stream.h"
 
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "launch/gang.h"
+#include "launch/gang/gang.h"
 #include "launch/process.h"
 
 namespace rekindle::launch {
@@ -13,20 +13,47 @@ std::vector<std::string> rank_command(const GangOptions& options) {
 
 std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t world, const fs::path& scratch) {
   return {
-      "mpirun", "-n", std::to_string(world),
+      "mpirun",
+      "-n",
+      std::to_string(world),
       // Two gangs on one host would otherwise both bind to its first cores.
-      "--bind-to", "none", "--oversubscribe",
+      "--bind-to",
+      "none",
+      "--oversubscribe",
       // Ranks that wait for each other give up their core.
-      "--mca", "mpi_yield_when_idle", "1",
+      "--mca",
+      "mpi_yield_when_idle",
+      "1",
       // One host: shared memory only; also starts in a third of the time.
-      "--mca", "pml", "ob1", "--mca", "btl", "vader,self",
+      "--mca",
+      "pml",
+      "ob1",
+      "--mca",
+      "btl",
+      "vader,self",
       // Open MPI's own connections stay on this host (its listener still binds to every address).
-      "--mca", "oob_tcp_if_include", "lo", "--mca", "oob_tcp_disable_ipv6_family", "1",
+      "--mca",
+      "oob_tcp_if_include",
+      "lo",
+      "--mca",
+      "oob_tcp_disable_ipv6_family",
+      "1",
       // What a killed mpirun leaves lies in a folder that the supervisor removes.
-      "--mca", "orte_tmpdir_base", scratch.string(),
-      "--mca", "btl_vader_backing_directory", scratch.string(),
-      "--mca", "osc_sm_backing_directory", scratch.string(),
-      options.self.string(), "rank", "--folder", options.folder.string(), "--trainer", options.trainer.string(),
+      "--mca",
+      "orte_tmpdir_base",
+      scratch.string(),
+      "--mca",
+      "btl_vader_backing_directory",
+      scratch.string(),
+      "--mca",
+      "osc_sm_backing_directory",
+      scratch.string(),
+      options.self.string(),
+      "rank",
+      "--folder",
+      options.folder.string(),
+      "--trainer",
+      options.trainer.string(),
   };
 }
 

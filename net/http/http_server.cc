@@ -11,7 +11,7 @@
 #include <tuple>
 
 #include "base/log.h"
-#include "net/server_impl.h"
+#include "net/http/server_impl.h"
 #include "net/spawn.h"
 
 namespace rekindle::net {
@@ -56,7 +56,9 @@ beast::error_code open_listener(tcp::acceptor& acceptor, const tcp::endpoint& en
   return error;
 }
 
-asio::awaitable<void> run_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
+asio::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
+  co_await connection->run();
+}
 
 asio::awaitable<void> turn_away(tcp::socket socket) {
   static constexpr std::string_view kFull =
@@ -127,7 +129,8 @@ void HttpServer::stream_route(std::string method, std::string pattern, Access ac
 
 std::vector<std::tuple<std::string, std::string, Access>> HttpServer::routes() const {
   std::vector<std::tuple<std::string, std::string, Access>> out;
-  for (const auto& route : impl_->router.routes()) out.emplace_back(route->method, route->pattern, route->access);
+  for (const auto& route : impl_->router.routes())
+    out.emplace_back(route->method, route->pattern, route->access);
   std::sort(out.begin(), out.end());
   return out;
 }
@@ -136,11 +139,14 @@ Result<uint16_t> HttpServer::start() {
   beast::error_code error;
   const asio::ip::address address = asio::ip::make_address(impl_->options.address, error);
   if (error)
-    return invalid_argument(fmt::format("'{}' is not an IP address; write 127.0.0.1", impl_->options.address));
+    return invalid_argument(
+        fmt::format("'{}' is not an IP address; write 127.0.0.1", impl_->options.address));
   if (!address.is_loopback())
-    return failed_precondition(fmt::format(
-        "refusing to listen on {}: plain HTTP would carry tokens over the network. Listen on 127.0.0.1 and reach it "
-        "through an SSH tunnel or a TLS proxy on this host", impl_->options.address));
+    return failed_precondition(
+        fmt::format("refusing to listen on {}: plain HTTP would carry tokens over the network. Listen on "
+                    "127.0.0.1 and reach it "
+                    "through an SSH tunnel or a TLS proxy on this host",
+                    impl_->options.address));
   const tcp::endpoint endpoint(address, impl_->options.port);
   error = open_listener(impl_->acceptor, endpoint);
   if (error) {
@@ -153,9 +159,13 @@ Result<uint16_t> HttpServer::start() {
   return impl_->port;
 }
 
-uint16_t HttpServer::port() const { return impl_->port; }
+uint16_t HttpServer::port() const {
+  return impl_->port;
+}
 
-const ServerLimits& HttpServer::limits() const { return impl_->options.limits; }
+const ServerLimits& HttpServer::limits() const {
+  return impl_->options.limits;
+}
 
 std::string HttpServer::url() const {
   if (impl_->options.address.find(':') != std::string::npos)

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "net/client.h"
-#include "net/connect_codec.h"
+#include "net/rpc/codec.h"
 
 namespace rekindle::net {
 namespace {
@@ -26,7 +26,8 @@ class EnvelopeReader {
     size_t at = 0;
     bool more = true;
     while (more && pending_.size() - at >= kEnvelopeHeaderBytes) {
-      const EnvelopeHeader header = read_envelope_header(std::string_view(pending_).substr(at, kEnvelopeHeaderBytes));
+      const EnvelopeHeader header =
+          read_envelope_header(std::string_view(pending_).substr(at, kEnvelopeHeaderBytes));
       if (header.length > limit_bytes_) {
         status_ = resource_exhausted(fmt::format("a message of {} bytes in the stream", header.length));
         return false;
@@ -70,8 +71,8 @@ Status ConnectClient::call_raw(std::string_view method, const google::protobuf::
   Headers headers = connect_headers("application/proto");
   headers.add("Connect-Timeout-Ms", std::to_string(deadline.count()));
   // The server tells of the deadline first; ours is for when it cannot.
-  const Result<Reply> reply =
-      http_.request("POST", fmt::format("/{}", method), request.SerializeAsString(), headers, deadline + Deadline(1000));
+  const Result<Reply> reply = http_.request("POST", fmt::format("/{}", method), request.SerializeAsString(),
+                                            headers, deadline + Deadline(1000));
   if (!reply.ok()) return reply.status();
   if (reply->status != 200) return error_of(reply->status, reply->body);
   if (codec_of(reply->headers.get("Content-Type"), kUnaryPrefix) != Codec::kProto)

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "net/server_impl.h"
+#include "net/http/server_impl.h"
 
 namespace rekindle::net {
 

@@ -7,8 +7,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "net/connect_codec.h"
 #include "net/gzip.h"
+#include "net/rpc/codec.h"
 #include "net/spawn.h"
 
 namespace rekindle::net {
@@ -32,7 +32,8 @@ using ProcedurePtr = std::shared_ptr<const Procedure>;
 Status check_protocol(const Headers& headers, std::string_view encoding_header) {
   const std::string_view version = headers.get("Connect-Protocol-Version");
   if (!version.empty() && version != "1")
-    return invalid_argument(fmt::format("Connect-Protocol-Version {} is not known; this server speaks 1", version));
+    return invalid_argument(
+        fmt::format("Connect-Protocol-Version {} is not known; this server speaks 1", version));
   const std::string_view encoding = headers.get(encoding_header);
   if (!encoding.empty() && encoding != "identity" && encoding != "gzip")
     return unimplemented(fmt::format("compression {} is not supported; gzip and identity are", encoding));
@@ -72,8 +73,8 @@ struct Pending {
   std::shared_ptr<void> hold;
 };
 
-asio::awaitable<void> run_pending(std::shared_ptr<Pending> pending, ProcedurePtr procedure, MessagePtr request,
-                                  Caller caller) {
+asio::awaitable<void> run_pending(std::shared_ptr<Pending> pending, ProcedurePtr procedure,
+                                  MessagePtr request, Caller caller) {
   Result<MessagePtr> result = co_await procedure->unary(std::move(request), std::move(caller));
   pending->result.emplace(std::move(result));
   pending->done.cancel();
@@ -114,8 +115,8 @@ asio::awaitable<Response> run_unary(ProcedurePtr procedure, Request request) {
   if (!codec.has_value()) co_return wrong_content_type(kUnaryPrefix);
   Status status = check_protocol(request.headers, "Content-Encoding");
   if (!status.ok()) co_return connect_error(status);
-  const Result<std::string> body = decompress(request.headers.get("Content-Encoding"), std::move(request.body),
-                                              procedure->message_bytes_max);
+  const Result<std::string> body = decompress(request.headers.get("Content-Encoding"),
+                                              std::move(request.body), procedure->message_bytes_max);
   if (!body.ok()) co_return connect_error(body.status());
   const bool gzip_accepted = accepts_gzip(request.headers.get("Accept-Encoding"));
   MessagePtr message(procedure->prototype->New());
@@ -219,7 +220,8 @@ Result<std::string> only_envelope(const Request& request, uint64_t limit_bytes) 
   return decompress(compressed ? encoding : "", request.body.substr(kEnvelopeHeaderBytes), limit_bytes);
 }
 
-asio::awaitable<void> watch_deadline(std::shared_ptr<asio::steady_timer> timer, std::weak_ptr<EnvelopeWriter> writer) {
+asio::awaitable<void> watch_deadline(std::shared_ptr<asio::steady_timer> timer,
+                                     std::weak_ptr<EnvelopeWriter> writer) {
   const auto [error] = co_await timer->async_wait(kAsTuple);
   if (error) co_return;
   if (const std::shared_ptr<EnvelopeWriter> open = writer.lock()) open->expire();

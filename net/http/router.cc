@@ -1,4 +1,4 @@
-#include "net/router.h"
+#include "net/http/router.h"
 
 #include <fmt/format.h>
 
@@ -18,8 +18,12 @@ std::vector<std::string> split(std::string_view path) {
   return segments;
 }
 
-bool is_name(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
-bool is_rest(std::string_view segment) { return segment.starts_with('{') && segment.ends_with("...}"); }
+bool is_name(std::string_view segment) {
+  return segment.starts_with('{') && segment.ends_with('}');
+}
+bool is_rest(std::string_view segment) {
+  return segment.starts_with('{') && segment.ends_with("...}");
+}
 
 using Params = std::vector<std::pair<std::string, std::string>>;
 
@@ -72,7 +76,9 @@ void Router::add(Route route) {
 
 Router::Match Router::find(const std::string& method, const std::string& path) const {
   Match found;
-  auto allow = [&found](const std::string& other) { found.allowed += (found.allowed.empty() ? "" : ", ") + other; };
+  auto allow = [&found](const std::string& other) {
+    found.allowed += (found.allowed.empty() ? "" : ", ") + other;
+  };
   if (const auto it = literal_.find(path); it != literal_.end()) {
     if (const auto route = it->second.find(method); route != it->second.end()) {
       found.route = route->second;
@@ -98,7 +104,8 @@ Router::Match Router::find(const std::string& method, const std::string& path) c
 
 Result<std::string> clean_path(std::string_view target) {
   const std::string_view raw = target.substr(0, target.find('?'));
-  if (!raw.starts_with('/')) return invalid_argument("the request target must be a path that begins with '/'");
+  if (!raw.starts_with('/'))
+    return invalid_argument("the request target must be a path that begins with '/'");
   std::string out;
   std::string_view rest = raw.substr(1);
   bool more = !rest.empty();
