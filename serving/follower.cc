@@ -233,6 +233,16 @@ uint64_t Follower::swaps() const {
   return swaps_;
 }
 
+bool Follower::splits_traffic() const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, model] : models_) {
+    int live = 0;
+    for (const v1::PlannedVersion& planned : model.wanted.versions()) live += planned.role() == v1::LIVE;
+    if (live > 1) return true;
+  }
+  return false;
+}
+
 std::vector<v1::NodeReport> Follower::reports() const {
   std::lock_guard lock(mutex_);
   std::vector<v1::NodeReport> out;

@@ -54,6 +54,8 @@ class Follower {
   // One per model: revision in force, versions with their health, newest event time, idle.
   std::vector<v1::NodeReport> reports() const;
   uint64_t swaps() const;
+  // Whether a plan shares live requests out to several versions: somebody is judging one of them.
+  bool splits_traffic() const;
 
  private:
   struct Attempt {

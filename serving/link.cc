@@ -1,6 +1,7 @@
 #include "serving/link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "rekindle/v1/api.pb.h"
@@ -32,6 +33,16 @@ Link::~Link() {
 void Link::report_now() {
   std::lock_guard lock(mutex_);
   news_ = true;
+  changed_.notify_all();
+}
+
+void Link::report_then(std::function<void(Status)> done) {
+  std::unique_lock lock(mutex_);
+  if (stopping_) {
+    lock.unlock();
+    return done(unavailable("the node is stopping"));
+  }
+  waiting_.push_back(std::move(done));
   changed_.notify_all();
 }
 
@@ -85,14 +96,20 @@ void Link::report() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     news_ = false;
+    const auto waiting = std::exchange(waiting_, {});
     lock.unlock();
     const bool taken = report_all();
+    for (const auto& done : waiting)
+      done(taken ? ok_status() : unavailable("the coordinator did not take the node's report"));
     lock.lock();
     if (taken)
-      changed_.wait_for(lock, options_.report_every, [this] { return news_ || stopping_; });
+      changed_.wait_for(lock, options_.report_every, [this] { return news_ || !waiting_.empty() || stopping_; });
     else
-      changed_.wait_for(lock, options_.report_every, [this] { return stopping_; });
+      changed_.wait_for(lock, options_.report_every, [this] { return !waiting_.empty() || stopping_; });
   }
+  const auto waiting = std::exchange(waiting_, {});
+  lock.unlock();
+  for (const auto& done : waiting) done(unavailable("the node is stopping"));
 }
 
 bool Link::report_all() {

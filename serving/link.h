@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -34,6 +35,8 @@ class Link {
 
   void start();
   void report_now();  // something changed
+  // A report that is made after this call; `done` hears, on another thread, whether the coordinator took it.
+  void report_then(std::function<void(Status)> done);
   void stop();
   bool connected() const { return reported_.load(); }  // the last report was taken
 
@@ -52,6 +55,7 @@ class Link {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool news_ = true;
+  std::vector<std::function<void(Status)>> waiting_;  // for the next report
   bool stopping_ = false;
   std::atomic<bool> reported_{false};
   std::thread watcher_;

@@ -250,6 +250,14 @@ asio::awaitable<Result<v1::FlushResponse>> Routes::flush(v1::FlushRequest reques
   if (!sent)
     co_return unavailable("the coordinator has not acknowledged the events in time; they are in the spool");
   if (!sent->ok()) co_return *sent;
+  if (report_ && follower_.splits_traffic()) {
+    // Whoever flushes may judge what was answered so far: the canary's health must not be a second old.
+    const auto reported = std::make_shared<Waiter<Status>>(executor);
+    report_(deliver_to(reported));
+    const std::optional<Status> taken = co_await Waiter<Status>::wait(reported, options_.flush_max);
+    if (!taken) co_return unavailable("the coordinator has not taken this node's report in time");
+    if (!taken->ok()) co_return *taken;
+  }
   const Flushed flushed = recorder_.flushed();
   v1::FlushResponse response;
   response.set_seq(flushed.seq);

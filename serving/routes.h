@@ -7,6 +7,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,8 @@ class Routes {
          NodeMetrics& metrics, boost::asio::thread_pool& pool);
 
   void add_to(net::HttpServer& server);
+  // How a flush has the node's health reported (Link::report_then); set before the server starts.
+  void report_by(std::function<void(std::function<void(Status)>)> report) { report_ = std::move(report); }
 
   // The whole of one infer call; from any thread.
   net::Response answer(const net::Request& request);
@@ -66,6 +69,7 @@ class Routes {
   Recorder& recorder_;
   NodeMetrics& metrics_;
   boost::asio::thread_pool& pool_;
+  std::function<void(std::function<void(Status)>)> report_;
 };
 
 }  // namespace rekindle::serving
