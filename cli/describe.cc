@@ -77,8 +77,8 @@ std::string cause_text(v1::Cause cause) {
 }
 
 std::string outcome_text(const v1::Run& run) {
-  if (run.state() == v1::PUBLISHED) return fmt::format("version {}{}{}", run.version(), run.reason().empty() ? "" : ": ", run.reason());
   if (!run.reason().empty()) return run.reason();
+  if (run.state() == v1::PUBLISHED) return fmt::format("version {}", run.version());
   if (!run.verdict().reason().empty()) return run.verdict().reason();
   return run.outcome().message();
 }

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
     app.exit(error);
+    if (const std::string hint = cli::verb_hint(app, argc, argv); !hint.empty()) cli::print_error(hint);
     return cli::kRefused;
   }
   const Result<int> code = verb();

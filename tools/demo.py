@@ -111,7 +111,8 @@ def main():
         node = demo.start_node()
         print(f"answers at {node}/v2/models/{JOB}/infer")
         heading("the rest of the year, in event time")
-        replay = ["replay", JOB, "--dataset", "flights@2013-02..2013-12", "--node", node, "--compare", 1, "--cron"]
+        replay = ["replay", JOB, "--dataset", "flights@2013-02..2013-12", "--node", node, "--compare", 1, "--cron",
+                  "--group-by", "origin", "--table-by", "sched_minute/60"]
         if options.until:
             replay += ["--until", options.until]
         if options.report:

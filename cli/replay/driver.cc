@@ -113,7 +113,7 @@ Result<bool> Driver::send_due_labels(int64_t start_us) {
 Status Driver::advance(int64_t clock_us) {
   state_ = TRY(session_.advance(clock_us));
   clock_us_ = clock_us;
-  note_window(week_, state_.window());
+  note_window(week_, state_.window(), from_proto(spec_.retrain().window()).count());
   note_rollout(state_);
   TRY_STATUS(note_triggers(state_));
   if (state_.settled()) {
@@ -169,7 +169,7 @@ Status Driver::stand() {
     one.over = true;
     one.run.outcome = run.state() == v1::FAILED_RUN ? "failed" : lower(v1::RunState_Name(run.state()));
     one.run.version = run.version();
-    say_(fmt::format("  {}  {} {}", format_time(time_from_micros(clock_us_)), id, outcome_text(run)));
+    say_(fmt::format("  {}  {}: {}", format_time(time_from_micros(clock_us_)), id, outcome_text(run)));
   }
   return ok_status();
 }

@@ -19,6 +19,9 @@ std::string time_of(int64_t us) { return format_time(time_from_micros(us)); }
 // JSON has no NaN.
 json::value number(double value) { return std::isfinite(value) ? json::value(value) : json::value(nullptr); }
 
+// A line is a glance; the whole words are in the report.
+constexpr size_t kDecisionShown = 120;
+
 double ratio(double value, double threshold) { return threshold > 0 ? value / threshold : 0; }
 
 struct Means {
@@ -91,8 +94,10 @@ Figures figures_of(std::span<const double> labels, std::span<const double> proba
   return {y.size(), log_loss(y, p), auroc(y, p)};
 }
 
-void note_window(Week& week, const v1::JudgedWindow& window) {
+void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us) {
+  const bool whole = window.from_us() <= window.until_us() - length_us;
   for (const v1::Score& score : window.drift()) {
+    if (!whole) break;
     if (!std::isfinite(score.value()) || ratio(score.value(), score.threshold()) <= ratio(week.drift, week.drift_threshold)) continue;
     week.drift = score.value();
     week.drift_threshold = score.threshold();
@@ -107,7 +112,8 @@ std::string week_line(const Week& week, uint64_t compared) {
   if (week.frozen) line += fmt::format(" (v{} {:.3f})", compared, week.frozen->auroc);
   line += fmt::format("  log-loss {:.4f}", week.served.log_loss);
   if (week.frozen) line += fmt::format(" ({:.4f})", week.frozen->log_loss);
-  line += fmt::format("  drift {:.2f}/{:.2f} {:<12}  {}", week.drift, week.drift_threshold, week.drift_feature, week.decision);
+  line += fmt::format("  drift {:.2f}/{:.2f} {:<12}  {}", week.drift, week.drift_threshold, week.drift_feature,
+                      week.decision.size() > kDecisionShown ? week.decision.substr(0, kDecisionShown) + "..." : week.decision);
   return line;
 }
 

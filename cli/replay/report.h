@@ -63,8 +63,9 @@ struct Report {
   std::vector<Week> weeks;
 };
 
-// Takes what a judged slot says into the week.
-void note_window(Week& week, const v1::JudgedWindow& window);
+// Takes what a judged slot says into the week. Windows shorter than `length_us` (of a version that is young)
+// are not compared with anything: a part of a week always looks like drift.
+void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us);
 
 std::string week_line(const Week& week, uint64_t compared);
 std::string summary(const Report& report);

@@ -1,5 +1,11 @@
 #include "cli/verbs/verbs.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "jobs/problems.h"
+
 namespace rekindle::cli {
 
 void add_verbs(CLI::App& app, Context& context, Verb& verb) {
@@ -26,6 +32,20 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_dataset_verbs(app, context, verb);
   add_replay_verb(app, context, verb);
   add_shell_verbs(app, context, verb);
+}
+
+std::string verb_hint(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(sub->get_name());
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--server" || word == "--state" || word == "--token-file") ++i;  // its value is no verb
+    if (word.starts_with('-')) continue;
+    if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return {};
+    const std::string near = jobs::nearest(word, verbs);
+    return fmt::format("unknown verb '{}'{}", word, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+  }
+  return {};
 }
 
 }  // namespace rekindle::cli

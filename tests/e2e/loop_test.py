@@ -11,7 +11,7 @@ from harness import LoopTest, Loop, ROOT, processes_below, wait_for
 
 JOB = "flight-delay"
 SPEC = ROOT / "tests/e2e/flight-delay-weeks.yaml"
-WEEKS = ["--dataset", "flights@2013-02", "--until", "2013-02-15", "--compare", "1"]
+WEEKS = ["--dataset", "flights@2013-02", "--until", "2013-02-15", "--compare", "1", "--group-by", "origin"]
 
 
 def first_version(loop):
