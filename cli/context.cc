@@ -36,15 +36,17 @@ Result<std::string> Context::server_url() const {
   const fs::path file = state_folder() / "address";
   const Result<std::string> address = read_file(file, 4096);
   if (address.ok()) return trimmed(*address);
-  return unavailable(fmt::format("no coordinator runs on {}: start one with `rekindle up`, or name one with --server URL",
-                                 state_folder().string()));
+  return unavailable(
+      fmt::format("no coordinator runs on {}: start one with `rekindle up`, or name one with --server URL",
+                  state_folder().string()));
 }
 
 Result<std::string> Context::token() const {
   const fs::path file = token_file.empty() ? state_folder() / "token" : fs::path(token_file);
   const Result<std::string> text = read_file(file, 4096);
   if (!text.ok())
-    return permission_denied(fmt::format("{}; name the operator's token with --token-file", text.status().message()));
+    return permission_denied(
+        fmt::format("{}; name the operator's token with --token-file", text.status().message()));
   return trimmed(*text);
 }
 

@@ -58,8 +58,8 @@ bool answers(const std::string& url) {
   return reply.ok() && reply->status == 200;
 }
 
-Result<std::string> start_daemon(const fs::path& program, const fs::path& state, const std::vector<std::string>& arguments,
-                                 std::chrono::seconds patience) {
+Result<std::string> start_daemon(const fs::path& program, const fs::path& state,
+                                 const std::vector<std::string>& arguments, std::chrono::seconds patience) {
   TRY_STATUS(make_folders_durably(state));
   const fs::path log_path = state / "rekindled.log";
   const Fd log(open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -83,14 +83,16 @@ Result<std::string> start_daemon(const fs::path& program, const fs::path& state,
   while (std::chrono::steady_clock::now() < deadline) {
     int how = 0;
     if (waitpid(child, &how, WNOHANG) == child)
-      return failed_precondition(fmt::format("rekindled ended with {}:\n{}", WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how),
+      return failed_precondition(fmt::format("rekindled ended with {}:\n{}",
+                                             WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how),
                                              end_of(log_path, log_start)));
-    if (const Result<std::string> url = read_file(address_file, 4096); url.ok() && answers(trimmed(*url))) return trimmed(*url);
+    if (const Result<std::string> url = read_file(address_file, 4096); url.ok() && answers(trimmed(*url)))
+      return trimmed(*url);
     std::this_thread::sleep_for(kPoll);
   }
   kill(child, SIGTERM);
-  return deadline_exceeded(fmt::format("rekindled did not answer within {} s; it was asked to end:\n{}", patience.count(),
-                                       end_of(log_path, log_start)));
+  return deadline_exceeded(fmt::format("rekindled did not answer within {} s; it was asked to end:\n{}",
+                                       patience.count(), end_of(log_path, log_start)));
 }
 
 bool wait_until_released(const fs::path& state, std::chrono::seconds patience) {

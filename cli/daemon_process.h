@@ -20,8 +20,8 @@ bool answers(const std::string& url);
 
 // Starts rekindled in a session of its own with its output in STATE/rekindled.log and waits until it
 // answers. Returns its URL. When it ends instead, the error holds the end of its log.
-Result<std::string> start_daemon(const fs::path& program, const fs::path& state, const std::vector<std::string>& arguments,
-                                 std::chrono::seconds patience);
+Result<std::string> start_daemon(const fs::path& program, const fs::path& state,
+                                 const std::vector<std::string>& arguments, std::chrono::seconds patience);
 
 // Until no process holds STATE/lock. False when one still does.
 bool wait_until_released(const fs::path& state, std::chrono::seconds patience);

@@ -9,10 +9,10 @@ namespace rekindle::cli {
 enum Exit : int {
   kOk = 0,
   kFailed = 1,
-  kRefused = 2,       // usage, or input that was refused
+  kRefused = 2,  // usage, or input that was refused
   kNotFound = 3,
-  kConflict = 4,      // the state of things forbids it
-  kUnreachable = 5,   // no coordinator answers
+  kConflict = 4,     // the state of things forbids it
+  kUnreachable = 5,  // no coordinator answers
   kTimeout = 6,
   kForbidden = 7,
   // How a run ended, of `wait` and `run --wait`.

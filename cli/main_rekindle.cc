@@ -1,6 +1,6 @@
 // rekindle: the command line. Each verb is one or two calls of the coordinator's API.
-#include <CLI/CLI.hpp>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdlib>
@@ -15,7 +15,8 @@ namespace {
 bool colour_wanted() {
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && terminal && std::string_view(terminal) != "dumb";
+  return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && terminal &&
+         std::string_view(terminal) != "dumb";
 }
 
 }  // namespace

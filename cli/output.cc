@@ -12,12 +12,18 @@ bool colour_on = false;
 
 std::string_view code_of(Colour colour) {
   switch (colour) {
-    case Colour::kNone: return "";
-    case Colour::kBold: return "1";
-    case Colour::kGreen: return "32";
-    case Colour::kYellow: return "33";
-    case Colour::kRed: return "31";
-    case Colour::kGrey: return "90";
+    case Colour::kNone:
+      return "";
+    case Colour::kBold:
+      return "1";
+    case Colour::kGreen:
+      return "32";
+    case Colour::kYellow:
+      return "33";
+    case Colour::kRed:
+      return "31";
+    case Colour::kGrey:
+      return "90";
   }
   return "";
 }
@@ -42,7 +48,9 @@ void write(std::FILE* stream, std::string_view text) {
 
 }  // namespace
 
-void use_colour(bool on) { colour_on = on; }
+void use_colour(bool on) {
+  colour_on = on;
+}
 
 std::string paint(Colour colour, std::string_view text) {
   if (!colour_on || colour == Colour::kNone) return std::string(text);
@@ -80,11 +88,17 @@ std::string json_of(const google::protobuf::Message& message) {
   return out;
 }
 
-void print(std::string_view text) { write(stdout, text); }
+void print(std::string_view text) {
+  write(stdout, text);
+}
 
-void print_error(std::string_view text) { write(stderr, fmt::format("{}\n", text)); }
+void print_error(std::string_view text) {
+  write(stderr, fmt::format("{}\n", text));
+}
 
-std::string time_text(int64_t micros) { return micros == 0 ? "-" : format_time(time_from_micros(micros)); }
+std::string time_text(int64_t micros) {
+  return micros == 0 ? "-" : format_time(time_from_micros(micros));
+}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -93,6 +107,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+std::string first_line(std::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
 
 }  // namespace rekindle::cli

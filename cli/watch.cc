@@ -27,7 +27,8 @@ class Teller {
 
   void tell(const v1::RunUpdate& update) {
     const v1::Run& run = update.run();
-    const std::string state = fmt::format("{} {}{}{}", run.id(), state_text(run.state()), run.reason().empty() ? "" : ": ", first_line(run.reason()));
+    const std::string state = fmt::format("{} {}{}{}", run.id(), state_text(run.state()),
+                                          run.reason().empty() ? "" : ": ", first_line(run.reason()));
     if (update.has_run() && state != last_state_ && !is_terminal(run.state())) {
       context_.say(state);
       last_state_ = state;
@@ -70,15 +71,23 @@ Result<v1::Run> wait_for_run(const Context& context, const std::string& id, cons
     };
     net::Deadline silence(30'000);
     if (options.timeout)
-      silence = std::clamp<net::Deadline>(*options.timeout - std::chrono::duration_cast<net::Deadline>(Clock::now() - start), net::Deadline(1), silence);
-    const Status status = client.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun", request, on_update, silence);
+      silence = std::clamp<net::Deadline>(
+          *options.timeout - std::chrono::duration_cast<net::Deadline>(Clock::now() - start),
+          net::Deadline(1), silence);
+    const Status status = client.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun",
+                                                                            request, on_update, silence);
     if (ended(last, options)) return last;
     if (interrupt.happened())
-      return Status(Code::kCanceled, fmt::format("detached; {} goes on. Take it up again with: rekindle wait {}", id, id));
+      return Status(Code::kCanceled,
+                    fmt::format("detached; {} goes on. Take it up again with: rekindle wait {}", id, id));
     if (timed_out || (options.timeout && Clock::now() - start >= *options.timeout))
-      return deadline_exceeded(fmt::format("{} is still {}; it goes on", id, lower(v1::RunState_Name(last.state()))));
-    if (!status.ok() && status.code() != Code::kUnavailable && status.code() != Code::kDeadlineExceeded) return status;
-    if (Clock::now() - last_heard > kAwayMost) return unavailable(fmt::format("the coordinator has been away for {} s; {} goes on without it", kAwayMost.count(), id));
+      return deadline_exceeded(
+          fmt::format("{} is still {}; it goes on", id, lower(v1::RunState_Name(last.state()))));
+    if (!status.ok() && status.code() != Code::kUnavailable && status.code() != Code::kDeadlineExceeded)
+      return status;
+    if (Clock::now() - last_heard > kAwayMost)
+      return unavailable(fmt::format("the coordinator has been away for {} s; {} goes on without it",
+                                     kAwayMost.count(), id));
     std::this_thread::sleep_for(kRetry);
   }
 }
@@ -88,7 +97,9 @@ int report_end(const Context& context, const v1::Run& run) {
     print(json_of(run));
   else
     context.say(fmt::format("{} {}: {}", run.id(), state_text(run.state()), outcome_text(run)));
-  if (run.state() == v1::HELD) context.say(fmt::format("next: rekindle approve {} --reason WHY, or rekindle cancel {}", run.id(), run.id()));
+  if (run.state() == v1::HELD)
+    context.say(
+        fmt::format("next: rekindle approve {} --reason WHY, or rekindle cancel {}", run.id(), run.id()));
   return exit_code_of(run.state());
 }
 

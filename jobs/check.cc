@@ -23,8 +23,10 @@ using Columns = google::protobuf::RepeatedPtrField<std::string>;
 // "prediction" is the profile's name for the model's own output.
 std::string column_problem(const std::string& name) {
   if (name.size() > 128) return "is longer than 128 bytes";
-  if (name == "request_id" || name == "row" || name == "prediction") return "is a name that rekindle uses itself";
-  if (name.find_first_of("\n\r\t\"\\") != std::string::npos) return "has a line break, tab, quote or backslash in it";
+  if (name == "request_id" || name == "row" || name == "prediction")
+    return "is a name that rekindle uses itself";
+  if (name.find_first_of("\n\r\t\"\\") != std::string::npos)
+    return "has a line break, tab, quote or backslash in it";
   return {};
 }
 
@@ -58,8 +60,11 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
   if (Result<DatasetRef> ref = parse_dataset_ref(data.initial()); !ref.ok())
     problems.add("data.initial", ref.status().message());
   else if (ref->dataset == spec.name())
-    problems.add("data.initial", fmt::format("the dataset '{}' has the job's own name, under which its settled rows are kept; "
-                                             "import it under another name", ref->dataset));
+    problems.add(
+        "data.initial",
+        fmt::format("the dataset '{}' has the job's own name, under which its settled rows are kept; "
+                    "import it under another name",
+                    ref->dataset));
   Roles roles(problems);
   roles.add(data.time(), "data.time", "the event time");
   roles.add(data.label().column(), "data.label.column", "the label, which no feature may be");
@@ -67,22 +72,27 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
   roles.add_all(data.categorical(), "data.categorical", "a categorical feature");
   const int features = data.numeric_size() + data.categorical_size();
   if (features == 0) problems.add("data", "no features; write numeric: [...] or categorical: [...]");
-  if (features > kMostFeatures) problems.add("data", fmt::format("{} features; at most {}", features, kMostFeatures));
+  if (features > kMostFeatures)
+    problems.add("data", fmt::format("{} features; at most {}", features, kMostFeatures));
   if (const Micros slot = from_proto(data.slot()); kDay % slot != Micros(0))
-    problems.add("data.slot", fmt::format("{} does not divide a day; 15m, 1h or 6h do", format_duration(slot)));
+    problems.add("data.slot",
+                 fmt::format("{} does not divide a day; 15m, 1h or 6h do", format_duration(slot)));
 }
 
 void check_train(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
   if (train.ranks().count() > train.batch())
-    problems.add("train.ranks.count", fmt::format("{} ranks share a batch of {} rows; give each at least one", train.ranks().count(), train.batch()));
+    problems.add("train.ranks.count", fmt::format("{} ranks share a batch of {} rows; give each at least one",
+                                                  train.ranks().count(), train.batch()));
   if (train.model().tabular().hidden_size() > kMostLayers)
-    problems.add("train.model.tabular.hidden", fmt::format("{} layers; at most {}", train.model().tabular().hidden_size(), kMostLayers));
+    problems.add("train.model.tabular.hidden",
+                 fmt::format("{} layers; at most {}", train.model().tabular().hidden_size(), kMostLayers));
   const Micros rows = from_proto(train.rows().last());
   const Micros holdout = from_proto(spec.gate().holdout());
   if (holdout >= rows)
-    problems.add("gate.holdout", fmt::format("holding back {} leaves nothing of train.rows.last {} to train on",
-                                             format_duration(holdout), format_duration(rows)));
+    problems.add("gate.holdout",
+                 fmt::format("holding back {} leaves nothing of train.rows.last {} to train on",
+                             format_duration(holdout), format_duration(rows)));
 }
 
 void check_retrain(const v1::JobSpec& spec, Problems& problems) {
@@ -92,18 +102,23 @@ void check_retrain(const v1::JobSpec& spec, Problems& problems) {
   for (int i = 0; i < retrain.when_size(); ++i) {
     const std::string path = fmt::format("retrain.when[{}]", i);
     if (!seen.emplace(retrain.when(i).kind_case(), i).second)
-      problems.add(path, fmt::format("the same kind of trigger stands in retrain.when[{}]", seen[retrain.when(i).kind_case()]));
+      problems.add(path, fmt::format("the same kind of trigger stands in retrain.when[{}]",
+                                     seen[retrain.when(i).kind_case()]));
     if (retrain.when(i).has_age() && from_proto(retrain.when(i).age()) < std::chrono::hours(1))
       problems.add(path + ".age", "at least 1h: a version would be old before it serves");
   }
   if (retrain.persistence().hits() > retrain.persistence().of())
-    problems.add("retrain.persistence.hits", fmt::format("{} of {} can never be", retrain.persistence().hits(), retrain.persistence().of()));
+    problems.add(
+        "retrain.persistence.hits",
+        fmt::format("{} of {} can never be", retrain.persistence().hits(), retrain.persistence().of()));
   if (retrain.at_most().burst() > retrain.at_most().runs())
-    problems.add("retrain.at_most.burst", fmt::format("{} at once is more than the budget of {}", retrain.at_most().burst(), retrain.at_most().runs()));
+    problems.add("retrain.at_most.burst", fmt::format("{} at once is more than the budget of {}",
+                                                      retrain.at_most().burst(), retrain.at_most().runs()));
   const Micros slot = from_proto(spec.data().slot());
   const Micros window = from_proto(retrain.window());
   if (window < slot || window % slot != Micros(0))
-    problems.add("retrain.window", fmt::format("{} is no multiple of data.slot {}", format_duration(window), format_duration(slot)));
+    problems.add("retrain.window", fmt::format("{} is no multiple of data.slot {}", format_duration(window),
+                                               format_duration(slot)));
 }
 
 void check_gate_and_serve(const v1::JobSpec& spec, Problems& problems) {
@@ -115,8 +130,8 @@ void check_gate_and_serve(const v1::JobSpec& spec, Problems& problems) {
 }
 
 std::string file_problem(const std::string& file) {
-  if (file.starts_with('/') || file == ".." || file.starts_with("../") || file.find("/../") != std::string::npos ||
-      file.ends_with("/.."))
+  if (file.starts_with('/') || file == ".." || file.starts_with("../") ||
+      file.find("/../") != std::string::npos || file.ends_with("/.."))
     return fmt::format("'{}' must lie inside the folder that --source names", file);
   return {};
 }
@@ -137,7 +152,8 @@ void check_rules(const v1::ImportSpec& spec, Problems& problems) {
   if (std::string wrong = file_problem(spec.rows().file()); !wrong.empty()) problems.add("rows.file", wrong);
   for (int i = 0; i < spec.join_size(); ++i) {
     const std::string path = fmt::format("join[{}]", i);
-    if (std::string wrong = file_problem(spec.join(i).source().file()); !wrong.empty()) problems.add(path + ".source.file", wrong);
+    if (std::string wrong = file_problem(spec.join(i).source().file()); !wrong.empty())
+      problems.add(path + ".source.file", wrong);
     if (spec.join(i).on_size() == 0 && spec.join(i).hour().empty())
       problems.add(path, "says neither 'on' nor 'hour': which rows belong together?");
     if (spec.join(i).hour().empty() && from_proto(spec.join(i).shift()) != Micros(0))

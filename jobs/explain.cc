@@ -15,19 +15,32 @@ std::string type_words(const Field& field) {
   std::string one;
   const v1::Unit unit = options_of(field).unit();
   switch (field.cpp_type()) {
-    case Field::CPPTYPE_STRING: one = "text"; break;
-    case Field::CPPTYPE_BOOL: one = "true or false"; break;
-    case Field::CPPTYPE_ENUM: one = joined(enum_words(*field.enum_type()), "or"); break;
-    case Field::CPPTYPE_DOUBLE: one = unit == v1::UNIT_SHARE ? "share" : "number"; break;
-    case Field::CPPTYPE_MESSAGE: one = is_duration(field) ? "duration" : "keys"; break;
-    default: one = unit == v1::UNIT_BYTES ? "size" : "whole number"; break;
+    case Field::CPPTYPE_STRING:
+      one = "text";
+      break;
+    case Field::CPPTYPE_BOOL:
+      one = "true or false";
+      break;
+    case Field::CPPTYPE_ENUM:
+      one = joined(enum_words(*field.enum_type()), "or");
+      break;
+    case Field::CPPTYPE_DOUBLE:
+      one = unit == v1::UNIT_SHARE ? "share" : "number";
+      break;
+    case Field::CPPTYPE_MESSAGE:
+      one = is_duration(field) ? "duration" : "keys";
+      break;
+    default:
+      one = unit == v1::UNIT_BYTES ? "size" : "whole number";
+      break;
   }
   return field.is_repeated() ? "list of " + one : one;
 }
 
 std::string bounds_words(const Field& field) {
   const v1::SpecField& spec = options_of(field);
-  if (!spec.at_least().empty() && !spec.at_most().empty()) return fmt::format("{} to {}", spec.at_least(), spec.at_most());
+  if (!spec.at_least().empty() && !spec.at_most().empty())
+    return fmt::format("{} to {}", spec.at_least(), spec.at_most());
   if (!spec.at_least().empty()) return fmt::format("at least {}", spec.at_least());
   return spec.at_most().empty() ? "" : fmt::format("at most {}", spec.at_most());
 }
@@ -72,8 +85,10 @@ std::string without_brackets(std::string_view path) {
 std::string explain_field(const std::string& path, const Field& field) {
   const v1::SpecField& spec = options_of(field);
   std::string text = fmt::format("{} ({})\n  {}\n", path, type_words(field), spec.help());
-  if (const std::string bounds = bounds_words(field); !bounds.empty()) text += fmt::format("  allowed: {}\n", bounds);
-  if (!spec.required_example().empty()) text += fmt::format("  required, for example: {}\n", spec.required_example());
+  if (const std::string bounds = bounds_words(field); !bounds.empty())
+    text += fmt::format("  allowed: {}\n", bounds);
+  if (!spec.required_example().empty())
+    text += fmt::format("  required, for example: {}\n", spec.required_example());
   if (!spec.default_().empty()) text += fmt::format("  default: {} ({})\n", spec.default_(), spec.reason());
   return text;
 }
@@ -104,7 +119,8 @@ Result<std::string> explain(std::string_view path) {
   // "batch" alone: the path that ends so.
   for (const std::string& one : all)
     if (near.empty() && one.ends_with("." + wanted)) near = one;
-  return not_found(fmt::format("a job spec has no field '{}'{}", path, near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+  return not_found(fmt::format("a job spec has no field '{}'{}", path,
+                               near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
 }
 
 std::vector<std::string> field_paths() {
@@ -138,10 +154,13 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
     const v1::SpecField& spec = options_of(field);
     std::string what = fmt::format("{} ({}", spec.help(), type_words(field));
     if (const std::string bounds = bounds_words(field); !bounds.empty()) what += "; " + bounds;
-    const std::string why = spec.required_example().empty() ? spec.reason() : fmt::format("for example `{}`", spec.required_example());
+    const std::string why = spec.required_example().empty()
+                                ? spec.reason()
+                                : fmt::format("for example `{}`", spec.required_example());
     const std::string given = default_words(field);
     const bool is_value = !spec.default_().empty() && spec.required_example().empty();
-    text += fmt::format("| `{}` | {}) | {} | {} |\n", path, cell(what), is_value ? "`" + given + "`" : given, cell(why));
+    text += fmt::format("| `{}` | {}) | {} | {} |\n", path, cell(what), is_value ? "`" + given + "`" : given,
+                        cell(why));
   });
   text += R"(
 ## Rules that join fields

@@ -40,7 +40,8 @@ class Filler {
       problems_.add(path, names.size() == 1 ? fmt::format("'{}' is missing", names[0])
                                             : fmt::format("say one of {}", joined(names, "or")));
     }
-    for (int i = 0; i < type.field_count(); ++i) field(message, *type.field(i), under(path, type.field(i)->name()), inherited);
+    for (int i = 0; i < type.field_count(); ++i)
+      field(message, *type.field(i), under(path, type.field(i)->name()), inherited);
   }
 
  private:
@@ -51,7 +52,8 @@ class Filler {
     if (!written) {
       reason = nullptr;
       if (!spec.required_example().empty()) {
-        problems_.add(path, fmt::format("missing '{}'; write for example: {}", field.name(), spec.required_example()));
+        problems_.add(
+            path, fmt::format("missing '{}'; write for example: {}", field.name(), spec.required_example()));
         return;
       }
       if (spec.default_().empty() || field.real_containing_oneof()) return;
@@ -65,7 +67,8 @@ class Filler {
     if (field.is_map()) return;
     check(message, field, path);
     const bool by_default = reason != nullptr;
-    fields_.push_back({path, format_value(message, field), by_default ? *reason : std::string(kWritten), by_default});
+    fields_.push_back(
+        {path, format_value(message, field), by_default ? *reason : std::string(kWritten), by_default});
   }
 
   void children(Message& parent, const Field& field, const std::string& path, const std::string* reason) {
@@ -74,7 +77,8 @@ class Filler {
       Message& child = *access.MutableMessage(&parent, &field);
       message(child, path, reason);
       if (child.GetDescriptor()->field_count() == 0)
-        fields_.push_back({path, std::string(kAllDefaults), reason ? *reason : std::string(kWritten), reason != nullptr});
+        fields_.push_back(
+            {path, std::string(kAllDefaults), reason ? *reason : std::string(kWritten), reason != nullptr});
       return;
     }
     for (int i = 0; i < access.FieldSize(parent, &field); ++i)
@@ -83,7 +87,8 @@ class Filler {
 
   void check(const Message& message, const Field& field, const std::string& path) {
     if (!field.is_repeated()) {
-      if (std::string wrong = check_value(message, field); !wrong.empty()) problems_.add(path, std::move(wrong));
+      if (std::string wrong = check_value(message, field); !wrong.empty())
+        problems_.add(path, std::move(wrong));
       return;
     }
     for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i)

@@ -19,10 +19,13 @@ Micros delay_after(uint32_t failures, Micros first, Micros most) {
   return std::min(first * (int64_t{1} << doublings), most);
 }
 
-RetryDecision counted(std::string_view what, RetryCounts counts, uint32_t failures, uint32_t budget, Micros delay) {
+RetryDecision counted(std::string_view what, RetryCounts counts, uint32_t failures, uint32_t budget,
+                      Micros delay) {
   if (failures > budget)
-    return {false, Micros(0), counts, fmt::format("{}; {} {} used up", what, budget, budget == 1 ? "retry is" : "retries are")};
-  return {true, delay, counts, fmt::format("{}; retry {} of {} in {}", what, failures, budget, format_duration(delay))};
+    return {false, Micros(0), counts,
+            fmt::format("{}; {} {} used up", what, budget, budget == 1 ? "retry is" : "retries are")};
+  return {true, delay, counts,
+          fmt::format("{}; retry {} of {} in {}", what, failures, budget, format_duration(delay))};
 }
 
 }  // namespace
@@ -40,16 +43,26 @@ RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limit
                    delay_after(counts.node_failures, kNodeFirst, kNodeMost));
   };
   switch (end) {
-    case v1::END_CRASH: return crash("a rank crashed");
-    case v1::END_HANG: return crash("the ranks made no progress and were ended");
-    case v1::END_NODE_LOST: return node("its node or launcher was lost");
-    case v1::END_LAUNCH_FAILED: return node("the launch failed");
-    case v1::END_YIELDED: return {true, Micros(0), counts, "it made way when asked; it goes on from its checkpoint"};
-    case v1::END_SPEC_REFUSED: return {false, Micros(0), counts, "the ranks refused the spec; another try would too"};
-    case v1::END_DATA_REFUSED: return {false, Micros(0), counts, "the ranks refused the data; another try would too"};
-    case v1::END_CANCELLED: return {false, Micros(0), counts, "it was cancelled"};
-    case v1::END_FINISHED: return {false, Micros(0), counts, "it finished"};
-    default: return {false, Micros(0), counts, "it ended in a way that this release does not know"};
+    case v1::END_CRASH:
+      return crash("a rank crashed");
+    case v1::END_HANG:
+      return crash("the ranks made no progress and were ended");
+    case v1::END_NODE_LOST:
+      return node("its node or launcher was lost");
+    case v1::END_LAUNCH_FAILED:
+      return node("the launch failed");
+    case v1::END_YIELDED:
+      return {true, Micros(0), counts, "it made way when asked; it goes on from its checkpoint"};
+    case v1::END_SPEC_REFUSED:
+      return {false, Micros(0), counts, "the ranks refused the spec; another try would too"};
+    case v1::END_DATA_REFUSED:
+      return {false, Micros(0), counts, "the ranks refused the data; another try would too"};
+    case v1::END_CANCELLED:
+      return {false, Micros(0), counts, "it was cancelled"};
+    case v1::END_FINISHED:
+      return {false, Micros(0), counts, "it finished"};
+    default:
+      return {false, Micros(0), counts, "it ended in a way that this release does not know"};
   }
 }
 

@@ -123,9 +123,11 @@ Result<DatasetRef> parse_dataset_ref(std::string_view text) {
   ref.first = std::string(range.substr(0, dots));
   ref.last = dots == std::string_view::npos ? ref.first : std::string(range.substr(dots + 2));
   if (!valid_name(ref.first) || !valid_name(ref.last))
-    return invalid_argument(fmt::format("'{}' names no snapshots; write NAME, NAME@SNAPSHOT or NAME@FIRST..LAST", text));
+    return invalid_argument(
+        fmt::format("'{}' names no snapshots; write NAME, NAME@SNAPSHOT or NAME@FIRST..LAST", text));
   if (ref.last < ref.first)
-    return invalid_argument(fmt::format("'{}': {} comes before {}; write the earlier first", text, ref.last, ref.first));
+    return invalid_argument(
+        fmt::format("'{}': {} comes before {}; write the earlier first", text, ref.last, ref.first));
   return ref;
 }
 

@@ -31,11 +31,13 @@ std::string lower(std::string_view text) {
 
 // Words that some YAML reader takes for something else than text.
 bool ambiguous_as_text(std::string_view text) {
-  static constexpr std::array<std::string_view, 8> kWords = {"true", "false", "yes", "no", "on", "off", "null", "~"};
+  static constexpr std::array<std::string_view, 8> kWords = {"true", "false", "yes",  "no",
+                                                             "on",   "off",   "null", "~"};
   if (std::find(kWords.begin(), kWords.end(), lower(text)) != kWords.end()) return true;
   double number = 0;
   const char* end = text.data() + text.size();
-  return std::from_chars(text.data(), end, number).ptr == end || text.starts_with("0x") || text.starts_with("0o");
+  return std::from_chars(text.data(), end, number).ptr == end || text.starts_with("0x") ||
+         text.starts_with("0o");
 }
 
 // Decimal and unadorned: 0777 is 511 to some readers, 1_000 and 0x10 are numbers to others.
@@ -166,13 +168,19 @@ std::string check_duration(const Field& field, const google::protobuf::Duration&
 double number_of(const Message& message, const Field& field, int index) {
   const Reflection& access = *message.GetReflection();
   switch (field.cpp_type()) {
-    case Type::CPPTYPE_INT32: return access.GetInt32(message, &field);
-    case Type::CPPTYPE_INT64: return static_cast<double>(access.GetInt64(message, &field));
-    case Type::CPPTYPE_UINT64: return static_cast<double>(access.GetUInt64(message, &field));
+    case Type::CPPTYPE_INT32:
+      return access.GetInt32(message, &field);
+    case Type::CPPTYPE_INT64:
+      return static_cast<double>(access.GetInt64(message, &field));
+    case Type::CPPTYPE_UINT64:
+      return static_cast<double>(access.GetUInt64(message, &field));
     case Type::CPPTYPE_UINT32:
       return index < 0 ? access.GetUInt32(message, &field) : access.GetRepeatedUInt32(message, &field, index);
-    case Type::CPPTYPE_DOUBLE: return access.GetDouble(message, &field);
-    default: CHECK(false, "not a number field"); return 0;
+    case Type::CPPTYPE_DOUBLE:
+      return access.GetDouble(message, &field);
+    default:
+      CHECK(false, "not a number field");
+      return 0;
   }
 }
 
@@ -186,9 +194,12 @@ std::string format_one(const Message& message, const Field& field, int index) {
   const Reflection& access = *message.GetReflection();
   std::string scratch;
   switch (field.cpp_type()) {
-    case Type::CPPTYPE_STRING: return text_of(message, field, index, scratch);
-    case Type::CPPTYPE_BOOL: return access.GetBool(message, &field) ? "true" : "false";
-    case Type::CPPTYPE_ENUM: return enum_word(*access.GetEnum(message, &field));
+    case Type::CPPTYPE_STRING:
+      return text_of(message, field, index, scratch);
+    case Type::CPPTYPE_BOOL:
+      return access.GetBool(message, &field) ? "true" : "false";
+    case Type::CPPTYPE_ENUM:
+      return enum_word(*access.GetEnum(message, &field));
     case Type::CPPTYPE_MESSAGE:
       CHECK(is_duration(field), "only durations are written as one word");
       return format_duration(
@@ -202,7 +213,8 @@ std::string format_one(const Message& message, const Field& field, int index) {
       if (options_of(field).unit() == v1::UNIT_SHARE) return fmt::format("{:.10g}%", value * 100);
       return fmt::format("{}", value);
     }
-    default: return fmt::format("{:.0f}", number_of(message, field, index));
+    default:
+      return fmt::format("{:.0f}", number_of(message, field, index));
   }
 }
 
@@ -228,7 +240,9 @@ std::vector<std::string> field_names(const google::protobuf::Descriptor& type) {
   return names;
 }
 
-std::string enum_word(const google::protobuf::EnumValueDescriptor& value) { return lower(value.name()); }
+std::string enum_word(const google::protobuf::EnumValueDescriptor& value) {
+  return lower(value.name());
+}
 
 std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type) {
   std::vector<std::string> words;
@@ -246,9 +260,12 @@ std::string joined(const std::vector<std::string>& words, std::string_view befor
 
 std::string set_word(Message& message, const Field& field, std::string_view text, bool quoted) {
   switch (field.cpp_type()) {
-    case Type::CPPTYPE_STRING: return set_text(message, field, text, quoted);
-    case Type::CPPTYPE_BOOL: return set_bool(message, field, text, quoted);
-    case Type::CPPTYPE_ENUM: return set_enum(message, field, text);
+    case Type::CPPTYPE_STRING:
+      return set_text(message, field, text, quoted);
+    case Type::CPPTYPE_BOOL:
+      return set_bool(message, field, text, quoted);
+    case Type::CPPTYPE_ENUM:
+      return set_enum(message, field, text);
     case Type::CPPTYPE_DOUBLE: {
       double value = 0;
       if (options_of(field).unit() == v1::UNIT_SHARE) {
@@ -269,14 +286,16 @@ std::string set_word(Message& message, const Field& field, std::string_view text
           to_proto(*duration);
       return {};
     }
-    default: return set_integer(message, field, text, quoted);
+    default:
+      return set_integer(message, field, text, quoted);
   }
 }
 
 std::string check_value(const Message& message, const Field& field, int index) {
   const Reflection& access = *message.GetReflection();
   switch (field.cpp_type()) {
-    case Type::CPPTYPE_BOOL: return {};
+    case Type::CPPTYPE_BOOL:
+      return {};
     case Type::CPPTYPE_ENUM: {
       const int number = access.GetEnumValue(message, &field);
       if (number != 0 && field.enum_type()->FindValueByNumber(number)) return {};
@@ -290,8 +309,10 @@ std::string check_value(const Message& message, const Field& field, int index) {
     }
     case Type::CPPTYPE_MESSAGE:
       if (!is_duration(field)) return {};
-      return check_duration(field, static_cast<const google::protobuf::Duration&>(access.GetMessage(message, &field)));
-    default: return check_number(field, number_of(message, field, index), format_one(message, field, index));
+      return check_duration(
+          field, static_cast<const google::protobuf::Duration&>(access.GetMessage(message, &field)));
+    default:
+      return check_number(field, number_of(message, field, index), format_one(message, field, index));
   }
 }
 

@@ -16,14 +16,16 @@ namespace rekindle::jobs {
 using Message = google::protobuf::Message;
 using Field = google::protobuf::FieldDescriptor;
 
-inline const v1::SpecField& options_of(const Field& field) { return field.options().GetExtension(v1::spec); }
+inline const v1::SpecField& options_of(const Field& field) {
+  return field.options().GetExtension(v1::spec);
+}
 
 bool is_duration(const Field& field);
 bool is_group(const Field& field);  // a message with fields of its own: neither duration nor map
 // Written by its author: presence where the field has it, else different from zero or empty.
 bool is_written(const Message& message, const Field& field);
 std::vector<std::string> field_names(const google::protobuf::Descriptor& type);
-std::string enum_word(const google::protobuf::EnumValueDescriptor& value);            // LOG_LOSS -> log_loss
+std::string enum_word(const google::protobuf::EnumValueDescriptor& value);          // LOG_LOSS -> log_loss
 std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type);  // without *_UNSPECIFIED
 std::string joined(const std::vector<std::string>& words, std::string_view before_last);  // "a, b or c"
 

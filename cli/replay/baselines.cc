@@ -34,13 +34,15 @@ Result<TableBy> parse_table_by(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data() + slash + 1, end, by.width);
   if (error != std::errc() || stop != end || !(by.width > 0) || by.column.empty())
-    return invalid_argument(fmt::format("'{}' is no table: write COLUMN or COLUMN/WIDTH, such as sched_minute/60", text));
+    return invalid_argument(
+        fmt::format("'{}' is no table: write COLUMN or COLUMN/WIDTH, such as sched_minute/60", text));
   return by;
 }
 
 Result<Baselines> Baselines::fit(const Rows& rows, const TableBy& by) {
   const dataio::Column* column = by.column.empty() ? nullptr : rows.table.find(by.column);
-  if (!by.column.empty() && column == nullptr) return not_found(fmt::format("no column '{}' for the table", by.column));
+  if (!by.column.empty() && column == nullptr)
+    return not_found(fmt::format("no column '{}' for the table", by.column));
   std::map<std::string, std::pair<double, double>> cells;  // rows, positives
   double labelled = 0, positive = 0;
   for (size_t row = 0; row < rows.labels.size(); ++row) {
@@ -62,7 +64,8 @@ std::vector<double> Baselines::table(const Rows& rows) const {
   const dataio::Column* column = by_.column.empty() ? nullptr : rows.table.find(by_.column);
   std::vector<double> out(rows.labels.size(), constant_);
   for (size_t row = 0; row < out.size(); ++row)
-    if (const auto it = rates_.find(cell_of(rows, column, by_, row)); it != rates_.end()) out[row] = it->second;
+    if (const auto it = rates_.find(cell_of(rows, column, by_, row)); it != rates_.end())
+      out[row] = it->second;
   return out;
 }
 

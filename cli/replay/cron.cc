@@ -15,19 +15,22 @@ Result<v1::Run> completed(Session& session, v1::StartRunRequest request) {
   const v1::Run started = TRY(session.start(std::move(request)));
   const v1::Run run = TRY(session.await_run(started.id()));
   if (run.state() != v1::COMPLETED)
-    return failed_precondition(fmt::format("run {} of the comparison with cron is {}: {}", run.id(), lower(v1::RunState_Name(run.state())), run.reason()));
+    return failed_precondition(fmt::format("run {} of the comparison with cron is {}: {}", run.id(),
+                                           lower(v1::RunState_Name(run.state())), run.reason()));
   return run;
 }
 
 int64_t as_of(const CronRequest& request, uint64_t fit) {
   const int64_t span = request.until_us - request.from_us;
-  const int64_t at = request.from_us + span / static_cast<int64_t>(request.fits + 1) * static_cast<int64_t>(fit);
+  const int64_t at =
+      request.from_us + span / static_cast<int64_t>(request.fits + 1) * static_cast<int64_t>(fit);
   return at - at % kHour;
 }
 
 }  // namespace
 
-Result<Figures> run_cron(Session& session, const artifacts::Store& store, const CronRequest& request, const Say& say) {
+Result<Figures> run_cron(Session& session, const artifacts::Store& store, const CronRequest& request,
+                         const Say& say) {
   v1::StartRunRequest scoring;
   scoring.set_dataset(request.dataset);
   scoring.set_idempotency_key(request.key + "-score");
@@ -40,7 +43,8 @@ Result<Figures> run_cron(Session& session, const artifacts::Store& store, const 
     training.set_no_publish(true);
     training.set_idempotency_key(fmt::format("{}-{}", request.key, fit));
     const v1::Run run = TRY(completed(session, std::move(training)));
-    say(fmt::format("  cron fit {}/{} as of {}: {}", fit, request.fits, format_time(time_from_micros(run.as_of_us())), run.id()));
+    say(fmt::format("  cron fit {}/{} as of {}: {}", fit, request.fits,
+                    format_time(time_from_micros(run.as_of_us())), run.id()));
     const int64_t serves_from = run.as_of_us() + request.run_takes.count();
     last->set_until_us(serves_from);
     last = scoring.add_score();

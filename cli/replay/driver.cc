@@ -23,16 +23,26 @@ uint64_t in_service(const v1::ServingPlan& plan) {
   uint64_t version = 0;
   uint32_t share = 0;
   for (const v1::PlannedVersion& planned : plan.versions())
-    if (planned.role() == v1::LIVE && planned.share() > share) version = planned.version(), share = planned.share();
+    if (planned.role() == v1::LIVE && planned.share() > share)
+      version = planned.version(), share = planned.share();
   return version;
 }
 
 }  // namespace
 
-Driver::Driver(Session& session, NodeClient& node, const Rows& rows, const v1::JobSpec& spec, DriverOptions options, Say say)
-    : session_(session), node_(node), rows_(rows), spec_(spec), options_(std::move(options)), say_(std::move(say)),
-      slot_us_(from_proto(spec.data().slot()).count()), begin_us_(rows.slots.front().start_us),
-      end_us_(rows.slots.back().start_us + slot_us_), served_(rows.times.size(), kNone), frozen_(rows.times.size(), kNone) {}
+Driver::Driver(Session& session, NodeClient& node, const Rows& rows, const v1::JobSpec& spec,
+               DriverOptions options, Say say)
+    : session_(session),
+      node_(node),
+      rows_(rows),
+      spec_(spec),
+      options_(std::move(options)),
+      say_(std::move(say)),
+      slot_us_(from_proto(spec.data().slot()).count()),
+      begin_us_(rows.slots.front().start_us),
+      end_us_(rows.slots.back().start_us + slot_us_),
+      served_(rows.times.size(), kNone),
+      frozen_(rows.times.size(), kNone) {}
 
 Status Driver::run(Report& report) {
   report_ = &report;
@@ -135,9 +145,15 @@ Status Driver::note_triggers(const v1::ReplayState& state) {
     if (triggered_.contains(id)) continue;
     const v1::Run run = TRY(session_.get_run(id));
     if (run.cause() == v1::CAUSE_MANUAL || run.cause() == v1::CAUSE_UNSPECIFIED) continue;
-    Triggered one{.run = {.id = id, .cause = cause_text(run.cause()), .detail = run.cause_detail(), .outcome = "", .as_of_us = run.as_of_us()},
-                  .queued_us = run.queued_us(), .clock_us = clock_us_};
-    say_(fmt::format("  {}  {}: {}, {}", format_time(time_from_micros(clock_us_)), id, one.run.cause, one.run.detail));
+    Triggered one{.run = {.id = id,
+                          .cause = cause_text(run.cause()),
+                          .detail = run.cause_detail(),
+                          .outcome = "",
+                          .as_of_us = run.as_of_us()},
+                  .queued_us = run.queued_us(),
+                  .clock_us = clock_us_};
+    say_(fmt::format("  {}  {}: {}, {}", format_time(time_from_micros(clock_us_)), id, one.run.cause,
+                     one.run.detail));
     triggered_.emplace(id, std::move(one));
     order_.push_back(id);
     week_.runs.push_back(id);
@@ -177,7 +193,8 @@ Status Driver::stand() {
 // The rows are over; what was triggered near the end still takes its time.
 Status Driver::finish_runs() {
   const auto under_way = [this] {
-    return std::any_of(triggered_.begin(), triggered_.end(), [](const auto& item) { return !item.second.over; });
+    return std::any_of(triggered_.begin(), triggered_.end(),
+                       [](const auto& item) { return !item.second.over; });
   };
   while (under_way()) {
     const int64_t start = clock_us_;
@@ -192,11 +209,13 @@ Result<std::vector<double>> Driver::compare_rows(size_t begin, size_t end) {
   for (size_t from = begin; from < end; from += kRowsPerComparison) {
     std::vector<uint32_t> rows(std::min(end, from + kRowsPerComparison) - from);
     std::iota(rows.begin(), rows.end(), static_cast<uint32_t>(from));
-    jobs.push_back({infer_body(rows_.table, spec_.data(), rows, fmt::format("compare-{}", from), false), rows.size(), options_.compare});
+    jobs.push_back({infer_body(rows_.table, spec_.data(), rows, fmt::format("compare-{}", from), false),
+                    rows.size(), options_.compare});
   }
   std::vector<double> out;
   for (const Result<Answer>& answer : node_.infer(jobs)) {
-    if (!answer.ok()) return answer.status().within(fmt::format("comparing with version {}", options_.compare));
+    if (!answer.ok())
+      return answer.status().within(fmt::format("comparing with version {}", options_.compare));
     out.insert(out.end(), answer->probabilities.begin(), answer->probabilities.end());
   }
   return out;
@@ -226,7 +245,8 @@ std::string Driver::decision_text() const {
   std::vector<std::string> parts;
   for (const std::string& id : week_.runs) {
     const TriggeredRun& run = triggered_.at(id).run;
-    parts.push_back(fmt::format("{} by {}: {}{}", id, run.cause, run.outcome.empty() ? "under way" : run.outcome,
+    parts.push_back(fmt::format("{} by {}: {}{}", id, run.cause,
+                                run.outcome.empty() ? "under way" : run.outcome,
                                 run.version > 0 ? fmt::format(" as version {}", run.version) : ""));
   }
   return fmt::format("{}", fmt::join(parts, "; "));
@@ -253,7 +273,8 @@ std::vector<InferJob> Driver::probe_jobs() const {
   const Slot& slot = rows_.slots[next_slot_ == 0 ? 0 : next_slot_ - 1];
   for (size_t i = 0; i < kProbesMost; ++i) {
     const Group& group = slot.groups[i % slot.groups.size()];
-    jobs.push_back({infer_body(rows_.table, spec_.data(), group.rows, fmt::format("probe-{}", i), false), group.rows.size()});
+    jobs.push_back({infer_body(rows_.table, spec_.data(), group.rows, fmt::format("probe-{}", i), false),
+                    group.rows.size()});
   }
   return jobs;
 }

@@ -19,10 +19,10 @@
 namespace rekindle::cli::replay {
 
 struct DriverOptions {
-  Micros run_takes{0};      // model clock from a trigger to its run's verdict
-  Micros labels_after{0};   // from a request's event time to its labels
+  Micros run_takes{0};     // model clock from a trigger to its run's verdict
+  Micros labels_after{0};  // from a request's event time to its labels
   std::vector<uint64_t> pins;
-  uint64_t compare = 0;     // version to compare with; 0: none
+  uint64_t compare = 0;                 // version to compare with; 0: none
   std::chrono::seconds patience{1200};  // of a standing clock
 };
 
@@ -31,7 +31,8 @@ using Say = std::function<void(const std::string& line)>;
 class Driver {
  public:
   // `spec` is resolved. Referenced objects outlive the driver.
-  Driver(Session& session, NodeClient& node, const Rows& rows, const v1::JobSpec& spec, DriverOptions options, Say say);
+  Driver(Session& session, NodeClient& node, const Rows& rows, const v1::JobSpec& spec, DriverOptions options,
+         Say say);
 
   // Begins the session, plays every slot and lets what was triggered come to its end. Fills all of the report
   // but the baselines and cron. The session stays open.
@@ -74,14 +75,14 @@ class Driver {
 
   int64_t slot_us_, begin_us_, end_us_;
   int64_t clock_us_ = 0;
-  size_t next_slot_ = 0;                                     // of rows_.slots
-  std::map<int64_t, std::vector<v1::LabelRecord>> due_;      // by the slot in which they are sent
+  size_t next_slot_ = 0;                                 // of rows_.slots
+  std::map<int64_t, std::vector<v1::LabelRecord>> due_;  // by the slot in which they are sent
   uint64_t settled_revision_ = 0;
   v1::ReplayState state_;
-  std::map<std::string, Triggered> triggered_;               // by run
-  std::vector<std::string> order_;                           // of the triggers
-  std::map<uint64_t, int64_t> serving_us_;                   // version -> wall clock
-  std::vector<double> served_, frozen_;                      // a probability a row, NaN: none
+  std::map<std::string, Triggered> triggered_;  // by run
+  std::vector<std::string> order_;              // of the triggers
+  std::map<uint64_t, int64_t> serving_us_;      // version -> wall clock
+  std::vector<double> served_, frozen_;         // a probability a row, NaN: none
   Week week_;
   size_t week_first_row_ = 0, next_row_ = 0;
 };

@@ -12,8 +12,8 @@ namespace {
 namespace json = boost::json;
 
 void begin_tensor(std::string& out, std::string_view name, std::string_view datatype, size_t rows) {
-  fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"datatype":"{}","shape":[{}],"data":[)", out.back() == '[' ? "" : ",",
-                 json::serialize(json::string(name)), datatype, rows);
+  fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"datatype":"{}","shape":[{}],"data":[)",
+                 out.back() == '[' ? "" : ",", json::serialize(json::string(name)), datatype, rows);
 }
 
 void end_tensor(std::string& out) {
@@ -26,7 +26,8 @@ void add_numbers(std::string& out, const dataio::Column& column, std::span<const
   for (const uint32_t row : rows) {
     const double value = column.numbers[row];
     if (std::isfinite(value))
-      fmt::format_to(std::back_inserter(out), "{},", value);  // shortest form that reads back to the same bits
+      fmt::format_to(std::back_inserter(out), "{},",
+                     value);  // shortest form that reads back to the same bits
     else
       out += "null,";
   }
@@ -59,7 +60,8 @@ bool read_version(const json::value* value, uint64_t& version) {
 
 }  // namespace
 
-std::string infer_body(const dataio::Table& table, const v1::Data& data, std::span<const uint32_t> rows, std::string_view id, bool record) {
+std::string infer_body(const dataio::Table& table, const v1::Data& data, std::span<const uint32_t> rows,
+                       std::string_view id, bool record) {
   std::string out = fmt::format(R"({{"id":{},{}"inputs":[)", json::serialize(json::string(id)),
                                 record ? "" : R"("parameters":{"rekindle_record":false},)");
   add_times(out, *table.find(data.time()), rows);
@@ -69,7 +71,8 @@ std::string infer_body(const dataio::Table& table, const v1::Data& data, std::sp
 }
 
 Result<Answer> read_answer(std::string_view body, size_t rows) {
-  const Status bad = data_loss(fmt::format("the node's answer is not one probability for each of {} rows: {}", rows, body.substr(0, 200)));
+  const Status bad = data_loss(fmt::format("the node's answer is not one probability for each of {} rows: {}",
+                                           rows, body.substr(0, 200)));
   boost::system::error_code error;
   const json::value document = json::parse({body.data(), body.size()}, error);
   if (error || !document.is_object()) return bad;
@@ -77,7 +80,9 @@ Result<Answer> read_answer(std::string_view body, size_t rows) {
   Answer answer;
   if (!read_version(object.if_contains("model_version"), answer.version)) return bad;
   const json::value* outputs = object.if_contains("outputs");
-  if (!outputs || !outputs->is_array() || outputs->get_array().empty() || !outputs->get_array()[0].is_object()) return bad;
+  if (!outputs || !outputs->is_array() || outputs->get_array().empty() ||
+      !outputs->get_array()[0].is_object())
+    return bad;
   const json::value* values = outputs->get_array()[0].get_object().if_contains("data");
   if (!values || !values->is_array() || values->get_array().size() != rows) return bad;
   for (const json::value& value : values->get_array()) {

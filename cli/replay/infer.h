@@ -14,9 +14,11 @@
 
 namespace rekindle::cli::replay {
 
-// The model's inputs of these rows: numbers as FP64 (missing: null), texts as BYTES (missing: null), the event
-// time as INT64 microseconds. `record` false: answered, but not counted and not kept (operator's token).
-std::string infer_body(const dataio::Table& table, const v1::Data& data, std::span<const uint32_t> rows, std::string_view id, bool record);
+// The model's inputs of these rows: numbers as FP64 (missing: null), texts as BYTES (missing: null), the
+// event time as INT64 microseconds. `record` false: answered, but not counted and not kept (operator's
+// token).
+std::string infer_body(const dataio::Table& table, const v1::Data& data, std::span<const uint32_t> rows,
+                       std::string_view id, bool record);
 
 struct Answer {
   uint64_t version = 0;

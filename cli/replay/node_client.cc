@@ -14,14 +14,17 @@ constexpr std::chrono::milliseconds kFirstPause{20}, kLongestPause{500};
 // Between probes: enough traffic to notice a dropped request, little enough to leave the cores to training.
 constexpr std::chrono::milliseconds kProbePause{10};
 
-bool worth_another_try(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+bool worth_another_try(int status) {
+  return status == 429 || status == 502 || status == 503 || status == 504;
+}
 
 }  // namespace
 
-Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, const InferJob& job, const std::atomic<bool>& stopped,
-                          std::atomic<int64_t>* waited) {
-  const std::string path = job.version == 0 ? fmt::format("/v2/models/{}/infer", options.model)
-                                            : fmt::format("/v2/models/{}/versions/{}/infer", options.model, job.version);
+Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, const InferJob& job,
+                          const std::atomic<bool>& stopped, std::atomic<int64_t>* waited) {
+  const std::string path = job.version == 0
+                               ? fmt::format("/v2/models/{}/infer", options.model)
+                               : fmt::format("/v2/models/{}/versions/{}/infer", options.model, job.version);
   net::Headers headers;
   headers.set("Content-Type", "application/json");
   const Clock::time_point start = Clock::now();
@@ -31,12 +34,15 @@ Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, con
     const Clock::time_point began = Clock::now();
     const Result<net::Reply> reply = http.request("POST", path, job.body, headers, kOneTry);
     if (reply.ok() && reply->status == 200) return read_answer(reply->body, job.rows);
-    last = reply.ok() ? unavailable(fmt::format("{} answered {}: {}", options.url, reply->status, error_words(reply->body))) : reply.status();
+    last = reply.ok() ? unavailable(fmt::format("{} answered {}: {}", options.url, reply->status,
+                                                error_words(reply->body)))
+                      : reply.status();
     if (reply.ok() && !worth_another_try(reply->status)) return failed_precondition(last.message());
     if (Clock::now() - start > options.patience) return last;
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
-    if (waited) *waited += std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count();
+    if (waited)
+      *waited += std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count();
   }
   return Status(Code::kCanceled, "interrupted");
 }
@@ -98,7 +104,8 @@ void Probe::run(NodeOptions options, std::vector<InferJob> jobs) {
     if (answer.ok()) {
       ++answered_;
     } else if (answer.status().code() != Code::kCanceled) {
-      if (failed_++ == 0) print_error(fmt::format("an unrecorded request failed: {}", answer.status().message()));
+      if (failed_++ == 0)
+        print_error(fmt::format("an unrecorded request failed: {}", answer.status().message()));
     }
     std::this_thread::sleep_for(kProbePause);
   }

@@ -63,8 +63,8 @@ class NodeClient {
 };
 
 // One request, with retries. `waited` is told how long was spent on tries that failed.
-Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, const InferJob& job, const std::atomic<bool>& stopped,
-                          std::atomic<int64_t>* waited);
+Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, const InferJob& job,
+                          const std::atomic<bool>& stopped, std::atomic<int64_t>* waited);
 
 // Requests that are not recorded, one after the other, for as long as it lives: traffic while runs are
 // waited for. Each failure is a request that a client would have seen fail.

@@ -14,15 +14,21 @@ namespace {
 
 namespace json = boost::json;
 
-std::string time_of(int64_t us) { return format_time(time_from_micros(us)); }
+std::string time_of(int64_t us) {
+  return format_time(time_from_micros(us));
+}
 
 // JSON has no NaN.
-json::value number(double value) { return std::isfinite(value) ? json::value(value) : json::value(nullptr); }
+json::value number(double value) {
+  return std::isfinite(value) ? json::value(value) : json::value(nullptr);
+}
 
 // A line is a glance; the whole words are in the report.
 constexpr size_t kDecisionShown = 120;
 
-double ratio(double value, double threshold) { return threshold > 0 ? value / threshold : 0; }
+double ratio(double value, double threshold) {
+  return threshold > 0 ? value / threshold : 0;
+}
 
 struct Means {
   double log_loss = std::nan(""), auroc = std::nan("");
@@ -41,8 +47,12 @@ Means weekly_means(const std::vector<Week>& weeks, Pick pick) {
   return {mean(losses), mean(aurocs)};
 }
 
-const Figures* served_of(const Week& week) { return &week.served; }
-const Figures* frozen_of(const Week& week) { return week.frozen ? &*week.frozen : nullptr; }
+const Figures* served_of(const Week& week) {
+  return &week.served;
+}
+const Figures* frozen_of(const Week& week) {
+  return week.frozen ? &*week.frozen : nullptr;
+}
 
 void put(json::object& out, const std::string& name, const std::optional<Figures>& figures) {
   out["auroc_" + name] = figures ? number(figures->auroc) : json::value(nullptr);
@@ -72,13 +82,19 @@ json::object week_json(const Week& week) {
 json::array runs_json(const std::vector<TriggeredRun>& runs) {
   json::array out;
   for (const TriggeredRun& run : runs)
-    out.push_back({{"id", run.id}, {"cause", run.cause}, {"detail", run.detail}, {"as_of", time_of(run.as_of_us)},
-                   {"outcome", run.outcome}, {"version", run.version}});
+    out.push_back({{"id", run.id},
+                   {"cause", run.cause},
+                   {"detail", run.detail},
+                   {"as_of", time_of(run.as_of_us)},
+                   {"outcome", run.outcome},
+                   {"version", run.version}});
   return out;
 }
 
 std::vector<std::string> summary_row(const std::string& name, const Figures& figures, const Means& means) {
-  const auto text = [](double value) { return std::isfinite(value) ? fmt::format("{:.4f}", value) : std::string("-"); };
+  const auto text = [](double value) {
+    return std::isfinite(value) ? fmt::format("{:.4f}", value) : std::string("-");
+  };
   return {name, text(figures.log_loss), text(figures.auroc), text(means.log_loss), text(means.auroc)};
 }
 
@@ -98,36 +114,49 @@ void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us) 
   const bool whole = window.from_us() <= window.until_us() - length_us;
   for (const v1::Score& score : window.drift()) {
     if (!whole) break;
-    if (!std::isfinite(score.value()) || ratio(score.value(), score.threshold()) <= ratio(week.drift, week.drift_threshold)) continue;
+    if (!std::isfinite(score.value()) ||
+        ratio(score.value(), score.threshold()) <= ratio(week.drift, week.drift_threshold))
+      continue;
     week.drift = score.value();
     week.drift_threshold = score.threshold();
     week.drift_feature = score.feature();
   }
   for (const v1::Score& score : window.quality())
-    if (score.fired() && (week.quality_fired.empty() || week.quality_fired.back() != score.reason())) week.quality_fired.push_back(score.reason());
+    if (score.fired() && (week.quality_fired.empty() || week.quality_fired.back() != score.reason()))
+      week.quality_fired.push_back(score.reason());
 }
 
 std::string week_line(const Week& week, uint64_t compared) {
-  std::string line = fmt::format("{}  {:>6} rows  v{:<3} AUROC {:.3f}", time_of(week.from_us).substr(0, 10), week.rows, week.in_service, week.served.auroc);
+  std::string line = fmt::format("{}  {:>6} rows  v{:<3} AUROC {:.3f}", time_of(week.from_us).substr(0, 10),
+                                 week.rows, week.in_service, week.served.auroc);
   if (week.frozen) line += fmt::format(" (v{} {:.3f})", compared, week.frozen->auroc);
   line += fmt::format("  log-loss {:.4f}", week.served.log_loss);
   if (week.frozen) line += fmt::format(" ({:.4f})", week.frozen->log_loss);
-  line += fmt::format("  drift {:.2f}/{:.2f} {:<12}  {}", week.drift, week.drift_threshold, week.drift_feature,
-                      week.decision.size() > kDecisionShown ? week.decision.substr(0, kDecisionShown) + "..." : week.decision);
+  line +=
+      fmt::format("  drift {:.2f}/{:.2f} {:<12}  {}", week.drift, week.drift_threshold, week.drift_feature,
+                  week.decision.size() > kDecisionShown ? week.decision.substr(0, kDecisionShown) + "..."
+                                                        : week.decision);
   return line;
 }
 
 std::string summary(const Report& report) {
-  std::string text = fmt::format("\n{}: {} rows in {} requests, {} failed; {} unrecorded answered, {} failed; {} label records\n",
-                                 report.model, report.rows, report.requests_answered, report.requests_failed, report.unrecorded_answered,
-                                 report.unrecorded_failed, report.labels_sent);
-  text += fmt::format("{} runs triggered: {} versions published, {} rejected", report.runs.size(), report.versions_published, report.versions_rejected);
-  if (!report.trigger_to_serving_seconds.empty()) text += fmt::format("; from trigger to serving {:.1f} s (median)", median(report.trigger_to_serving_seconds));
+  std::string text = fmt::format(
+      "\n{}: {} rows in {} requests, {} failed; {} unrecorded answered, {} failed; {} label records\n",
+      report.model, report.rows, report.requests_answered, report.requests_failed, report.unrecorded_answered,
+      report.unrecorded_failed, report.labels_sent);
+  text += fmt::format("{} runs triggered: {} versions published, {} rejected", report.runs.size(),
+                      report.versions_published, report.versions_rejected);
+  if (!report.trigger_to_serving_seconds.empty())
+    text +=
+        fmt::format("; from trigger to serving {:.1f} s (median)", median(report.trigger_to_serving_seconds));
   text += "\n\n";
-  TextTable table({fmt::format("over {} labelled rows", report.served.rows), "LOG-LOSS", "AUROC", "WEEKLY MEAN", "WEEKLY MEAN"});
+  TextTable table({fmt::format("over {} labelled rows", report.served.rows), "LOG-LOSS", "AUROC",
+                   "WEEKLY MEAN", "WEEKLY MEAN"});
   table.add(summary_row("served by the loop", report.served, weekly_means(report.weeks, served_of)));
   if (report.cron) table.add(summary_row(fmt::format("cron, {} fits", report.cron_fits), *report.cron, {}));
-  if (report.frozen) table.add(summary_row(fmt::format("version {} frozen", report.compared), *report.frozen, weekly_means(report.weeks, frozen_of)));
+  if (report.frozen)
+    table.add(summary_row(fmt::format("version {} frozen", report.compared), *report.frozen,
+                          weekly_means(report.weeks, frozen_of)));
   if (report.table) table.add(summary_row("table by " + report.table_by, *report.table, {}));
   if (report.constant) table.add(summary_row("constant rate", *report.constant, {}));
   return text + table.text();
@@ -149,7 +178,8 @@ std::string json_of(const Report& report) {
                    {"runs_triggered", report.runs.size()},
                    {"versions_published", report.versions_published},
                    {"versions_rejected", report.versions_rejected},
-                   {"trigger_to_serving_seconds", json::array(report.trigger_to_serving_seconds.begin(), report.trigger_to_serving_seconds.end())},
+                   {"trigger_to_serving_seconds", json::array(report.trigger_to_serving_seconds.begin(),
+                                                              report.trigger_to_serving_seconds.end())},
                    {"replay_seconds", report.replay_seconds},
                    {"retry_seconds", report.retry_seconds},
                    {"cron_seconds", report.cron_seconds},

@@ -26,9 +26,9 @@ Figures figures_of(std::span<const double> labels, std::span<const double> proba
 
 struct Week {
   int64_t from_us = 0, until_us = 0;
-  uint64_t rows = 0;                     // sent
+  uint64_t rows = 0;                      // sent
   std::map<uint64_t, uint64_t> versions;  // rows answered by each
-  uint64_t in_service = 0;               // greatest share of the plan at the week's end
+  uint64_t in_service = 0;                // greatest share of the plan at the week's end
   Figures served;
   std::optional<Figures> frozen;
   // The score that came nearest to its threshold, or furthest past it.
@@ -57,7 +57,7 @@ struct Report {
   double replay_seconds = 0, retry_seconds = 0, cron_seconds = 0;
   Figures served;
   std::optional<Figures> frozen, cron, constant, table;
-  uint64_t compared = 0;   // the frozen version
+  uint64_t compared = 0;  // the frozen version
   uint64_t cron_fits = 0;
   std::string table_by;
   std::vector<Week> weeks;

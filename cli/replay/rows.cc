@@ -18,17 +18,19 @@ constexpr size_t kRowsPerRequest = 5000;
 // Ids are printable and without blanks, whatever the values of the column.
 std::string id_part(std::string_view value) {
   std::string out;
-  for (const char c : value.substr(0, 100))
-    out += (c > ' ' && c < 0x7F && c != '/') ? c : '_';
+  for (const char c : value.substr(0, 100)) out += (c > ' ' && c < 0x7F && c != '/') ? c : '_';
   return out.empty() ? "missing" : out;
 }
 
 std::string group_value(const dataio::Column* column, size_t row) {
   if (column == nullptr) return "all";
   switch (column->type) {
-    case v1::TEXT: return std::string(column->text(row));
-    case v1::TIMESTAMP: return fmt::format("{}", column->times[row]);
-    default: return fmt::format("{}", column->numbers[row]);
+    case v1::TEXT:
+      return std::string(column->text(row));
+    case v1::TIMESTAMP:
+      return fmt::format("{}", column->times[row]);
+    default:
+      return fmt::format("{}", column->numbers[row]);
   }
 }
 
@@ -36,21 +38,25 @@ Status fill_times_and_labels(const v1::Data& data, Rows& rows) {
   const dataio::Column* time = TRY(rows.table.get(data.time(), v1::TIMESTAMP));
   rows.times = time->times;
   const dataio::Column* label = rows.table.find(data.label().column());
-  if (label == nullptr) return not_found(fmt::format("the dataset has no column '{}' for the label", data.label().column()));
+  if (label == nullptr)
+    return not_found(fmt::format("the dataset has no column '{}' for the label", data.label().column()));
   if (label->type != v1::BOOL && label->type != v1::NUMBER)
-    return invalid_argument(fmt::format("the label column '{}' holds {}; a binary label is a bool or 0 and 1", label->name, dataio::type_word(label->type)));
+    return invalid_argument(fmt::format("the label column '{}' holds {}; a binary label is a bool or 0 and 1",
+                                        label->name, dataio::type_word(label->type)));
   rows.labels = label->numbers;
   return ok_status();
 }
 
-void cut(Slot& slot, const std::map<std::string, std::vector<uint32_t>>& groups, const std::vector<int64_t>& times) {
+void cut(Slot& slot, const std::map<std::string, std::vector<uint32_t>>& groups,
+         const std::vector<int64_t>& times) {
   for (const auto& [value, members] : groups) {
     for (size_t begin = 0; begin < members.size(); begin += kRowsPerRequest) {
       Group group;
       group.id = fmt::format("{}-{}", id_part(value), format_time(time_from_micros(slot.start_us)));
       if (begin > 0) group.id += fmt::format("-{}", begin / kRowsPerRequest + 1);
-      group.rows.assign(members.begin() + static_cast<ptrdiff_t>(begin),
-                        members.begin() + static_cast<ptrdiff_t>(std::min(members.size(), begin + kRowsPerRequest)));
+      group.rows.assign(
+          members.begin() + static_cast<ptrdiff_t>(begin),
+          members.begin() + static_cast<ptrdiff_t>(std::min(members.size(), begin + kRowsPerRequest)));
       group.event_us = times[group.rows.front()];
       slot.groups.push_back(std::move(group));
     }
@@ -59,25 +65,30 @@ void cut(Slot& slot, const std::map<std::string, std::vector<uint32_t>>& groups,
 
 }  // namespace
 
-Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& data, std::vector<v1::DatasetSnapshot> snapshots,
+Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& data,
+                                std::vector<v1::DatasetSnapshot> snapshots,
                                 const std::vector<std::string>& extra) {
   std::vector<std::string> columns = extra;
   columns.push_back(data.label().column());
   Rows rows;
-  rows.table = TRY(dataio::read_rows(store, snapshots, columns, std::numeric_limits<int64_t>::min() + 1, std::numeric_limits<int64_t>::max()));
+  rows.table = TRY(dataio::read_rows(store, snapshots, columns, std::numeric_limits<int64_t>::min() + 1,
+                                     std::numeric_limits<int64_t>::max()));
   TRY_STATUS(fill_times_and_labels(data, rows));
   return rows;
 }
 
-Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& data, const RowsRequest& request) {
+Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& data,
+                              const RowsRequest& request) {
   std::vector<std::string> columns(data.numeric().begin(), data.numeric().end());
   columns.insert(columns.end(), data.categorical().begin(), data.categorical().end());
   columns.push_back(data.label().column());
-  if (!request.group_by.empty() && std::find(columns.begin(), columns.end(), request.group_by) == columns.end())
+  if (!request.group_by.empty() &&
+      std::find(columns.begin(), columns.end(), request.group_by) == columns.end())
     columns.push_back(request.group_by);
   const int64_t until = request.until_us > 0 ? request.until_us : std::numeric_limits<int64_t>::max();
   Rows rows;
-  rows.table = TRY(dataio::read_rows(store, request.snapshots, columns, std::numeric_limits<int64_t>::min() + 1, until));
+  rows.table = TRY(
+      dataio::read_rows(store, request.snapshots, columns, std::numeric_limits<int64_t>::min() + 1, until));
   TRY_STATUS(fill_times_and_labels(data, rows));
   if (rows.times.empty()) return failed_precondition("the dataset holds no rows in this range");
   const dataio::Column* by = request.group_by.empty() ? nullptr : rows.table.find(request.group_by);

@@ -15,8 +15,8 @@ namespace rekindle::cli::replay {
 
 // One request: rows of one slot and one value of the grouping column.
 struct Group {
-  std::string id;            // "EWR-2013-02-01T10:00:00Z": stable, so that sending it again changes nothing
-  int64_t event_us = 0;      // least of its rows
+  std::string id;        // "EWR-2013-02-01T10:00:00Z": stable, so that sending it again changes nothing
+  int64_t event_us = 0;  // least of its rows
   std::vector<uint32_t> rows;
 };
 
@@ -26,10 +26,10 @@ struct Slot {
 };
 
 struct Rows {
-  dataio::Table table;          // sorted by event time
-  std::vector<int64_t> times;   // of the rows
-  std::vector<double> labels;   // 0, 1 or NaN
-  std::vector<Slot> slots;      // those that hold rows, ascending
+  dataio::Table table;         // sorted by event time
+  std::vector<int64_t> times;  // of the rows
+  std::vector<double> labels;  // 0, 1 or NaN
+  std::vector<Slot> slots;     // those that hold rows, ascending
 };
 
 struct RowsRequest {
@@ -40,10 +40,12 @@ struct RowsRequest {
 };
 
 // Reads the job's columns and cuts them. Groups of a slot come in the order of their ids.
-Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& data, const RowsRequest& request);
+Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& data,
+                              const RowsRequest& request);
 
 // `times` and `labels` of a dataset for the baselines, with `extra` columns.
-Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& data, std::vector<v1::DatasetSnapshot> snapshots,
+Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& data,
+                                std::vector<v1::DatasetSnapshot> snapshots,
                                 const std::vector<std::string>& extra);
 
 }  // namespace rekindle::cli::replay

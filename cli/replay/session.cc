@@ -20,17 +20,23 @@ constexpr std::chrono::milliseconds kNodesPause{10};
 constexpr std::chrono::seconds kAwaitOnce{5};
 constexpr uint32_t kRunsMost = 1000;
 
-bool away(const Status& status) { return status.code() == Code::kUnavailable || status.code() == Code::kDeadlineExceeded; }
+bool away(const Status& status) {
+  return status.code() == Code::kUnavailable || status.code() == Code::kDeadlineExceeded;
+}
 
 }  // namespace
 
-Session::Session(net::ConnectClient coordinator, net::ConnectClient node, std::string model, std::string session,
-                 std::chrono::seconds patience)
-    : coordinator_(std::move(coordinator)), node_(std::move(node)), model_(std::move(model)), session_(std::move(session)),
+Session::Session(net::ConnectClient coordinator, net::ConnectClient node, std::string model,
+                 std::string session, std::chrono::seconds patience)
+    : coordinator_(std::move(coordinator)),
+      node_(std::move(node)),
+      model_(std::move(model)),
+      session_(std::move(session)),
       patience_(patience) {}
 
 template <typename Response, typename Request>
-Result<Response> Session::repeat(net::ConnectClient& client, std::string_view method, const Request& request, net::Deadline deadline) {
+Result<Response> Session::repeat(net::ConnectClient& client, std::string_view method, const Request& request,
+                                 net::Deadline deadline) {
   const Clock::time_point start = Clock::now();
   while (true) {
     Result<Response> response = client.call<Request, Response>(method, request, deadline);
@@ -40,7 +46,8 @@ Result<Response> Session::repeat(net::ConnectClient& client, std::string_view me
   }
 }
 
-Result<v1::ReplayState> Session::begin(int64_t clock_us, const std::vector<uint64_t>& pins, Micros run_takes) {
+Result<v1::ReplayState> Session::begin(int64_t clock_us, const std::vector<uint64_t>& pins,
+                                       Micros run_takes) {
   v1::BeginReplayRequest request;
   request.set_model(model_);
   request.set_session(session_);
@@ -65,10 +72,12 @@ Result<v1::ReplayState> Session::await_settled(std::chrono::seconds most) {
   request.mutable_max_wait()->set_seconds(kAwaitOnce.count());
   const Clock::time_point start = Clock::now();
   while (true) {
-    auto state = TRY((repeat<v1::ReplayState>(coordinator_, "rekindle.v1.ReplayService/AwaitSettled", request, kCall)));
+    auto state = TRY(
+        (repeat<v1::ReplayState>(coordinator_, "rekindle.v1.ReplayService/AwaitSettled", request, kCall)));
     if (state.settled()) return state;
     if (Clock::now() - start > most)
-      return deadline_exceeded(fmt::format("the model did not settle within {} s: {}", most.count(), state.waiting_for()));
+      return deadline_exceeded(
+          fmt::format("the model did not settle within {} s: {}", most.count(), state.waiting_for()));
   }
 }
 
@@ -84,9 +93,11 @@ Status Session::send_labels(const std::vector<v1::LabelRecord>& labels) {
   v1::FeedbackRequest request;
   request.set_model(model_);
   for (const v1::LabelRecord& label : labels) *request.add_labels() = label;
-  const auto response = TRY((repeat<v1::FeedbackResponse>(node_, "rekindle.v1.NodeService/Feedback", request, kCall)));
+  const auto response =
+      TRY((repeat<v1::FeedbackResponse>(node_, "rekindle.v1.NodeService/Feedback", request, kCall)));
   if (response.accepted() != labels.size())
-    return data_loss(fmt::format("the node accepted {} of {} label records", response.accepted(), labels.size()));
+    return data_loss(
+        fmt::format("the node accepted {} of {} label records", response.accepted(), labels.size()));
   return ok_status();
 }
 
@@ -101,12 +112,15 @@ Status Session::await_nodes(uint64_t revision, std::chrono::seconds most) {
   request.set_model(model_);
   const Clock::time_point start = Clock::now();
   while (true) {
-    const auto status = TRY((repeat<v1::ServingStatusResponse>(coordinator_, "rekindle.v1.ServingService/ServingStatus", request, kCall)));
+    const auto status = TRY((repeat<v1::ServingStatusResponse>(
+        coordinator_, "rekindle.v1.ServingService/ServingStatus", request, kCall)));
     bool all = status.nodes_size() > 0;
-    for (const v1::NodeReport& node : status.nodes()) all &= node.model() != model_ || node.revision() >= revision;
+    for (const v1::NodeReport& node : status.nodes())
+      all &= node.model() != model_ || node.revision() >= revision;
     if (all) return ok_status();
     if (Clock::now() - start > most)
-      return deadline_exceeded(fmt::format("not every serving node took revision {} of the plan within {} s", revision, most.count()));
+      return deadline_exceeded(fmt::format("not every serving node took revision {} of the plan within {} s",
+                                           revision, most.count()));
     std::this_thread::sleep_for(kNodesPause);
   }
 }
@@ -121,7 +135,8 @@ Result<std::vector<v1::Run>> Session::runs() {
   v1::ListRunsRequest request;
   request.set_job(model_);
   request.set_limit(kRunsMost);
-  const auto list = TRY((repeat<v1::ListRunsResponse>(coordinator_, "rekindle.v1.RunService/ListRuns", request, kCall)));
+  const auto list =
+      TRY((repeat<v1::ListRunsResponse>(coordinator_, "rekindle.v1.RunService/ListRuns", request, kCall)));
   return std::vector<v1::Run>(list.runs().begin(), list.runs().end());
 }
 
@@ -156,13 +171,15 @@ Result<v1::Job> Session::job() {
 }
 
 Result<v1::StatusResponse> Session::status() {
-  return repeat<v1::StatusResponse>(coordinator_, "rekindle.v1.AdminService/Status", v1::StatusRequest(), kCall);
+  return repeat<v1::StatusResponse>(coordinator_, "rekindle.v1.AdminService/Status", v1::StatusRequest(),
+                                    kCall);
 }
 
 Result<std::vector<v1::DatasetSnapshot>> Session::snapshots(const std::string& dataset) {
   v1::ListDatasetsRequest request;
   request.set_dataset(dataset);
-  const auto list = TRY((repeat<v1::ListDatasetsResponse>(coordinator_, "rekindle.v1.DataService/ListDatasets", request, kCall)));
+  const auto list = TRY((repeat<v1::ListDatasetsResponse>(
+      coordinator_, "rekindle.v1.DataService/ListDatasets", request, kCall)));
   return std::vector<v1::DatasetSnapshot>(list.snapshots().begin(), list.snapshots().end());
 }
 

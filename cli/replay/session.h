@@ -44,7 +44,8 @@ class Session {
 
  private:
   template <typename Response, typename Request>
-  Result<Response> repeat(net::ConnectClient& client, std::string_view method, const Request& request, net::Deadline deadline);
+  Result<Response> repeat(net::ConnectClient& client, std::string_view method, const Request& request,
+                          net::Deadline deadline);
 
   net::ConnectClient coordinator_, node_;
   std::string model_, session_;

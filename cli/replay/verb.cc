@@ -52,8 +52,10 @@ Result<Setting> prepare(Session& session, const Arguments& args) {
   if (!args.until.empty()) request.until_us = to_micros(TRY(parse_time(args.until)));
   setting.rows = TRY(read_replay_rows(*setting.store, setting.spec.data(), request));
   setting.driver.run_takes = TRY(parse_duration(args.run_takes));
-  setting.driver.labels_after = args.labels_after.empty() ? from_proto(setting.spec.data().label().matures()) : TRY(parse_duration(args.labels_after));
-  setting.driver.patience = std::chrono::duration_cast<std::chrono::seconds>(TRY(parse_duration(args.patience)));
+  setting.driver.labels_after = args.labels_after.empty() ? from_proto(setting.spec.data().label().matures())
+                                                          : TRY(parse_duration(args.labels_after));
+  setting.driver.patience =
+      std::chrono::duration_cast<std::chrono::seconds>(TRY(parse_duration(args.patience)));
   setting.driver.compare = args.compare;
   setting.driver.pins = args.pins;
   if (args.compare > 0 && std::find(args.pins.begin(), args.pins.end(), args.compare) == args.pins.end())
@@ -70,16 +72,20 @@ Status add_baselines(Session& session, const Setting& setting, Report& report) {
   const Rows january = TRY(read_labelled_rows(*setting.store, setting.spec.data(), snapshots, extra));
   const Baselines baselines = TRY(Baselines::fit(january, setting.table_by));
   report.table_by = setting.table_by.words();
-  report.constant = figures_of(setting.rows.labels, std::vector<double>(setting.rows.labels.size(), baselines.constant()));
+  report.constant =
+      figures_of(setting.rows.labels, std::vector<double>(setting.rows.labels.size(), baselines.constant()));
   report.table = figures_of(setting.rows.labels, baselines.table(setting.rows));
   return ok_status();
 }
 
-Status add_cron(Session& session, const Setting& setting, const Arguments& args, const Driver& driver, const Say& say, Report& report) {
+Status add_cron(Session& session, const Setting& setting, const Arguments& args, const Driver& driver,
+                const Say& say, Report& report) {
   CronRequest request{.fits = report.runs.size(), .first_version = args.compare > 0 ? args.compare : 1};
   if (!args.cron_fits.empty() && args.cron_fits != "auto") {
-    const auto [end, error] = std::from_chars(args.cron_fits.data(), args.cron_fits.data() + args.cron_fits.size(), request.fits);
-    if (error != std::errc() || end != args.cron_fits.data() + args.cron_fits.size()) return invalid_argument("--cron takes a number of fits");
+    const auto [end, error] =
+        std::from_chars(args.cron_fits.data(), args.cron_fits.data() + args.cron_fits.size(), request.fits);
+    if (error != std::errc() || end != args.cron_fits.data() + args.cron_fits.size())
+      return invalid_argument("--cron takes a number of fits");
   }
   request.from_us = driver.begin_us();
   request.until_us = driver.end_us();
@@ -94,12 +100,14 @@ Status add_cron(Session& session, const Setting& setting, const Arguments& args,
   return ok_status();
 }
 
-Status whole(Session& session, NodeClient& node, const Setting& setting, const Arguments& args, const Say& say, Report& report) {
+Status whole(Session& session, NodeClient& node, const Setting& setting, const Arguments& args,
+             const Say& say, Report& report) {
   report.model = args.model;
   report.dataset = args.dataset;
   const auto start = std::chrono::steady_clock::now();
   Driver driver(session, node, setting.rows, setting.spec, setting.driver, say);
-  say(fmt::format("{} rows of {} in {} slots", setting.rows.times.size(), args.dataset, setting.rows.slots.size()));
+  say(fmt::format("{} rows of {} in {} slots", setting.rows.times.size(), args.dataset,
+                  setting.rows.slots.size()));
   TRY_STATUS(driver.run(report));
   report.replay_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   TRY_STATUS(add_baselines(session, setting, report));
@@ -114,21 +122,28 @@ Result<net::ConnectClient> node_service(const Context& context, const Arguments&
 // The clock goes back to the wall's, also after a failure; a fresh connection, because an interrupted one
 // stays so.
 Status release(const Context& context, const Arguments& args) {
-  Session session(TRY(context.connect()), TRY(node_service(context, args)), args.model, args.session, std::chrono::seconds(5));
+  Session session(TRY(context.connect()), TRY(node_service(context, args)), args.model, args.session,
+                  std::chrono::seconds(5));
   return session.end().status();
 }
 
 Result<int> replay_verb(const Context& context, Arguments args) {
   if (args.session.empty()) args.session = "replay-" + new_uuid();
-  Session session(TRY(context.connect()), TRY(node_service(context, args)), args.model, args.session, std::chrono::seconds(120));
+  Session session(TRY(context.connect()), TRY(node_service(context, args)), args.model, args.session,
+                  std::chrono::seconds(120));
   Interrupt interrupt([&session] { session.interrupt(); });
   const Setting setting = TRY(prepare(session, args));
-  NodeClient node({.url = args.node, .token = TRY(context.token()), .model = args.model, .interrupted = &session.interrupted()});
+  NodeClient node({.url = args.node,
+                   .token = TRY(context.token()),
+                   .model = args.model,
+                   .interrupted = &session.interrupted()});
   Report report;
-  const Status done = whole(session, node, setting, args, [&context](const std::string& line) { context.say(line); }, report);
+  const Status done = whole(
+      session, node, setting, args, [&context](const std::string& line) { context.say(line); }, report);
   const Status released = release(context, args);
   if (!done.ok()) {
-    if (interrupt.happened()) return Status(Code::kCanceled, "interrupted; the model's clock is the wall clock again");
+    if (interrupt.happened())
+      return Status(Code::kCanceled, "interrupted; the model's clock is the wall clock again");
     return done;
   }
   if (!released.ok()) return released.within("giving the clock back");
@@ -144,21 +159,32 @@ Result<int> replay_verb(const Context& context, Arguments args) {
 
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<Arguments>();
-  CLI::App* sub = app.add_subcommand("replay", "send a dataset's rows to a serving node in event time and watch the loop");
+  CLI::App* sub = app.add_subcommand(
+      "replay", "send a dataset's rows to a serving node in event time and watch the loop");
   sub->add_option("MODEL", args->model)->required();
   sub->add_option("--dataset", args->dataset, "rows to send: NAME[@FIRST..LAST]")->required();
   sub->add_option("--node", args->node, "URL of a serving node")->required()->type_name("URL");
-  sub->add_option("--group-by", args->group_by, "one request per slot and value of this column; none: one per slot")->type_name("COLUMN");
+  sub->add_option("--group-by", args->group_by,
+                  "one request per slot and value of this column; none: one per slot")
+      ->type_name("COLUMN");
   sub->add_option("--until", args->until, "rows before this time alone")->type_name("TIME");
-  sub->add_option("--run-takes", args->run_takes, "model clock from a trigger to its run's verdict")->capture_default_str();
-  sub->add_option("--labels-after", args->labels_after, "model clock from a request to its labels (default: the job's label.matures)");
+  sub->add_option("--run-takes", args->run_takes, "model clock from a trigger to its run's verdict")
+      ->capture_default_str();
+  sub->add_option("--labels-after", args->labels_after,
+                  "model clock from a request to its labels (default: the job's label.matures)");
   sub->add_option("--pin", args->pins, "keep this version loaded on all nodes");
-  sub->add_option("--compare", args->compare, "score this version, left as it is, beside the served one (pins it)");
-  sub->add_option("--table-by", args->table_by, "cells of the table of rates: COLUMN or COLUMN/WIDTH (default: hour of the event time)");
-  CLI::Option* cron = sub->add_option("--cron", args->cron_fits, "afterwards, compare with so many evenly spaced fits (default: as many as the loop made)")
-                          ->expected(0, 1);
+  sub->add_option("--compare", args->compare,
+                  "score this version, left as it is, beside the served one (pins it)");
+  sub->add_option("--table-by", args->table_by,
+                  "cells of the table of rates: COLUMN or COLUMN/WIDTH (default: hour of the event time)");
+  CLI::Option* cron =
+      sub->add_option(
+             "--cron", args->cron_fits,
+             "afterwards, compare with so many evenly spaced fits (default: as many as the loop made)")
+          ->expected(0, 1);
   sub->add_option("--report", args->report, "write the figures as JSON")->type_name("FILE");
-  sub->add_option("--patience", args->patience, "how long a standing clock is waited for")->capture_default_str();
+  sub->add_option("--patience", args->patience, "how long a standing clock is waited for")
+      ->capture_default_str();
   sub->add_option("--session", args->session, "name of this replay, to take one up again");
   sub->callback([&context, &verb, args, cron] {
     args->cron = cron->count() > 0;

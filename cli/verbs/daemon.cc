@@ -28,11 +28,14 @@ Result<int> up(const Context& context, const UpArguments& args) {
     context.say(fmt::format("already up: {}", *known));
     return kOk;
   }
-  if (!context.server.empty()) return invalid_argument("up starts a coordinator on this host; --server names another");
+  if (!context.server.empty())
+    return invalid_argument("up starts a coordinator on this host; --server names another");
   // A daemon that is only slow to answer still holds its lock: a second one would be refused by it.
   if (fs::exists(state / "lock") && !wait_until_released(state, std::chrono::seconds(0)))
     if (!wait_until_released(state, std::chrono::seconds(10)))
-      return failed_precondition(fmt::format("a coordinator holds {} but does not answer; see {}/rekindled.log", state.string(), state.string()));
+      return failed_precondition(
+          fmt::format("a coordinator holds {} but does not answer; see {}/rekindled.log", state.string(),
+                      state.string()));
   const fs::path program = TRY(sibling_program("rekindled"));
   std::vector<std::string> words;
   if (!args.listen.empty()) words.insert(words.end(), {"--listen", args.listen});
@@ -70,27 +73,32 @@ std::string model_row_text(const v1::ModelState& model) {
 }
 
 Result<int> status(const Context& context) {
-  const auto s = TRY((call<v1::StatusResponse>(context, "rekindle.v1.AdminService/Status", v1::StatusRequest())));
+  const auto s =
+      TRY((call<v1::StatusResponse>(context, "rekindle.v1.AdminService/Status", v1::StatusRequest())));
   if (context.json) {
     print(json_of(s));
     return kOk;
   }
-  print(fmt::format("rekindled {} up since {}, {}\n", s.version(), time_text(s.started_us()), TRY(context.server_url())));
-  print(fmt::format("state {}   artifacts {}   journal {} events\n", s.state_folder(), s.artifacts(), s.journal_seq()));
-  print(fmt::format("slots {}/{} in use   runs {} active, {} queued   serving nodes {}\n", s.slots_used(), s.slots(),
-                    s.runs_active(), s.runs_queued(), s.nodes()));
+  print(fmt::format("rekindled {} up since {}, {}\n", s.version(), time_text(s.started_us()),
+                    TRY(context.server_url())));
+  print(fmt::format("state {}   artifacts {}   journal {} events\n", s.state_folder(), s.artifacts(),
+                    s.journal_seq()));
+  print(fmt::format("slots {}/{} in use   runs {} active, {} queued   serving nodes {}\n", s.slots_used(),
+                    s.slots(), s.runs_active(), s.runs_queued(), s.nodes()));
   TextTable table({"MODEL", "VERSIONS", "CHAMPION", "NOTE"});
   for (const v1::ModelState& model : s.models()) {
     const auto champion = model.aliases().find("champion");
     table.add({model.name(), fmt::format("{}", model.versions_size()),
-               champion == model.aliases().end() ? "-" : fmt::format("{}", champion->second), model_row_text(model)});
+               champion == model.aliases().end() ? "-" : fmt::format("{}", champion->second),
+               model_row_text(model)});
   }
   print(table.text());
   return kOk;
 }
 
 Result<int> doctor(const Context& context) {
-  const auto findings = TRY((call<v1::DoctorResponse>(context, "rekindle.v1.AdminService/Doctor", v1::DoctorRequest())));
+  const auto findings =
+      TRY((call<v1::DoctorResponse>(context, "rekindle.v1.AdminService/Doctor", v1::DoctorRequest())));
   if (context.json) print(json_of(findings));
   bool healthy = true;
   for (const v1::Finding& finding : findings.findings()) {
@@ -110,7 +118,8 @@ Result<int> doctor(const Context& context) {
 void add_daemon_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<UpArguments>();
   CLI::App* sub = app.add_subcommand("up", "start a coordinator on this host and wait until it answers");
-  sub->add_option("--listen", args->listen, "address and port (default: loopback, any port)")->type_name("HOST:PORT");
+  sub->add_option("--listen", args->listen, "address and port (default: loopback, any port)")
+      ->type_name("HOST:PORT");
   sub->add_option("--slots", args->slots, "slots of this host (default: its cores)");
   sub->add_option("rekindled", args->more, "more flags for rekindled, after --");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return up(context, *args); }; });

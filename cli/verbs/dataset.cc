@@ -24,8 +24,8 @@ struct ImportArguments {
   std::optional<uint64_t> permute_seed;
 };
 
-Result<std::vector<v1::DatasetSnapshot>> import_into(const ImportArguments& args, const v1::ImportSpec& spec, artifacts::Store& store,
-                                                     const Context& context) {
+Result<std::vector<v1::DatasetSnapshot>> import_into(const ImportArguments& args, const v1::ImportSpec& spec,
+                                                     artifacts::Store& store, const Context& context) {
   const auto say = [&context](std::string_view line) { context.say(line); };
   std::vector<v1::DatasetSnapshot> snapshots = TRY(dataio::import_dataset(spec, args.source, store, say));
   if (!args.permute_seed) return snapshots;
@@ -37,14 +37,16 @@ Result<int> import(const Context& context, const ImportArguments& args) {
   const std::string text = TRY(read_file(args.spec, 2 << 20));
   const v1::ImportSpec spec = TRY(jobs::parse_import(text, args.spec));
   net::ConnectClient client = TRY(context.connect());
-  const auto status = TRY((client.call<v1::StatusRequest, v1::StatusResponse>("rekindle.v1.AdminService/Status", {})));
+  const auto status =
+      TRY((client.call<v1::StatusRequest, v1::StatusResponse>("rekindle.v1.AdminService/Status", {})));
   const auto store = TRY(artifacts::open_folder_store(status.artifacts()));
   v1::ListDatasetsResponse registered;
   uint64_t rows = 0;
   for (const v1::DatasetSnapshot& snapshot : TRY(import_into(args, spec, *store, context))) {
     v1::AddSnapshotRequest request;
     *request.mutable_snapshot() = snapshot;
-    auto added = TRY((client.call<v1::AddSnapshotRequest, v1::DatasetSnapshot>("rekindle.v1.DataService/AddSnapshot", request)));
+    auto added = TRY((client.call<v1::AddSnapshotRequest, v1::DatasetSnapshot>(
+        "rekindle.v1.DataService/AddSnapshot", request)));
     rows += added.rows();
     *registered.add_snapshots() = std::move(added);
   }
@@ -56,7 +58,8 @@ Result<int> import(const Context& context, const ImportArguments& args) {
 Result<int> list(const Context& context, const std::string& dataset) {
   v1::ListDatasetsRequest request;
   request.set_dataset(dataset);
-  const auto list = TRY((call<v1::ListDatasetsResponse>(context, "rekindle.v1.DataService/ListDatasets", request)));
+  const auto list =
+      TRY((call<v1::ListDatasetsResponse>(context, "rekindle.v1.DataService/ListDatasets", request)));
   if (context.json) {
     print(json_of(list));
     return kOk;
@@ -64,7 +67,8 @@ Result<int> list(const Context& context, const std::string& dataset) {
   TextTable table({"SNAPSHOT", "ROWS", "SIZE", "FROM", "UNTIL", "SOURCE"});
   for (const v1::DatasetSnapshot& s : list.snapshots())
     table.add({fmt::format("{}@{}", s.dataset(), s.name()), fmt::format("{}", s.rows()),
-               s.parts_size() > 0 ? format_bytes(s.parts(0).bytes()) : "-", time_text(s.first_time_us()), time_text(s.last_time_us()), s.source()});
+               s.parts_size() > 0 ? format_bytes(s.parts(0).bytes()) : "-", time_text(s.first_time_us()),
+               time_text(s.last_time_us()), s.source()});
   print(table.empty() ? "no datasets yet: rekindle dataset import SPEC --source DIR\n" : table.text());
   return kOk;
 }
@@ -77,8 +81,12 @@ void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<ImportArguments>();
   CLI::App* sub = dataset->add_subcommand("import", "make snapshots from CSV files as an import spec says");
   sub->add_option("SPEC", args->spec)->required();
-  sub->add_option("--source", args->source, "folder that holds the spec's files")->required()->type_name("DIR");
-  sub->add_option("--permute-times", args->permute_seed, "deal the rows' times out anew: a control without drift")->type_name("SEED");
+  sub->add_option("--source", args->source, "folder that holds the spec's files")
+      ->required()
+      ->type_name("DIR");
+  sub->add_option("--permute-times", args->permute_seed,
+                  "deal the rows' times out anew: a control without drift")
+      ->type_name("SEED");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return import(context, *args); }; });
   auto name = std::make_shared<std::string>();
   sub = dataset->add_subcommand("list", "snapshots that the coordinator knows");

@@ -37,7 +37,8 @@ Result<int> apply_specs(const Context& context, const std::vector<std::string>& 
   for (const v1::JobSpec& spec : specs) {
     v1::ApplyRequest request;
     *request.mutable_spec() = spec;
-    const auto response = TRY((client.call<v1::ApplyRequest, v1::ApplyResponse>("rekindle.v1.JobService/Apply", request)));
+    const auto response =
+        TRY((client.call<v1::ApplyRequest, v1::ApplyResponse>("rekindle.v1.JobService/Apply", request)));
     if (context.json) print(json_of(response));
     context.say(fmt::format("{} revision {} {}", response.job().name(), response.job().revision(),
                             response.changed() ? "applied" : "unchanged"));
@@ -67,7 +68,8 @@ Result<int> validate(const Context& context, const std::vector<std::string>& fil
   for (const std::string& file : files) {
     const Result<std::string> text = read_spec(file);
     std::string kind;
-    const Result<std::string> name = text.ok() ? validated(*text, file, kind) : Result<std::string>(text.status());
+    const Result<std::string> name =
+        text.ok() ? validated(*text, file, kind) : Result<std::string>(text.status());
     if (!name.ok()) code = code == kOk ? exit_code_of(name.status()) : code;
     if (context.json) {
       boost::json::object report{{"file", file}, {"ok", name.ok()}};
@@ -100,22 +102,28 @@ void print_placement(const v1::PlanRunResponse& plan) {
     const v1::Windows& w = plan.windows();
     print(fmt::format("train       {} to {}{}\n", time_text(w.train_from_us()), time_text(w.valid_from_us()),
                       plan.train_rows() > 0 ? fmt::format(", {} rows", plan.train_rows()) : ""));
-    print(fmt::format("validation  {} to {}\n", time_text(w.valid_from_us()), time_text(w.holdout_from_us())));
+    print(
+        fmt::format("validation  {} to {}\n", time_text(w.valid_from_us()), time_text(w.holdout_from_us())));
     print(fmt::format("holdout     {} to {}\n", time_text(w.holdout_from_us()), time_text(w.until_us())));
   }
-  print(fmt::format("champion    {}\n", plan.champion() == 0 ? "none yet" : fmt::format("version {}", plan.champion())));
+  print(fmt::format("champion    {}\n",
+                    plan.champion() == 0 ? "none yet" : fmt::format("version {}", plan.champion())));
   if (!plan.placement().empty()) print(fmt::format("placement   {}\n", plan.placement()));
-  for (const std::string& problem : plan.problems()) print(fmt::format("{} {}\n", paint(Colour::kYellow, "problem    "), problem));
+  for (const std::string& problem : plan.problems())
+    print(fmt::format("{} {}\n", paint(Colour::kYellow, "problem    "), problem));
 }
 
 void print_resolved(const std::vector<jobs::ResolvedField>& fields) {
   TextTable table({"FIELD", "VALUE", "WHY"});
   for (const jobs::ResolvedField& field : fields)
-    table.add({field.path, field.value, field.was_default ? "default: " + field.reason : paint(Colour::kGrey, field.reason)});
+    table.add({field.path, field.value,
+               field.was_default ? "default: " + field.reason : paint(Colour::kGrey, field.reason)});
   print(table.text());
 }
 
-boost::json::value json_value(const google::protobuf::Message& message) { return boost::json::parse(json_of(message)); }
+boost::json::value json_value(const google::protobuf::Message& message) {
+  return boost::json::parse(json_of(message));
+}
 
 Result<int> plan(const Context& context, const PlanArguments& args) {
   const v1::JobSpec spec = TRY(load_job(args.file));
@@ -124,20 +132,25 @@ Result<int> plan(const Context& context, const PlanArguments& args) {
   *request.mutable_spec() = spec;
   if (!args.as_of.empty()) request.set_as_of_us(to_micros(TRY(parse_time(args.as_of))));
   // The spec is the author's; where it would run is known only where a coordinator answers.
-  const Result<v1::PlanRunResponse> placed = call<v1::PlanRunResponse>(context, "rekindle.v1.JobService/PlanRun", request);
-  const bool offline = !placed.ok() && (placed.status().code() == Code::kUnavailable || placed.status().code() == Code::kPermissionDenied);
+  const Result<v1::PlanRunResponse> placed =
+      call<v1::PlanRunResponse>(context, "rekindle.v1.JobService/PlanRun", request);
+  const bool offline = !placed.ok() && (placed.status().code() == Code::kUnavailable ||
+                                        placed.status().code() == Code::kPermissionDenied);
   if (!placed.ok() && !offline) return placed.status();
   if (context.json) {
-    boost::json::object out{{"spec", json_value(resolved.spec)}, {"specSha256", jobs::spec_sha256(resolved.spec)}};
+    boost::json::object out{{"spec", json_value(resolved.spec)},
+                            {"specSha256", jobs::spec_sha256(resolved.spec)}};
     boost::json::array fields;
     for (const jobs::ResolvedField& f : resolved.fields)
-      fields.push_back({{"path", f.path}, {"value", f.value}, {"reason", f.reason}, {"wasDefault", f.was_default}});
+      fields.push_back(
+          {{"path", f.path}, {"value", f.value}, {"reason", f.reason}, {"wasDefault", f.was_default}});
     out["resolved"] = std::move(fields);
     out["placement"] = placed.ok() ? json_value(*placed) : boost::json::value(nullptr);
     print(boost::json::serialize(out) + "\n");
     return kOk;
   }
-  print(fmt::format("{}   spec {}\n", paint(Colour::kBold, spec.name()), jobs::spec_sha256(resolved.spec).substr(0, 12)));
+  print(fmt::format("{}   spec {}\n", paint(Colour::kBold, spec.name()),
+                    jobs::spec_sha256(resolved.spec).substr(0, 12)));
   if (args.resolved) print_resolved(resolved.fields);
   if (placed.ok())
     print_placement(*placed);
@@ -161,7 +174,8 @@ void add_job_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto files = std::make_shared<std::vector<std::string>>();
   CLI::App* sub = app.add_subcommand("apply", "hand job specs to the coordinator; starts no run");
   sub->add_option("FILE", *files, "job specs, - for standard input")->required();
-  sub->callback([&context, &verb, files] { verb = [&context, files] { return apply_specs(context, *files); }; });
+  sub->callback(
+      [&context, &verb, files] { verb = [&context, files] { return apply_specs(context, *files); }; });
 
   sub = app.add_subcommand("validate", "check job and import specs; needs no coordinator");
   sub->add_option("FILE", *files, "specs, - for standard input")->required();

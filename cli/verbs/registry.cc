@@ -34,7 +34,8 @@ Result<int> versions(const Context& context, const VersionsArguments& args) {
   if (!args.history) return kOk;
   TextTable table({"WHEN", "ALIAS", "FROM", "TO", "BY", "WHY"});
   for (const v1::AliasMove& move : model.history())
-    table.add({time_text(move.time_us()), move.alias(), fmt::format("{}", move.from()), fmt::format("{}", move.to()), move.actor(), move.reason()});
+    table.add({time_text(move.time_us()), move.alias(), fmt::format("{}", move.from()),
+               fmt::format("{}", move.to()), move.actor(), move.reason()});
   print("\n" + table.text());
   return kOk;
 }
@@ -72,7 +73,8 @@ Result<int> rollback(const Context& context, const RollbackArguments& args) {
   const auto model = TRY((call<v1::ModelState>(context, "rekindle.v1.RegistryService/Rollback", request)));
   if (context.json) print(json_of(model));
   const auto champion = model.aliases().find("champion");
-  context.say(fmt::format("{}: back to version {}", args.model, champion == model.aliases().end() ? 0 : champion->second));
+  context.say(fmt::format("{}: back to version {}", args.model,
+                          champion == model.aliases().end() ? 0 : champion->second));
   return kOk;
 }
 
@@ -88,7 +90,8 @@ Result<int> why(const Context& context, const WhyArguments& args) {
   if (args.version == 0) {
     const v1::ModelState model = TRY(model_state(context, args.model));
     const auto champion = model.aliases().find("champion");
-    if (champion == model.aliases().end()) return not_found(fmt::format("{} has no champion yet; name a version", args.model));
+    if (champion == model.aliases().end())
+      return not_found(fmt::format("{} has no champion yet; name a version", args.model));
     request.set_version(champion->second);
   }
   const auto thread = TRY((call<v1::WhyResponse>(context, "rekindle.v1.RegistryService/Why", request)));
@@ -98,7 +101,8 @@ Result<int> why(const Context& context, const WhyArguments& args) {
   }
   context.say(fmt::format("why {} version {} serves", args.model, request.version()));
   for (const v1::WhyStep& step : thread.steps())
-    print(fmt::format("  {}  {}  {}\n", time_text(step.time_us()), paint(Colour::kBold, fmt::format("{:<10}", step.what())), step.text()));
+    print(fmt::format("  {}  {}  {}\n", time_text(step.time_us()),
+                      paint(Colour::kBold, fmt::format("{:<10}", step.what())), step.text()));
   return kOk;
 }
 
@@ -108,7 +112,8 @@ struct FreezeArguments {
 };
 
 Result<int> freeze(const Context& context, const FreezeArguments& args) {
-  if (!args.off && args.reason.empty()) return invalid_argument("say why with --reason: it is shown where a trigger would have started a run");
+  if (!args.off && args.reason.empty())
+    return invalid_argument("say why with --reason: it is shown where a trigger would have started a run");
   v1::FreezeRequest request;
   request.set_model(args.model);
   request.set_frozen(!args.off);

@@ -44,7 +44,9 @@ struct WaitArguments {
 
 Result<int> wait(const Context& context, const WaitArguments& args) {
   WaitOptions options{.timeout = std::nullopt, .through_hold = args.through_hold};
-  if (!args.timeout.empty()) options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(args.timeout)));
+  if (!args.timeout.empty())
+    options.timeout =
+        std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(args.timeout)));
   return report_end(context, TRY(wait_for_run(context, args.run, options)));
 }
 
@@ -68,7 +70,8 @@ Result<int> approve(const Context& context, const Named& args) {
   request.set_reason(args.reason);
   const auto run = TRY((call<v1::Run>(context, "rekindle.v1.RunService/ApproveRun", request)));
   if (context.json) print(json_of(run));
-  context.say(run.version() > 0 ? fmt::format("{} approved: version {}", run.id(), run.version()) : fmt::format("{} approved", run.id()));
+  context.say(run.version() > 0 ? fmt::format("{} approved: version {}", run.id(), run.version())
+                                : fmt::format("{} approved", run.id()));
   return kOk;
 }
 
@@ -88,9 +91,11 @@ void add_run_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto waiting = std::make_shared<WaitArguments>();
   sub = app.add_subcommand("wait", "wait until a run has ended");
   sub->add_option("RUN", waiting->run)->required();
-  sub->add_option("--timeout", waiting->timeout, "give up after this long (the run goes on)")->type_name("DURATION");
+  sub->add_option("--timeout", waiting->timeout, "give up after this long (the run goes on)")
+      ->type_name("DURATION");
   sub->add_flag("--through-hold", waiting->through_hold, "wait on while it is held for approval");
-  sub->callback([&context, &verb, waiting] { verb = [&context, waiting] { return wait(context, *waiting); }; });
+  sub->callback(
+      [&context, &verb, waiting] { verb = [&context, waiting] { return wait(context, *waiting); }; });
 
   auto named = std::make_shared<Named>();
   sub = app.add_subcommand("cancel", "end a run; its ranks get time for a checkpoint");

@@ -40,20 +40,23 @@ Result<Target> parse_target(const std::string& word) {
   }
   const size_t dash = word.rfind('-');
   if (at != std::string::npos || dash == std::string::npos || dash == 0)
-    return invalid_argument(fmt::format("'{}' is neither a version (3, flight-delay@3) nor a run (flight-delay-3)", word));
+    return invalid_argument(
+        fmt::format("'{}' is neither a version (3, flight-delay@3) nor a run (flight-delay-3)", word));
   target.job = word.substr(0, dash);
   target.what.set_run(word);
   return target;
 }
 
 Result<std::string> only_job(const Context& context) {
-  const auto jobs = TRY((call<v1::ListJobsResponse>(context, "rekindle.v1.JobService/ListJobs", v1::ListJobsRequest())));
+  const auto jobs =
+      TRY((call<v1::ListJobsResponse>(context, "rekindle.v1.JobService/ListJobs", v1::ListJobsRequest())));
   if (jobs.jobs_size() == 1) return jobs.jobs(0).name();
   return invalid_argument("say whose versions they are: flight-delay@3, or --job flight-delay");
 }
 
 Result<v1::StartRunRequest> request_of(const Context& context, const ScoreArguments& args) {
-  if (args.words.size() < 2) return invalid_argument("score needs at least one version or run, and then a dataset");
+  if (args.words.size() < 2)
+    return invalid_argument("score needs at least one version or run, and then a dataset");
   v1::StartRunRequest request;
   std::string job = args.job;
   int64_t from = 0, until = 0;
@@ -62,7 +65,8 @@ Result<v1::StartRunRequest> request_of(const Context& context, const ScoreArgume
   for (size_t i = 0; i + 1 < args.words.size(); ++i) {
     Target target = TRY(parse_target(args.words[i]));
     if (!target.job.empty() && !job.empty() && target.job != job)
-      return invalid_argument(fmt::format("'{}' is of {}, not of {}; score one model at a time", args.words[i], target.job, job));
+      return invalid_argument(
+          fmt::format("'{}' is of {}, not of {}; score one model at a time", args.words[i], target.job, job));
     if (job.empty()) job = target.job;
     target.what.set_from_us(from);
     target.what.set_until_us(until);
@@ -75,7 +79,8 @@ Result<v1::StartRunRequest> request_of(const Context& context, const ScoreArgume
 }
 
 Status copy_predictions(const Context& context, const v1::ScoreResult& score, const std::string& out) {
-  const auto status = TRY((call<v1::StatusResponse>(context, "rekindle.v1.AdminService/Status", v1::StatusRequest())));
+  const auto status =
+      TRY((call<v1::StatusResponse>(context, "rekindle.v1.AdminService/Status", v1::StatusRequest())));
   const auto store = TRY(artifacts::open_folder_store(status.artifacts()));
   const std::string bytes = TRY(store->get(score.predictions()));
   return write_file_durably(out, bytes, 0644);
@@ -83,7 +88,8 @@ Status copy_predictions(const Context& context, const v1::ScoreResult& score, co
 
 Result<int> score(const Context& context, const ScoreArguments& args) {
   const v1::StartRunRequest request = TRY(request_of(context, args));
-  if (!args.out.empty() && request.score_size() != 1) return invalid_argument("--out holds the predictions of one version; name one");
+  if (!args.out.empty() && request.score_size() != 1)
+    return invalid_argument("--out holds the predictions of one version; name one");
   const auto started = TRY((call<v1::Run>(context, "rekindle.v1.RunService/StartRun", request)));
   const v1::Run run = TRY(wait_for_run(context, started.id(), {}));
   if (context.json) print(json_of(run));
@@ -93,8 +99,11 @@ Result<int> score(const Context& context, const ScoreArguments& args) {
   }
   TextTable table({"WHAT", "ROWS", "POSITIVE", "LOG-LOSS", "AUROC"});
   for (const v1::ScoreResult& one : run.outcome().scores())
-    table.add({one.version() > 0 ? fmt::format("version {}", one.version()) : one.run(), fmt::format("{}", one.rows()),
-               one.rows() > 0 ? fmt::format("{:.1f}%", 100.0 * static_cast<double>(one.positives()) / static_cast<double>(one.rows())) : "-",
+    table.add({one.version() > 0 ? fmt::format("version {}", one.version()) : one.run(),
+               fmt::format("{}", one.rows()),
+               one.rows() > 0 ? fmt::format("{:.1f}%", 100.0 * static_cast<double>(one.positives()) /
+                                                           static_cast<double>(one.rows()))
+                              : "-",
                fmt::format("{:.4f}", one.log_loss()), fmt::format("{:.4f}", one.auroc())});
   if (!context.json) print(table.text());
   if (!args.out.empty() && run.outcome().scores_size() == 1) {
@@ -110,12 +119,14 @@ void add_score_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<ScoreArguments>();
   CLI::App* sub = app.add_subcommand("score", "log-loss and AUROC of versions or runs on a dataset's rows");
   sub->add_option("VERSION|RUN... DATASET", args->words,
-                  "versions (3, flight-delay@3) or runs (flight-delay-3), then rows: NAME[@FIRST..LAST]; the model's name means its settled rows")
+                  "versions (3, flight-delay@3) or runs (flight-delay-3), then rows: NAME[@FIRST..LAST]; the "
+                  "model's name means its settled rows")
       ->required();
   sub->add_option("--job", args->job, "whose versions plain numbers are");
   sub->add_option("--from", args->from, "rows from this time on")->type_name("TIME");
   sub->add_option("--to", args->until, "rows before this time")->type_name("TIME");
-  sub->add_option("--out", args->out, "predictions as Parquet: time, id, label, probability")->type_name("FILE");
+  sub->add_option("--out", args->out, "predictions as Parquet: time, id, label, probability")
+      ->type_name("FILE");
   sub->add_option("--key", args->key, "idempotency key");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return score(context, *args); }; });
 }

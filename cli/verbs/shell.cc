@@ -55,7 +55,8 @@ std::string bash(const std::vector<VerbWords>& verbs, const std::vector<std::str
   std::string names, cases;
   for (const VerbWords& verb : verbs) {
     names += verb.name + " ";
-    cases += fmt::format("    {}) words=\"{} {} {}\" ;;\n", verb.name, fmt::join(verb.verbs, " "), fmt::join(verb.options, " "), dynamic_words(verb.name));
+    cases += fmt::format("    {}) words=\"{} {} {}\" ;;\n", verb.name, fmt::join(verb.verbs, " "),
+                         fmt::join(verb.options, " "), dynamic_words(verb.name));
   }
   return fmt::format(R"({}_rekindle() {{
   local verbs="{}" word verb= words cur="${{COMP_WORDS[COMP_CWORD]}}"
@@ -70,7 +71,8 @@ std::string bash(const std::vector<VerbWords>& verbs, const std::vector<std::str
 }}
 complete -o filenames -F _rekindle rekindle
 )",
-                     zsh ? "autoload -U +X bashcompinit && bashcompinit\n" : "", names, cases, fmt::join(global, " "));
+                     zsh ? "autoload -U +X bashcompinit && bashcompinit\n" : "", names, cases,
+                     fmt::join(global, " "));
 }
 
 std::string fish_quoted(std::string text) {
@@ -80,10 +82,13 @@ std::string fish_quoted(std::string text) {
 
 std::string fish(const std::vector<VerbWords>& verbs, const std::vector<std::string>& global) {
   std::string text;
-  for (const std::string& option : global) text += fmt::format("complete -c rekindle -l {}\n", option.substr(2));
+  for (const std::string& option : global)
+    text += fmt::format("complete -c rekindle -l {}\n", option.substr(2));
   for (const VerbWords& verb : verbs) {
-    text += fmt::format("complete -c rekindle -n __fish_use_subcommand -f -a {} -d {}\n", verb.name, fish_quoted(verb.description));
-    const std::string seen = fmt::format("complete -c rekindle -n '__fish_seen_subcommand_from {}'", verb.name);
+    text += fmt::format("complete -c rekindle -n __fish_use_subcommand -f -a {} -d {}\n", verb.name,
+                        fish_quoted(verb.description));
+    const std::string seen =
+        fmt::format("complete -c rekindle -n '__fish_seen_subcommand_from {}'", verb.name);
     for (const std::string& option : verb.options) text += fmt::format("{} -l {}\n", seen, option.substr(2));
     for (const std::string& below : verb.verbs) text += fmt::format("{} -f -a {}\n", seen, below);
     std::string dynamic = dynamic_words(verb.name);
@@ -98,7 +103,9 @@ std::string fish(const std::vector<VerbWords>& verbs, const std::vector<std::str
 void add_shell_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto shell = std::make_shared<std::string>();
   CLI::App* sub = app.add_subcommand("completion", "what the shell needs to complete rekindle's words");
-  sub->add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  sub->add_option("SHELL", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   sub->callback([&app, &verb, shell] {
     verb = [&app, shell]() -> Result<int> {
       const auto verbs = verbs_of(app);
@@ -108,7 +115,8 @@ void add_shell_verbs(CLI::App& app, Context& context, Verb& verb) {
   });
   app.add_subcommand("version", "which rekindle this is")->callback([&context, &verb] {
     verb = [&context]() -> Result<int> {
-      print(context.json ? fmt::format("{{\"version\": \"{}\"}}\n", REKINDLE_VERSION) : fmt::format("rekindle {}\n", REKINDLE_VERSION));
+      print(context.json ? fmt::format("{{\"version\": \"{}\"}}\n", REKINDLE_VERSION)
+                         : fmt::format("rekindle {}\n", REKINDLE_VERSION));
       return kOk;
     };
   });

@@ -31,13 +31,21 @@ Result<int> get(const Context& context, const std::string& name, bool whole) {
   net::ConnectClient client = TRY(context.connect());
   const Result<v1::Run> run = get_run(client, name);
   if (run.ok()) {
-    print(context.json ? json_of(*run) : whole ? describe_run(*run) : fmt::format("{} {}: {}\n", run->id(), state_text(run->state()), outcome_text(*run)));
+    print(context.json ? json_of(*run)
+          : whole      ? describe_run(*run)
+                       : fmt::format("{} {}: {}\n", run->id(), state_text(run->state()), outcome_text(*run)));
     return kOk;
   }
   if (run.status().code() != Code::kNotFound) return run.status();
   const Result<v1::Job> job = get_job(client, name);
-  if (!job.ok()) return job.status().code() == Code::kNotFound ? not_found(fmt::format("neither a run nor a job is named '{}'", name)) : job.status();
-  print(context.json ? json_of(*job) : whole ? describe_job(*job) : fmt::format("{} revision {}, applied {}\n", job->name(), job->revision(), time_text(job->applied_us())));
+  if (!job.ok())
+    return job.status().code() == Code::kNotFound
+               ? not_found(fmt::format("neither a run nor a job is named '{}'", name))
+               : job.status();
+  print(context.json ? json_of(*job)
+        : whole      ? describe_job(*job)
+                     : fmt::format("{} revision {}, applied {}\n", job->name(), job->revision(),
+                                   time_text(job->applied_us())));
   return kOk;
 }
 
@@ -50,16 +58,20 @@ struct ListArguments {
 Result<int> list(const Context& context, const ListArguments& args) {
   net::ConnectClient client = TRY(context.connect());
   if (args.what == "jobs") {
-    const auto jobs = TRY((client.call<v1::ListJobsRequest, v1::ListJobsResponse>("rekindle.v1.JobService/ListJobs", {})));
+    const auto jobs =
+        TRY((client.call<v1::ListJobsRequest, v1::ListJobsResponse>("rekindle.v1.JobService/ListJobs", {})));
     TextTable table({"JOB", "REVISION", "APPLIED", "SPEC"});
-    for (const v1::Job& job : jobs.jobs()) table.add({job.name(), fmt::format("{}", job.revision()), time_text(job.applied_us()), job.spec_sha256().substr(0, 12)});
+    for (const v1::Job& job : jobs.jobs())
+      table.add({job.name(), fmt::format("{}", job.revision()), time_text(job.applied_us()),
+                 job.spec_sha256().substr(0, 12)});
     print(context.json ? json_of(jobs) : table.text());
     return kOk;
   }
   v1::ListRunsRequest request;
   request.set_job(args.job);
   request.set_limit(args.limit);
-  const auto runs = TRY((client.call<v1::ListRunsRequest, v1::ListRunsResponse>("rekindle.v1.RunService/ListRuns", request)));
+  const auto runs = TRY(
+      (client.call<v1::ListRunsRequest, v1::ListRunsResponse>("rekindle.v1.RunService/ListRuns", request)));
   if (context.json) {
     print(json_of(runs));
   } else if (context.quiet) {
@@ -93,10 +105,15 @@ Result<int> logs(const Context& context, const LogArguments& args) {
       return true;
     }
     for (const std::string& line : chunk.lines())
-      print(args.rank < 0 ? fmt::format("{} {}\n", paint(Colour::kGrey, fmt::format("[{}.{}]", chunk.attempt(), chunk.rank())), line) : line + "\n");
+      print(args.rank < 0
+                ? fmt::format("{} {}\n",
+                              paint(Colour::kGrey, fmt::format("[{}.{}]", chunk.attempt(), chunk.rank())),
+                              line)
+                : line + "\n");
     return true;
   };
-  const Status status = client.stream<v1::ReadLogsRequest, v1::LogChunk>("rekindle.v1.RunService/ReadLogs", request, show);
+  const Status status =
+      client.stream<v1::ReadLogsRequest, v1::LogChunk>("rekindle.v1.RunService/ReadLogs", request, show);
   if (interrupt.happened()) return kOk;  // following ends when the reader has seen enough
   if (!status.ok()) return status;
   return kOk;
@@ -118,7 +135,8 @@ void add_show_verbs(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("WHAT", listing->what, "runs or jobs")->check(CLI::IsMember({"runs", "jobs"}));
   sub->add_option("--job", listing->job, "runs of this job alone");
   sub->add_option("--limit", listing->limit, "at most so many (default 100)")->check(CLI::Range(1, 1000));
-  sub->callback([&context, &verb, listing] { verb = [&context, listing] { return list(context, *listing); }; });
+  sub->callback(
+      [&context, &verb, listing] { verb = [&context, listing] { return list(context, *listing); }; });
 
   auto args = std::make_shared<LogArguments>();
   sub = app.add_subcommand("logs", "what the ranks of a run wrote");

@@ -11,15 +11,19 @@ namespace rekindle::cli {
 void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   app.name("rekindle");
   app.description("Keeps deployed models fresh: watch, retrain, prove, publish, serve.");
-  app.footer("Exit codes: 0 ok, 1 failed, 2 refused, 3 not found, 4 conflict, 5 no coordinator, 6 timeout,\n"
-             "7 not allowed; of wait and run --wait: 10 rejected, 11 failed, 12 cancelled, 13 held.");
+  app.footer(
+      "Exit codes: 0 ok, 1 failed, 2 refused, 3 not found, 4 conflict, 5 no coordinator, 6 timeout,\n"
+      "7 not allowed; of wait and run --wait: 10 rejected, 11 failed, 12 cancelled, 13 held.");
   app.require_subcommand(1);
   app.fallthrough();  // global options may stand after the verb
-  app.add_option("--server", context.server, "URL of the coordinator (else $REKINDLE_SERVER, else STATE/address)")
+  app.add_option("--server", context.server,
+                 "URL of the coordinator (else $REKINDLE_SERVER, else STATE/address)")
       ->type_name("URL");
-  app.add_option("--state", context.state, "state folder (else $REKINDLE_STATE, else ~/.local/state/rekindle)")
+  app.add_option("--state", context.state,
+                 "state folder (else $REKINDLE_STATE, else ~/.local/state/rekindle)")
       ->type_name("DIR");
-  app.add_option("--token-file", context.token_file, "file with the operator's token (else STATE/token)")->type_name("FILE");
+  app.add_option("--token-file", context.token_file, "file with the operator's token (else STATE/token)")
+      ->type_name("FILE");
   app.add_flag("--json", context.json, "print the API's message as JSON");
   app.add_flag("-q,--quiet", context.quiet, "say only what was asked for");
   add_daemon_verbs(app, context, verb);
@@ -36,14 +40,16 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
 
 std::string verb_hint(const CLI::App& app, int argc, const char* const* argv) {
   std::vector<std::string> verbs;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(sub->get_name());
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    verbs.push_back(sub->get_name());
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--server" || word == "--state" || word == "--token-file") ++i;  // its value is no verb
     if (word.starts_with('-')) continue;
     if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return {};
     const std::string near = jobs::nearest(word, verbs);
-    return fmt::format("unknown verb '{}'{}", word, near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+    return fmt::format("unknown verb '{}'{}", word,
+                       near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
   }
   return {};
 }

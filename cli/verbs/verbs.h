@@ -20,8 +20,8 @@ void add_show_verbs(CLI::App& app, Context& context, Verb& verb);      // get li
 void add_registry_verbs(CLI::App& app, Context& context, Verb& verb);  // versions alias rollback why freeze
 void add_serving_verbs(CLI::App& app, Context& context, Verb& verb);   // serving quarantine
 void add_score_verb(CLI::App& app, Context& context, Verb& verb);
-void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);   // dataset import, dataset list
+void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);  // dataset import, dataset list
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb);
-void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);     // completion version
+void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);  // completion version
 
 }  // namespace rekindle::cli

@@ -43,7 +43,8 @@ class Builder final : public YAML::EventHandler {
       throw Stop{place_of(mark), "this alias stands inside the anchor that it names; write the values out"};
     aliased_ += it->second->size;
     if (aliased_ > kMostAliasedNodes)
-      throw Stop{place_of(mark), fmt::format("aliases expand to more than {} values; write them out", kMostAliasedNodes)};
+      throw Stop{place_of(mark),
+                 fmt::format("aliases expand to more than {} values; write them out", kMostAliasedNodes)};
     place(it->second, place_of(mark));
   }
 
@@ -154,7 +155,11 @@ bool find_bad_byte(std::string_view text, Place& place) {
   place = {1, 1};
   for (size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const size_t length = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+    const size_t length = c < 0x80                ? 1
+                          : c >= 0xC2 && c < 0xE0 ? 2
+                          : c >= 0xE0 && c < 0xF0 ? 3
+                          : c >= 0xF0 && c < 0xF5 ? 4
+                                                  : 0;
     if (length == 0 || i + length > text.size()) return true;
     for (size_t k = 1; k < length; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return true;
@@ -198,10 +203,14 @@ NodePtr parse(std::string_view text, Problems& problems) {
 
 std::string_view kind_name(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::kNothing: return "nothing";
-    case Node::Kind::kScalar: return "a single word or number";
-    case Node::Kind::kList: return "a list";
-    case Node::Kind::kMap: return "a set of keys";
+    case Node::Kind::kNothing:
+      return "nothing";
+    case Node::Kind::kScalar:
+      return "a single word or number";
+    case Node::Kind::kList:
+      return "a list";
+    case Node::Kind::kMap:
+      return "a set of keys";
   }
   return "?";
 }

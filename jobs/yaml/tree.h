@@ -16,8 +16,8 @@ namespace rekindle::jobs::yaml {
 
 inline constexpr size_t kMostBytes = 1 << 20;
 inline constexpr int kMostDepth = 64;
-inline constexpr size_t kMostNodes = 50'000;         // aliases expanded
-inline constexpr size_t kMostAliasedNodes = 1'000;   // of these, how many may come from aliases
+inline constexpr size_t kMostNodes = 50'000;        // aliases expanded
+inline constexpr size_t kMostAliasedNodes = 1'000;  // of these, how many may come from aliases
 
 struct Node;
 using NodePtr = std::shared_ptr<const Node>;

@@ -13,7 +13,8 @@ std::string under(const std::string& path, std::string_view key) {
 
 std::string example_of(const Field& field) {
   const v1::SpecField& spec = options_of(field);
-  if (!spec.required_example().empty()) return fmt::format("; write for example: {}", spec.required_example());
+  if (!spec.required_example().empty())
+    return fmt::format("; write for example: {}", spec.required_example());
   if (!spec.default_().empty() && spec.default_() != "{}")
     return fmt::format("; leave it out for {}: {}", field.name(), spec.default_());
   return {};
@@ -25,7 +26,8 @@ std::string home_of(const Descriptor& type, std::string_view key, const std::str
     const Field& field = *type.field(i);
     if (!path.empty() && field.name() == key) return path;
     if (depth > 0 && is_group(field) && !field.is_repeated())
-      if (std::string home = home_of(*field.message_type(), key, under(path, field.name()), depth - 1); !home.empty())
+      if (std::string home = home_of(*field.message_type(), key, under(path, field.name()), depth - 1);
+          !home.empty())
         return home;
   }
   return {};
@@ -50,18 +52,23 @@ class Walker {
   void message(const Node& node, Message& message, const std::string& path) {
     places_.set(path, node.place);
     switch (node.kind) {
-      case Node::Kind::kScalar: return bare_word(node, message, path);
-      case Node::Kind::kMap: break;
+      case Node::Kind::kScalar:
+        return bare_word(node, message, path);
+      case Node::Kind::kMap:
+        break;
       default:
-        problems_.add(path, fmt::format("{} must be a set of keys{}, not {}", path.empty() ? "a spec" : quoted(path),
-                                        keys_hint(*message.GetDescriptor()), kind_name(node.kind)),
-                      node.place);
+        problems_.add(
+            path,
+            fmt::format("{} must be a set of keys{}, not {}", path.empty() ? "a spec" : quoted(path),
+                        keys_hint(*message.GetDescriptor()), kind_name(node.kind)),
+            node.place);
         return;
     }
     for (const Entry& entry : node.entries) {
       const Field* field = message.GetDescriptor()->FindFieldByName(entry.key);
       if (!field) {
-        problems_.add(under(path, entry.key), unknown_key(*message.GetDescriptor(), root_, entry.key), entry.place);
+        problems_.add(under(path, entry.key), unknown_key(*message.GetDescriptor(), root_, entry.key),
+                      entry.place);
         continue;
       }
       if (const auto* oneof = field->real_containing_oneof();
@@ -87,8 +94,10 @@ class Walker {
     } else if (!field.is_repeated()) {
       single(node, message, field, path);
     } else if (node.kind != Node::Kind::kList) {
-      problems_.add(path, fmt::format("'{}' must be a list, as in [a, b]; here is {}", field.name(), kind_name(node.kind)),
-                    node.place);
+      problems_.add(
+          path,
+          fmt::format("'{}' must be a list, as in [a, b]; here is {}", field.name(), kind_name(node.kind)),
+          node.place);
     } else {
       for (size_t i = 0; i < node.items.size(); ++i)
         single(*node.items[i], message, field, fmt::format("{}[{}]", path, i));
@@ -112,14 +121,16 @@ class Walker {
   void single(const Node& node, Message& parent, const Field& field, const std::string& path) {
     if (is_group(field)) {
       const auto* access = parent.GetReflection();
-      Message* child = field.is_repeated() ? access->AddMessage(&parent, &field) : access->MutableMessage(&parent, &field);
+      Message* child =
+          field.is_repeated() ? access->AddMessage(&parent, &field) : access->MutableMessage(&parent, &field);
       message(node, *child, path);
       return;
     }
     if (field.is_repeated()) places_.set(path, node.place);
     if (node.kind != Node::Kind::kScalar) {
-      problems_.add(path, fmt::format("'{}' must be {}, not {}{}", field.name(), wanted(field), kind_name(node.kind),
-                                      example_of(field)),
+      problems_.add(path,
+                    fmt::format("'{}' must be {}, not {}{}", field.name(), wanted(field),
+                                kind_name(node.kind), example_of(field)),
                     node.place);
       return;
     }
@@ -134,11 +145,16 @@ class Walker {
 
   static std::string_view wanted(const Field& field) {
     switch (field.cpp_type()) {
-      case Field::CPPTYPE_STRING: return "one text";
-      case Field::CPPTYPE_BOOL: return "true or false";
-      case Field::CPPTYPE_ENUM: return "one word";
-      case Field::CPPTYPE_MESSAGE: return "a duration such as 7d";
-      default: return "one number";
+      case Field::CPPTYPE_STRING:
+        return "one text";
+      case Field::CPPTYPE_BOOL:
+        return "true or false";
+      case Field::CPPTYPE_ENUM:
+        return "one word";
+      case Field::CPPTYPE_MESSAGE:
+        return "a duration such as 7d";
+      default:
+        return "one number";
     }
   }
 
@@ -146,17 +162,21 @@ class Walker {
   // elsewhere a word would leave everything else unsaid.
   void bare_word(const Node& node, Message& message, const std::string& path) {
     const Descriptor& type = *message.GetDescriptor();
-    const bool choice = type.real_oneof_decl_count() > 0 || (type.field_count() == 1 && is_group(*type.field(0)));
+    const bool choice =
+        type.real_oneof_decl_count() > 0 || (type.field_count() == 1 && is_group(*type.field(0)));
     const Field* field = choice ? type.FindFieldByName(node.text) : nullptr;
     if (!choice) {
-      problems_.add(path, fmt::format("'{}' must be a set of keys{}, not a single word", path, keys_hint(type)), node.place);
+      problems_.add(path,
+                    fmt::format("'{}' must be a set of keys{}, not a single word", path, keys_hint(type)),
+                    node.place);
     } else if (!field) {
       std::string text = fmt::format("'{}' is not one of {}", node.text, joined(field_names(type), "or"));
       if (const std::string near = nearest(node.text, field_names(type)); !near.empty())
         text += fmt::format("; did you mean '{}'?", near);
       problems_.add(path, std::move(text), node.place);
     } else if (!is_group(*field) || field->is_repeated()) {
-      problems_.add(path, fmt::format("'{}' needs a value: {{{}: {}}}", node.text, node.text, wanted(*field)), node.place);
+      problems_.add(path, fmt::format("'{}' needs a value: {{{}: {}}}", node.text, node.text, wanted(*field)),
+                    node.place);
     } else {
       places_.set(under(path, node.text), node.place);
       message.GetReflection()->MutableMessage(&message, field);
@@ -165,8 +185,10 @@ class Walker {
 
   void map(const Node& node, Message& message, const Field& field, const std::string& path) {
     if (node.kind != Node::Kind::kMap) {
-      problems_.add(path, fmt::format("'{}' must be a set of keys with values, not {}", field.name(), kind_name(node.kind)),
-                    node.place);
+      problems_.add(
+          path,
+          fmt::format("'{}' must be a set of keys with values, not {}", field.name(), kind_name(node.kind)),
+          node.place);
       return;
     }
     const Field& key_field = *field.message_type()->map_key();
@@ -175,7 +197,8 @@ class Walker {
       const std::string below = under(path, entry.key);
       places_.set(below, entry.place);
       if (entry.value->kind != Node::Kind::kScalar) {
-        problems_.add(below, fmt::format("'{}' must be {}", entry.key, wanted(value_field)), entry.value->place);
+        problems_.add(below, fmt::format("'{}' must be {}", entry.key, wanted(value_field)),
+                      entry.value->place);
         continue;
       }
       Message* pair = message.GetReflection()->AddMessage(&message, &field);
@@ -206,14 +229,16 @@ Place Places::find(std::string path) const {
 void walk(const Node& root, Message& message, Places& places, Problems& problems) {
   if (root.kind != Node::Kind::kMap) {
     places.set("", root.place);
-    problems.add({}, fmt::format("a spec is a set of keys such as 'name: flight-delay', not {}", kind_name(root.kind)), root.place);
+    problems.add(
+        {}, fmt::format("a spec is a set of keys such as 'name: flight-delay', not {}", kind_name(root.kind)),
+        root.place);
     return;
   }
   Walker(*message.GetDescriptor(), places, problems).message(root, message, "");
 }
 
-void walk_field(const Node& node, Message& message, const Field& field, const std::string& path, Places& places,
-                Problems& problems) {
+void walk_field(const Node& node, Message& message, const Field& field, const std::string& path,
+                Places& places, Problems& problems) {
   Walker(*message.GetDescriptor(), places, problems).field(node, message, field, path);
 }
 

@@ -27,7 +27,7 @@ class Places {
 void walk(const Node& root, Message& message, Places& places, Problems& problems);
 
 // One field's value, as walk() would read it: how a default's text becomes a value.
-void walk_field(const Node& node, Message& message, const Field& field, const std::string& path, Places& places,
-                Problems& problems);
+void walk_field(const Node& node, Message& message, const Field& field, const std::string& path,
+                Places& places, Problems& problems);
 
 }  // namespace rekindle::jobs::yaml

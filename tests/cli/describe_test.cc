@@ -49,7 +49,8 @@ TEST(Describe, TablesAlign) {
 
 TEST(Describe, JsonHasEveryField) {
   const std::string text = json_of(v1::Run());
-  for (const char* field : {"\"id\"", "\"cancelRequested\": false", "\"attempts\": []", "\"state\""}) EXPECT_THAT(text, HasSubstr(field));
+  for (const char* field : {"\"id\"", "\"cancelRequested\": false", "\"attempts\": []", "\"state\""})
+    EXPECT_THAT(text, HasSubstr(field));
 }
 
 TEST(ExitCodes, OfStatuses) {

@@ -27,12 +27,12 @@ class FakeWorld {
   }
 
   // Set before the replay.
-  int64_t trigger_at_us = 0;           // the advance to this clock starts a run
-  int settle_polls = 1;                // so often AwaitSettled says no before it says yes
-  int refuse_infers = 0;               // this many recorded requests get 503
-  int bad_infers = 0;                  // this many get 400
+  int64_t trigger_at_us = 0;  // the advance to this clock starts a run
+  int settle_polls = 1;       // so often AwaitSettled says no before it says yes
+  int refuse_infers = 0;      // this many recorded requests get 503
+  int bad_infers = 0;         // this many get 400
   // What happened.
-  std::vector<std::string> log;        // "infer ID", "labels N", "flush", "advance CLOCK", ...
+  std::vector<std::string> log;  // "infer ID", "labels N", "flush", "advance CLOCK", ...
   std::vector<v1::LabelRecord> labels;
   int unrecorded = 0;
   v1::BeginReplayRequest begun;
@@ -69,11 +69,13 @@ class FakeWorld {
         log.push_back("refused " + id);
         co_return net::Response::error(unavailable("the node starts"));
       }
-      if (bad_infers > 0 && bad_infers-- > 0) co_return net::Response::error(invalid_argument("no such column"));
+      if (bad_infers > 0 && bad_infers-- > 0)
+        co_return net::Response::error(invalid_argument("no such column"));
       log.push_back("infer " + id);
     }
     boost::json::array values(rows, boost::json::value(0.25));
-    const uint64_t by = request.param("version").empty() ? version : std::stoull(std::string(request.param("version")));
+    const uint64_t by =
+        request.param("version").empty() ? version : std::stoull(std::string(request.param("version")));
     boost::json::object answer{{"model_version", std::to_string(by)},
                                {"outputs", boost::json::array{boost::json::object{{"data", values}}}}};
     co_return net::Response::json(boost::json::serialize(answer));
@@ -134,15 +136,30 @@ class FakeWorld {
   void add_routes(net::HttpServer& server) {
     using net::Access;
     for (const char* path : {"/v2/models/m/infer", "/v2/models/m/versions/{version}/infer"})
-      server.route("POST", path, Access::kServing, [this](net::Request request) { return infer(std::move(request)); });
+      server.route("POST", path, Access::kServing,
+                   [this](net::Request request) { return infer(std::move(request)); });
     const std::string replay = "rekindle.v1.ReplayService/", node = "rekindle.v1.NodeService/";
-    net::add_unary<v1::BeginReplayRequest, v1::ReplayState>(server, replay + "BeginReplay", Access::kOperator, [this](auto r, auto c) { return begin(std::move(r), std::move(c)); });
-    net::add_unary<v1::AdvanceRequest, v1::ReplayState>(server, replay + "Advance", Access::kOperator, [this](auto r, auto c) { return advance(std::move(r), std::move(c)); });
-    net::add_unary<v1::AwaitSettledRequest, v1::ReplayState>(server, replay + "AwaitSettled", Access::kOperator, [this](auto r, auto c) { return settle(std::move(r), std::move(c)); });
-    net::add_unary<v1::EndReplayRequest, v1::ReplayState>(server, replay + "EndReplay", Access::kOperator, [this](auto r, auto c) { return end(std::move(r), std::move(c)); });
-    net::add_unary<v1::FeedbackRequest, v1::FeedbackResponse>(server, node + "Feedback", Access::kServing, [this](auto r, auto c) { return feedback(std::move(r), std::move(c)); });
-    net::add_unary<v1::FlushRequest, v1::FlushResponse>(server, node + "Flush", Access::kOperator, [this](auto r, auto c) { return flush(std::move(r), std::move(c)); });
-    net::add_unary<v1::GetRunRequest, v1::Run>(server, "rekindle.v1.RunService/GetRun", Access::kOperator, [this](auto r, auto c) { return get_run(std::move(r), std::move(c)); });
+    net::add_unary<v1::BeginReplayRequest, v1::ReplayState>(
+        server, replay + "BeginReplay", Access::kOperator,
+        [this](auto r, auto c) { return begin(std::move(r), std::move(c)); });
+    net::add_unary<v1::AdvanceRequest, v1::ReplayState>(
+        server, replay + "Advance", Access::kOperator,
+        [this](auto r, auto c) { return advance(std::move(r), std::move(c)); });
+    net::add_unary<v1::AwaitSettledRequest, v1::ReplayState>(
+        server, replay + "AwaitSettled", Access::kOperator,
+        [this](auto r, auto c) { return settle(std::move(r), std::move(c)); });
+    net::add_unary<v1::EndReplayRequest, v1::ReplayState>(
+        server, replay + "EndReplay", Access::kOperator,
+        [this](auto r, auto c) { return end(std::move(r), std::move(c)); });
+    net::add_unary<v1::FeedbackRequest, v1::FeedbackResponse>(
+        server, node + "Feedback", Access::kServing,
+        [this](auto r, auto c) { return feedback(std::move(r), std::move(c)); });
+    net::add_unary<v1::FlushRequest, v1::FlushResponse>(
+        server, node + "Flush", Access::kOperator,
+        [this](auto r, auto c) { return flush(std::move(r), std::move(c)); });
+    net::add_unary<v1::GetRunRequest, v1::Run>(
+        server, "rekindle.v1.RunService/GetRun", Access::kOperator,
+        [this](auto r, auto c) { return get_run(std::move(r), std::move(c)); });
   }
 
   bool run_active_ = false;

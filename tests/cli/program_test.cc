@@ -19,8 +19,8 @@ struct Done {
 };
 
 Done run(const std::string& arguments) {
-  const std::string command =
-      "env -u REKINDLE_SERVER REKINDLE_STATE=/nonexistent/rekindle " + std::string(std::getenv("REKINDLE_BIN")) + "/rekindle " + arguments + " 2>&1";
+  const std::string command = "env -u REKINDLE_SERVER REKINDLE_STATE=/nonexistent/rekindle " +
+                              std::string(std::getenv("REKINDLE_BIN")) + "/rekindle " + arguments + " 2>&1";
   Done done;
   std::FILE* pipe = popen(command.c_str(), "r");
   std::array<char, 4096> buffer;
@@ -41,8 +41,9 @@ TEST(Program, ExitCodes) {
 }
 
 TEST(Program, WithoutACoordinatorItSaysWhatToDo) {
-  for (const char* verb : {"status", "doctor", "list", "get x", "run x", "wait x", "cancel x", "versions m", "why m", "serving", "logs x",
-                           "dataset list", "quarantine list", "rollback m --reason r", "freeze m --reason r", "alias m champion 1"}) {
+  for (const char* verb : {"status", "doctor", "list", "get x", "run x", "wait x", "cancel x", "versions m",
+                           "why m", "serving", "logs x", "dataset list", "quarantine list",
+                           "rollback m --reason r", "freeze m --reason r", "alias m champion 1"}) {
     const Done done = run(verb);
     EXPECT_EQ(done.code, 5) << verb << ": " << done.out;
     EXPECT_THAT(done.out, HasSubstr("start one with `rekindle up`")) << verb;
@@ -81,14 +82,17 @@ TEST(Program, PlanWorksWithoutACoordinator) {
   EXPECT_TRUE(json.at("placement").is_null());
 }
 
-TEST(Program, NoColourOffATerminal) { EXPECT_THAT(run("plan --resolved jobs/specs/flight-delay.yaml").out, ::testing::Not(HasSubstr("\033["))); }
+TEST(Program, NoColourOffATerminal) {
+  EXPECT_THAT(run("plan --resolved jobs/specs/flight-delay.yaml").out, ::testing::Not(HasSubstr("\033[")));
+}
 
 TEST(Program, CompletionIsAShellScript) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Done done = run(std::string("completion ") + shell);
     EXPECT_EQ(done.code, 0);
     for (const char* word : {"quarantine", "train.batch", "--as-of", "wait"}) {
-      const std::string expected = std::string(shell) == "fish" && word[0] == '-' ? std::string(word).substr(2) : word;
+      const std::string expected =
+          std::string(shell) == "fish" && word[0] == '-' ? std::string(word).substr(2) : word;
       EXPECT_THAT(done.out, HasSubstr(expected)) << shell;
     }
   }
@@ -97,8 +101,10 @@ TEST(Program, CompletionIsAShellScript) {
 }
 
 TEST(Program, EveryVerbExplainsItself) {
-  for (const char* verb : {"up", "down", "status", "doctor", "apply", "validate", "plan", "run", "approve", "cancel", "get", "list", "describe",
-                           "wait", "logs", "versions", "alias", "rollback", "score", "serving", "why", "freeze", "quarantine", "dataset", "replay"})
+  for (const char* verb :
+       {"up",     "down",    "status", "doctor",   "apply",      "validate", "plan",     "run",   "approve",
+        "cancel", "get",     "list",   "describe", "wait",       "logs",     "versions", "alias", "rollback",
+        "score",  "serving", "why",    "freeze",   "quarantine", "dataset",  "replay"})
     EXPECT_EQ(run(std::string(verb) + " --help").code, 0) << verb;
 }
 

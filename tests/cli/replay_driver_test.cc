@@ -22,7 +22,8 @@ v1::JobSpec spec() {
 name: m
 data: {initial: d@a, time: at, label: {column: late, matures: 2h}, numeric: [temp]}
 train: {model: linear}
-)", "m.yaml");
+)",
+                                       "m.yaml");
   return jobs::resolve(written.value())->spec;
 }
 
@@ -34,7 +35,8 @@ Rows rows() {
   out.table.add(dataio::time_column("at", out.times));
   out.table.add(dataio::number_column("temp", {1, 2, 3}));
   for (uint32_t i = 0; i < 3; ++i)
-    out.slots.push_back({out.times[i] - out.times[i] % kHour, {{.id = "r" + std::to_string(i), .event_us = out.times[i], .rows = {i}}}});
+    out.slots.push_back({out.times[i] - out.times[i] % kHour,
+                         {{.id = "r" + std::to_string(i), .event_us = out.times[i], .rows = {i}}}});
   return out;
 }
 
@@ -47,9 +49,12 @@ struct Outcome {
 Outcome replay(FakeWorld& world, DriverOptions options) {
   const Rows data = rows();
   const v1::JobSpec job = spec();
-  Session session(net::ConnectClient(world.url(), net::kOperatorToken), net::ConnectClient(world.url(), net::kOperatorToken), "m", "s",
-                  std::chrono::seconds(5));
-  NodeClient node({.url = world.url(), .token = net::kOperatorToken, .model = "m", .patience = std::chrono::milliseconds(3000)});
+  Session session(net::ConnectClient(world.url(), net::kOperatorToken),
+                  net::ConnectClient(world.url(), net::kOperatorToken), "m", "s", std::chrono::seconds(5));
+  NodeClient node({.url = world.url(),
+                   .token = net::kOperatorToken,
+                   .model = "m",
+                   .patience = std::chrono::milliseconds(3000)});
   Outcome out;
   Driver driver(session, node, data, job, std::move(options), [](const std::string&) {});
   out.status = driver.run(out.report);
@@ -57,16 +62,22 @@ Outcome replay(FakeWorld& world, DriverOptions options) {
   return out;
 }
 
-DriverOptions options() { return {.run_takes = std::chrono::hours(1), .labels_after = std::chrono::hours(2), .patience = std::chrono::seconds(10)}; }
+DriverOptions options() {
+  return {.run_takes = std::chrono::hours(1),
+          .labels_after = std::chrono::hours(2),
+          .patience = std::chrono::seconds(10)};
+}
 
-std::string at(int hour) { return "advance " + std::to_string(hour * kHour); }
+std::string at(int hour) {
+  return "advance " + std::to_string(hour * kHour);
+}
 
 TEST(Driver, SendsThenFlushesThenAdvances) {
   FakeWorld world;
   const Outcome out = replay(world, options());
   ASSERT_TRUE(out.status.ok()) << out.status.message();
-  EXPECT_THAT(out.log, ElementsAre("begin 0", "infer r0", "flush", at(1), "infer r1", "flush", at(2), "label r0", "flush", at(3), at(4),
-                                   "infer r2", "flush", at(5)));
+  EXPECT_THAT(out.log, ElementsAre("begin 0", "infer r0", "flush", at(1), "infer r1", "flush", at(2),
+                                   "label r0", "flush", at(3), at(4), "infer r2", "flush", at(5)));
   EXPECT_EQ(out.report.requests_answered, 3u);
   EXPECT_EQ(out.report.requests_failed, 0u);
   EXPECT_EQ(out.report.labels_sent, 1u) << "the second has no label, the third's is known after the end";
@@ -90,8 +101,9 @@ TEST(Driver, TheClockGoesOnByRunTakesAndThenStands) {
   world.settle_polls = 2;
   const Outcome out = replay(world, options());
   ASSERT_TRUE(out.status.ok()) << out.status.message();
-  EXPECT_THAT(out.log, ElementsAre("begin 0", "infer r0", "flush", at(1), "infer r1", "flush", at(2), "await", "await", "await",
-                                   "label r0", "flush", at(3), at(4), "infer r2", "flush", at(5)));
+  EXPECT_THAT(out.log,
+              ElementsAre("begin 0", "infer r0", "flush", at(1), "infer r1", "flush", at(2), "await", "await",
+                          "await", "label r0", "flush", at(3), at(4), "infer r2", "flush", at(5)));
   ASSERT_EQ(out.report.runs.size(), 1u);
   EXPECT_EQ(out.report.runs[0].id, "m-2");
   EXPECT_EQ(out.report.runs[0].outcome, "published");

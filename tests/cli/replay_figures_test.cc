@@ -60,9 +60,11 @@ TEST(InferAnswer, IsOneProbabilityPerRow) {
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->version, 3u);
   EXPECT_THAT(answer->probabilities, ::testing::ElementsAre(0.25, 1.0));
-  for (const char* bad : {R"({"model_version":"3","outputs":[{"data":[0.25]}]})", R"({"model_version":3,"outputs":[{"data":[0.2,0.3]}]})",
-                          R"({"outputs":[{"data":[0.2,0.3]}]})", R"({"model_version":"3","outputs":[]})", "[]", "not json",
-                          R"({"model_version":"3","outputs":[{"data":[0.2,1.5]}]})", R"({"model_version":"3","outputs":[{"data":[0.2,null]}]})"})
+  for (const char* bad : {R"({"model_version":"3","outputs":[{"data":[0.25]}]})",
+                          R"({"model_version":3,"outputs":[{"data":[0.2,0.3]}]})",
+                          R"({"outputs":[{"data":[0.2,0.3]}]})", R"({"model_version":"3","outputs":[]})",
+                          "[]", "not json", R"({"model_version":"3","outputs":[{"data":[0.2,1.5]}]})",
+                          R"({"model_version":"3","outputs":[{"data":[0.2,null]}]})"})
     EXPECT_EQ(read_answer(bad, 2).status().code(), Code::kDataLoss) << bad;
 }
 
@@ -79,7 +81,8 @@ TEST(Rows, AreCutIntoSlotsAndGroups) {
   artifacts::FakeStore store;
   const auto snapshot = dataio::make_snapshot(store, "flights", "all", table(), "at", "test");
   ASSERT_TRUE(snapshot.ok()) << snapshot.status().message();
-  const auto rows = read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .group_by = "origin", .slot_us = kHour});
+  const auto rows =
+      read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .group_by = "origin", .slot_us = kHour});
   ASSERT_TRUE(rows.ok()) << rows.status().message();
   ASSERT_EQ(rows->slots.size(), 3u);
   ASSERT_EQ(rows->slots[0].groups.size(), 2u);
@@ -88,12 +91,14 @@ TEST(Rows, AreCutIntoSlotsAndGroups) {
   EXPECT_THAT(rows->slots[0].groups[1].rows, ::testing::ElementsAre(0u, 2u));
   EXPECT_EQ(rows->slots[1].groups[0].id, "missing-1970-01-01T01:00:00Z");
   EXPECT_EQ(rows->slots[2].start_us, 3 * kHour);
-  const auto whole = read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .until_us = kHour, .slot_us = kHour});
+  const auto whole =
+      read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .until_us = kHour, .slot_us = kHour});
   ASSERT_EQ(whole->slots.size(), 1u);
   EXPECT_EQ(whole->slots[0].groups.size(), 1u) << "without a column: one request a slot";
   EXPECT_EQ(whole->slots[0].groups[0].rows.size(), 3u);
-  EXPECT_FALSE(read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .until_us = -5, .slot_us = kHour}).ok() &&
-               read_replay_rows(store, flights(), {.snapshots = {}, .slot_us = kHour}).ok());
+  EXPECT_FALSE(
+      read_replay_rows(store, flights(), {.snapshots = {*snapshot}, .until_us = -5, .slot_us = kHour}).ok() &&
+      read_replay_rows(store, flights(), {.snapshots = {}, .slot_us = kHour}).ok());
 }
 
 TEST(Baselines, ComeFromTheLabelsAlone) {
@@ -157,14 +162,16 @@ Report report() {
 
 TEST(Report, HasTheNamedFields) {
   const auto json = boost::json::parse(json_of(report()));
-  for (const char* field : {"requests_answered", "requests_failed", "runs_triggered", "versions_published", "versions_rejected",
-                            "trigger_to_serving_seconds", "auroc_served", "auroc_frozen", "auroc_cron", "auroc_constant", "auroc_table",
-                            "logloss_served", "logloss_frozen", "logloss_cron", "logloss_constant", "logloss_table", "weeks"})
+  for (const char* field : {"requests_answered", "requests_failed", "runs_triggered", "versions_published",
+                            "versions_rejected", "trigger_to_serving_seconds", "auroc_served", "auroc_frozen",
+                            "auroc_cron", "auroc_constant", "auroc_table", "logloss_served", "logloss_frozen",
+                            "logloss_cron", "logloss_constant", "logloss_table", "weeks"})
     EXPECT_TRUE(json.as_object().contains(field)) << field;
   EXPECT_TRUE(json.at("auroc_cron").is_null());
   EXPECT_DOUBLE_EQ(json.at("logloss_served").as_double(), 0.5);
   EXPECT_DOUBLE_EQ(json.at("weekly_mean_logloss_served").as_double(), 0.5);
-  EXPECT_DOUBLE_EQ(json.at("weekly_mean_auroc_served").as_double(), 0.8) << "weeks without an AUROC are left out";
+  EXPECT_DOUBLE_EQ(json.at("weekly_mean_auroc_served").as_double(), 0.8)
+      << "weeks without an AUROC are left out";
   EXPECT_EQ(json.at("weeks").as_array().size(), 2u);
   EXPECT_TRUE(json.at("weeks").at(1).at("auroc_served").is_null());
 }

@@ -25,6 +25,8 @@ inline std::string with(std::string from, std::string to, std::string text = kLe
   return text.replace(at, from.size(), to);
 }
 
-inline v1::JobSpec least() { return parse_job(kLeast, "least.yaml").value(); }
+inline v1::JobSpec least() {
+  return parse_job(kLeast, "least.yaml").value();
+}
 
 }  // namespace rekindle::jobs::testing

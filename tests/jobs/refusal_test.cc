@@ -7,9 +7,9 @@
 namespace rekindle::jobs {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::kLeast;
 using testing::with;
-using ::testing::HasSubstr;
 
 struct Case {
   std::string name;
@@ -17,25 +17,36 @@ struct Case {
   std::string expected;  // part of the message
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Case& one, std::ostream* out) {
+  *out << one.name;
+}
 
-std::string spec_with(const std::string& extra) { return kLeast + extra; }
+std::string spec_with(const std::string& extra) {
+  return kLeast + extra;
+}
 
 std::vector<Case> cases() {
   return {
-      {"unknown_key", with("model: linear", "model: linear\n  bacth: 5"), "s.yaml:10:3: unknown key 'bacth'; did you mean 'batch'?"},
-      {"unknown_key_at_its_home", spec_with("holdout: 7d\n"), "s.yaml:10:1: unknown key 'holdout'; it belongs under 'gate'"},
-      {"unknown_key_far", spec_with("frobnicate: 7d\n"), "unknown key 'frobnicate'; the keys here are rekindle, name"},
-      {"key_in_an_empty_message", with("linear", "{linear: {depth: 3}}"), "unknown key 'depth'; nothing may be written here"},
-      {"merge_key", with("label: {column: late}", "label: {column: late, <<: {matures: 1d}}"), "unknown key '<<'"},
+      {"unknown_key", with("model: linear", "model: linear\n  bacth: 5"),
+       "s.yaml:10:3: unknown key 'bacth'; did you mean 'batch'?"},
+      {"unknown_key_at_its_home", spec_with("holdout: 7d\n"),
+       "s.yaml:10:1: unknown key 'holdout'; it belongs under 'gate'"},
+      {"unknown_key_far", spec_with("frobnicate: 7d\n"),
+       "unknown key 'frobnicate'; the keys here are rekindle, name"},
+      {"key_in_an_empty_message", with("linear", "{linear: {depth: 3}}"),
+       "unknown key 'depth'; nothing may be written here"},
+      {"merge_key", with("label: {column: late}", "label: {column: late, <<: {matures: 1d}}"),
+       "unknown key '<<'"},
       {"duplicate_key", spec_with("name: other\n"), "s.yaml:10:1: duplicate key 'name'"},
-      {"duplicate_nested", with("{column: late}", "{column: late, column: early}"), "s.yaml:6:25: duplicate key 'column'"},
+      {"duplicate_nested", with("{column: late}", "{column: late, column: early}"),
+       "s.yaml:6:25: duplicate key 'column'"},
       {"second_document", spec_with("---\nname: other\n"), "a second document begins here"},
       {"second_empty_document", spec_with("---\n---\n"), "a second document"},
       {"empty", "", "the file is empty"},
       {"comment_only", "# nothing\n", "the file is empty"},
       {"null_document", "~\n", "a spec is a set of keys"},
-      {"list_document", "[a, b]\n", "s.yaml:1:1: a spec is a set of keys such as 'name: flight-delay', not a list"},
+      {"list_document", "[a, b]\n",
+       "s.yaml:1:1: a spec is a set of keys such as 'name: flight-delay', not a list"},
       {"word_document", "hello\n", "not a single word or number"},
       {"not_yaml", "name: [a, b\n", "not YAML: "},
       {"tab_indent", "data:\n\ttime: x\n", "not YAML"},
@@ -43,19 +54,28 @@ std::vector<Case> cases() {
       {"overlong_utf8", "name: \xc0\xaf\n", "not UTF-8"},
       {"nul_byte", std::string("name: a\0b\n", 10), "not UTF-8 text"},
       {"tag", with("name: delay", "name: !!python/name delay"), "means nothing here"},
-      {"tag_on_map", with("{column: late}", "!secret {column: late}"), "the tag '!secret' means nothing here"},
+      {"tag_on_map", with("{column: late}", "!secret {column: late}"),
+       "the tag '!secret' means nothing here"},
       {"key_is_a_list", "[a]: b\n", "a key must be a word"},
-      {"wrong_type_map_for_text", with("name: delay", "name: {a: b}"), "'name' must be one text, not a set of keys"},
-      {"wrong_type_list_for_number", with("rekindle: 1", "rekindle: [1]"), "'rekindle' must be one number, not a list"},
-      {"wrong_type_word_for_list", with("[distance]", "distance"), "'numeric' must be a list, as in [a, b]; here is a single word"},
-      {"wrong_type_word_for_keys", with("label: {column: late}", "label: late"), "'data.label' must be a set of keys (column, kind or matures), not a single word"},
-      {"wrong_type_list_for_keys", with("model: linear", "model: [linear]"), "must be a set of keys (linear or tabular), not a list"},
-      {"no_value", with("name: delay", "name:"), "'name' has no value; write for example: name: flight-delay"},
+      {"wrong_type_map_for_text", with("name: delay", "name: {a: b}"),
+       "'name' must be one text, not a set of keys"},
+      {"wrong_type_list_for_number", with("rekindle: 1", "rekindle: [1]"),
+       "'rekindle' must be one number, not a list"},
+      {"wrong_type_word_for_list", with("[distance]", "distance"),
+       "'numeric' must be a list, as in [a, b]; here is a single word"},
+      {"wrong_type_word_for_keys", with("label: {column: late}", "label: late"),
+       "'data.label' must be a set of keys (column, kind or matures), not a single word"},
+      {"wrong_type_list_for_keys", with("model: linear", "model: [linear]"),
+       "must be a set of keys (linear or tabular), not a list"},
+      {"no_value", with("name: delay", "name:"),
+       "'name' has no value; write for example: name: flight-delay"},
       {"no_value_group", spec_with("gate:\n"), "'gate' has no value"},
       {"text_for_number", with("rekindle: 1", "rekindle: one"), "'rekindle': 'one' is not a whole number"},
-      {"quoted_number", with("rekindle: 1", "rekindle: \"1\""), "\"1\" is text; write a whole number without quotes"},
+      {"quoted_number", with("rekindle: 1", "rekindle: \"1\""),
+       "\"1\" is text; write a whole number without quotes"},
       {"wrong_format_version", with("rekindle: 1", "rekindle: 2"), "2 is too large; at most 1"},
-      {"octal", with("linear", "linear\n  batch: 0777"), "'0777' begins with 0, which some read as octal; write 777"},
+      {"octal", with("linear", "linear\n  batch: 0777"),
+       "'0777' begins with 0, which some read as octal; write 777"},
       {"octal_0o", with("linear", "linear\n  batch: 0o777"), "'0o777' is not a whole number"},
       {"hex", with("linear", "linear\n  batch: 0x10"), "'0x10' is not a whole number"},
       {"underscores", with("linear", "linear\n  batch: 1_000"), "is not a whole number"},
@@ -76,50 +96,74 @@ std::vector<Case> cases() {
       {"share_nan", spec_with("serve: {canary: nan}\n"), "not a share"},
       {"share_below_bound", with("linear", "linear\n  validation: 0.5%"), "0.5% is too small; at least 1%"},
       {"canary_too_small", spec_with("serve: {canary: 0.001%}\n"), "the smallest share is 0.01%"},
-      {"duration_without_unit", with("linear", "linear\n  rows: {last: 180}"), "'180' is not a duration; write a whole number and a unit"},
+      {"duration_without_unit", with("linear", "linear\n  rows: {last: 180}"),
+       "'180' is not a duration; write a whole number and a unit"},
       {"duration_negative", with("linear", "linear\n  rows: {last: -5d}"), "is not a duration"},
       {"duration_overflow", with("linear", "linear\n  rows: {last: 99999999999999d}"), "is not a duration"},
       {"duration_too_long", with("linear", "linear\n  rows: {last: 40000d}"), "is longer than 36500d"},
-      {"duration_below_bound", with("linear", "linear\n  limits: {hang: 500ms}"), "500ms is too short; at least 1s"},
+      {"duration_below_bound", with("linear", "linear\n  limits: {hang: 500ms}"),
+       "500ms is too short; at least 1s"},
       {"duration_above_bound", with("numeric:", "slot: 2d\n  numeric:"), "2d is too long; at most 1d"},
-      {"enum_case", spec_with("gate: {metric: LOG_LOSS}\n"), "'LOG_LOSS' is not one of log_loss or auroc; did you mean 'log_loss'?"},
-      {"enum_unspecified", spec_with("gate: {metric: metric_unspecified}\n"), "is not one of log_loss or auroc"},
+      {"enum_case", spec_with("gate: {metric: LOG_LOSS}\n"),
+       "'LOG_LOSS' is not one of log_loss or auroc; did you mean 'log_loss'?"},
+      {"enum_unspecified", spec_with("gate: {metric: metric_unspecified}\n"),
+       "is not one of log_loss or auroc"},
       {"enum_typo", spec_with("gate: {metric: logloss}\n"), "did you mean 'log_loss'?"},
       {"bool_yes", spec_with("gate: {approve: yes}\n"), "'yes' is not true or false"},
       {"bool_case", spec_with("gate: {approve: True}\n"), "'True' is not true or false"},
-      {"bool_quoted", spec_with("gate: {approve: \"true\"}\n"), "'true' is not true or false (without quotes)"},
-      {"norway", with("numeric: [distance]", "categorical: [no]"), "'no' unquoted may be read as something else than text; write \"no\""},
+      {"bool_quoted", spec_with("gate: {approve: \"true\"}\n"),
+       "'true' is not true or false (without quotes)"},
+      {"norway", with("numeric: [distance]", "categorical: [no]"),
+       "'no' unquoted may be read as something else than text; write \"no\""},
       {"number_as_text", with("column: late", "column: 15"), "write \"15\""},
       {"null_as_text", with("column: late", "column: ~"), "'column' has no value"},
       {"empty_text", with("column: late", "column: \"\""), "an empty text says nothing"},
-      {"oneof_twice", with("model: linear", "model: {linear: {}, tabular: {}}"), "'tabular' beside 'linear': only one of linear and tabular may stand here"},
-      {"oneof_unknown_word", with("model: linear", "model: lniear"), "'lniear' is not one of linear or tabular; did you mean 'linear'?"},
+      {"oneof_twice", with("model: linear", "model: {linear: {}, tabular: {}}"),
+       "'tabular' beside 'linear': only one of linear and tabular may stand here"},
+      {"oneof_unknown_word", with("model: linear", "model: lniear"),
+       "'lniear' is not one of linear or tabular; did you mean 'linear'?"},
       {"oneof_none", with("model: linear", "model: {}"), "say one of linear or tabular"},
-      {"word_that_needs_a_value", spec_with("retrain: {when: [age]}\n"), "'age' needs a value: {age: a duration such as 7d}"},
+      {"word_that_needs_a_value", spec_with("retrain: {when: [age]}\n"),
+       "'age' needs a value: {age: a duration such as 7d}"},
       {"missing_top", with("name: delay\n", ""), "missing 'name'; write for example: name: flight-delay"},
       {"missing_nested", with("{column: late}", "{matures: 1d}"), "s.yaml:6:10: missing 'column'"},
-      {"missing_when", spec_with("retrain: {cooldown: 1d}\n"), "missing 'when'; write for example: when: [drift, quality]"},
+      {"missing_when", spec_with("retrain: {cooldown: 1d}\n"),
+       "missing 'when'; write for example: when: [drift, quality]"},
       {"empty_when", spec_with("retrain: {when: []}\n"), "missing 'when'"},
       {"bad_name", with("name: delay", "name: Flight Delay"), "Flight Delay"},
       {"path_as_name", with("name: delay", "name: ../delay"), "../delay"},
       {"bad_dataset", with("flights@2013-01", "flights@2013-02..2013-01"), "2013-01 comes before 2013-02"},
-      {"dataset_of_its_own", with("flights@2013-01", "delay@2013-01"), "the dataset 'delay' has the job's own name"},
-      {"label_is_a_feature", with("[distance]", "[distance, late]"), "column 'late' is also the label, which no feature may be"},
-      {"time_is_a_feature", with("[distance]", "[distance, sched_dep]"), "column 'sched_dep' is also the event time"},
+      {"dataset_of_its_own", with("flights@2013-01", "delay@2013-01"),
+       "the dataset 'delay' has the job's own name"},
+      {"label_is_a_feature", with("[distance]", "[distance, late]"),
+       "column 'late' is also the label, which no feature may be"},
+      {"time_is_a_feature", with("[distance]", "[distance, sched_dep]"),
+       "column 'sched_dep' is also the event time"},
       {"label_is_the_time", with("column: late", "column: sched_dep"), "is also the event time"},
-      {"feature_twice", with("[distance]", "[distance, distance]"), "s.yaml:7:23: column 'distance' is listed twice"},
-      {"feature_of_two_kinds", with("[distance]", "[distance]\n  categorical: [distance]"), "column 'distance' is also a numeric feature"},
+      {"feature_twice", with("[distance]", "[distance, distance]"),
+       "s.yaml:7:23: column 'distance' is listed twice"},
+      {"feature_of_two_kinds", with("[distance]", "[distance]\n  categorical: [distance]"),
+       "column 'distance' is also a numeric feature"},
       {"reserved_column", with("[distance]", "[row]"), "column 'row' is a name that rekindle uses itself"},
       {"no_features", with("  numeric: [distance]\n", ""), "no features"},
-      {"holdout_eats_rows", with("linear", "linear\n  rows: {last: 7d}"), "holding back 7d leaves nothing of train.rows.last 7d"},
+      {"holdout_eats_rows", with("linear", "linear\n  rows: {last: 7d}"),
+       "holding back 7d leaves nothing of train.rows.last 7d"},
       {"slot_and_day", with("numeric:", "slot: 7h\n  numeric:"), "7h does not divide a day"},
-      {"window_and_slot", spec_with("retrain: {when: [drift], window: 90m}\n"), "90m is no multiple of data.slot 1h"},
-      {"ranks_over_batch", with("linear", "linear\n  batch: 2\n  ranks: {count: 3}"), "3 ranks share a batch of 2 rows"},
-      {"too_many_layers", with("model: linear", "model: {tabular: {hidden: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}}"), "17 layers; at most 16"},
-      {"zero_width", with("model: linear", "model: {tabular: {hidden: [64, 0]}}"), "0 is too small; at least 1"},
-      {"trigger_twice", spec_with("retrain: {when: [drift, {drift: {psi: 1}}]}\n"), "the same kind of trigger stands in retrain.when[0]"},
-      {"hits_over_of", spec_with("retrain: {when: [drift], persistence: {hits: 4, of: 3}}\n"), "4 of 3 can never be"},
-      {"burst_over_runs", spec_with("retrain: {when: [drift], at_most: {runs: 2, burst: 3}}\n"), "3 at once is more than the budget of 2"},
+      {"window_and_slot", spec_with("retrain: {when: [drift], window: 90m}\n"),
+       "90m is no multiple of data.slot 1h"},
+      {"ranks_over_batch", with("linear", "linear\n  batch: 2\n  ranks: {count: 3}"),
+       "3 ranks share a batch of 2 rows"},
+      {"too_many_layers",
+       with("model: linear", "model: {tabular: {hidden: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}}"),
+       "17 layers; at most 16"},
+      {"zero_width", with("model: linear", "model: {tabular: {hidden: [64, 0]}}"),
+       "0 is too small; at least 1"},
+      {"trigger_twice", spec_with("retrain: {when: [drift, {drift: {psi: 1}}]}\n"),
+       "the same kind of trigger stands in retrain.when[0]"},
+      {"hits_over_of", spec_with("retrain: {when: [drift], persistence: {hits: 4, of: 3}}\n"),
+       "4 of 3 can never be"},
+      {"burst_over_runs", spec_with("retrain: {when: [drift], at_most: {runs: 2, burst: 3}}\n"),
+       "3 at once is more than the budget of 2"},
       {"auroc_over_one", spec_with("gate: {metric: auroc, limit: 1.5}\n"), "an AUROC is at most 1"},
       {"long_text", with("column: late", "column: " + std::string(2000, 'x')), "is longer than 1024 bytes"},
   };
@@ -149,7 +193,8 @@ TEST(Refusals, OneMistakeIsOneLine) {
 }
 
 TEST(Refusals, SeveralAtOnceInOrder) {
-  const std::string yaml = with("name: delay", "nmae: delay", with("late", "yes", with("model: linear", "model: cubic")));
+  const std::string yaml =
+      with("name: delay", "nmae: delay", with("late", "yes", with("model: linear", "model: cubic")));
   EXPECT_EQ(parse_job(yaml, "s.yaml").status().message(),
             "s.yaml:1:1: missing 'name'; write for example: name: flight-delay\n"
             "s.yaml:2:1: unknown key 'nmae'; did you mean 'name'?\n"
@@ -167,12 +212,16 @@ TEST(Refusals, AtMostTwenty) {
 
 TEST(Refusals, BillionLaughs) {
   std::string yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
-  for (int i = 1; i < 10; ++i) yaml += fmt::format("a{}: &a{} [*a{}, *a{}, *a{}, *a{}, *a{}, *a{}, *a{}, *a{}]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
-  EXPECT_THAT(parse_job(yaml, "s.yaml").status().message(), HasSubstr("aliases expand to more than 1000 values"));
+  for (int i = 1; i < 10; ++i)
+    yaml += fmt::format("a{}: &a{} [*a{}, *a{}, *a{}, *a{}, *a{}, *a{}, *a{}, *a{}]\n", i, i, i - 1, i - 1,
+                        i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+  EXPECT_THAT(parse_job(yaml, "s.yaml").status().message(),
+              HasSubstr("aliases expand to more than 1000 values"));
 }
 
 TEST(Refusals, AliasInsideItsAnchor) {
-  EXPECT_THAT(parse_job("name: &a [*a]\n", "s.yaml").status().message(), HasSubstr("this alias stands inside the anchor"));
+  EXPECT_THAT(parse_job("name: &a [*a]\n", "s.yaml").status().message(),
+              HasSubstr("this alias stands inside the anchor"));
 }
 
 TEST(Refusals, TooDeep) {
@@ -187,7 +236,8 @@ TEST(Refusals, TooDeep) {
 }
 
 TEST(Refusals, TooLong) {
-  EXPECT_THAT(parse_job(kLeast + "# " + std::string(1 << 20, 'x'), "s.yaml").status().message(), HasSubstr("a spec has at most 1048576"));
+  EXPECT_THAT(parse_job(kLeast + "# " + std::string(1 << 20, 'x'), "s.yaml").status().message(),
+              HasSubstr("a spec has at most 1048576"));
 }
 
 TEST(Refusals, TooManyValues) {
@@ -197,14 +247,17 @@ TEST(Refusals, TooManyValues) {
 }
 
 TEST(Refusals, SmallAliasIsFine) {
-  const std::string yaml = with("numeric: [distance]", "numeric: &columns [distance]\n  lateness: &hour 1h\n  slot: *hour");
+  const std::string yaml =
+      with("numeric: [distance]", "numeric: &columns [distance]\n  lateness: &hour 1h\n  slot: *hour");
   ASSERT_TRUE(parse_job(yaml, "s.yaml").ok()) << parse_job(yaml, "s.yaml").status().message();
   EXPECT_EQ(parse_job(yaml, "s.yaml")->data().slot().seconds(), 3600);
 }
 
 // Any damage to a good spec is refused or read; never a crash, and a refusal always says where.
 TEST(Refusals, SurvivesDamage) {
-  const std::string good = kLeast + "retrain: {when: [drift, quality, {age: 90d}], at_most: {runs: 8, per: 365d}}\ngate: {holdout: 7d}\n";
+  const std::string good =
+      kLeast +
+      "retrain: {when: [drift, quality, {age: 90d}], at_most: {runs: 8, per: 365d}}\ngate: {holdout: 7d}\n";
   const std::string alphabet = "{}[]:,-#&*!|>'\"%@`\n\t ~?0aé=<";
   uint64_t state = 42;
   const auto random = [&state](size_t n) {
@@ -216,10 +269,17 @@ TEST(Refusals, SurvivesDamage) {
     for (size_t edits = 1 + random(4); edits > 0; --edits) {
       const size_t at = random(yaml.size());
       switch (random(4)) {
-        case 0: yaml[at] = alphabet[random(alphabet.size())]; break;
-        case 1: yaml.insert(at, 1, alphabet[random(alphabet.size())]); break;
-        case 2: yaml.erase(at, 1 + random(8)); break;
-        default: yaml.insert(at, yaml.substr(random(yaml.size()), random(40)));
+        case 0:
+          yaml[at] = alphabet[random(alphabet.size())];
+          break;
+        case 1:
+          yaml.insert(at, 1, alphabet[random(alphabet.size())]);
+          break;
+        case 2:
+          yaml.erase(at, 1 + random(8));
+          break;
+        default:
+          yaml.insert(at, yaml.substr(random(yaml.size()), random(40)));
       }
     }
     const Result<v1::JobSpec> spec = parse_job(yaml, "s.yaml");

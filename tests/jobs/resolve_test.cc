@@ -14,14 +14,15 @@ namespace rekindle::jobs {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+using ::testing::HasSubstr;
 using testing::kLeast;
 using testing::least;
 using testing::with;
-using ::testing::HasSubstr;
 
 std::map<std::string, ResolvedField> by_path(const Resolved& resolved) {
   std::map<std::string, ResolvedField> out;
-  for (const ResolvedField& field : resolved.fields) EXPECT_TRUE(out.emplace(field.path, field).second) << field.path;
+  for (const ResolvedField& field : resolved.fields)
+    EXPECT_TRUE(out.emplace(field.path, field).second) << field.path;
   return out;
 }
 
@@ -39,7 +40,8 @@ TEST(Resolve, FillsDefaultsWithReasons) {
   EXPECT_FALSE(resolved.spec.gate().has_limit());
   EXPECT_EQ(fields.at("train.rows.last").value, "180d");
   EXPECT_TRUE(fields.at("train.rows.last").was_default);
-  EXPECT_EQ(fields.at("train.rows.last").reason, "half a year holds the seasons' turn without the distant past");
+  EXPECT_EQ(fields.at("train.rows.last").reason,
+            "half a year holds the seasons' turn without the distant past");
   EXPECT_EQ(fields.at("train.limits.hang_warm").value, "15s");
   EXPECT_EQ(fields.at("train.validation").value, "10%");
   EXPECT_EQ(fields.at("gate.metric").value, "log_loss");
@@ -52,7 +54,11 @@ TEST(Resolve, FillsDefaultsWithReasons) {
 }
 
 TEST(Resolve, WrittenValuesStay) {
-  const auto spec = parse_job(with("linear", "{tabular: {hidden: [7], dropout: 0%}}\n  stop: {patience: 0}\n  limits: {crash_retries: 0}\n  seed: 0"), "s.yaml").value();
+  const auto spec = parse_job(with("linear",
+                                   "{tabular: {hidden: [7], dropout: 0%}}\n  stop: {patience: 0}\n  limits: "
+                                   "{crash_retries: 0}\n  seed: 0"),
+                              "s.yaml")
+                        .value();
   const Resolved resolved = resolve(spec).value();
   EXPECT_EQ(resolved.spec.train().model().tabular().hidden_size(), 1);
   EXPECT_EQ(resolved.spec.train().model().tabular().dropout(), 0);
@@ -65,7 +71,8 @@ TEST(Resolve, WrittenValuesStay) {
 }
 
 TEST(Resolve, TwiceIsOnce) {
-  for (const std::string& text : {kLeast, kLeast + "retrain: {when: [drift, quality, {age: 90d}], at_most: {runs: 1}}\n"}) {
+  for (const std::string& text :
+       {kLeast, kLeast + "retrain: {when: [drift, quality, {age: 90d}], at_most: {runs: 1}}\n"}) {
     const Resolved once = resolve(parse_job(text, "s.yaml").value()).value();
     const Resolved twice = resolve(once.spec).value();
     EXPECT_TRUE(MessageDifferencer::Equals(once.spec, twice.spec));
@@ -75,7 +82,10 @@ TEST(Resolve, TwiceIsOnce) {
 
 TEST(Resolve, BareWordsAndKeysMeanTheSame) {
   const auto bare = parse_job(kLeast + "retrain: {when: [drift, quality]}\n", "s.yaml").value();
-  const auto keys = parse_job(with("model: linear", "model: {linear: {}}") + "retrain: {when: [{drift: {}}, {quality: {}}]}\n", "s.yaml").value();
+  const auto keys = parse_job(with("model: linear", "model: {linear: {}}") +
+                                  "retrain: {when: [{drift: {}}, {quality: {}}]}\n",
+                              "s.yaml")
+                        .value();
   EXPECT_TRUE(MessageDifferencer::Equals(bare, keys));
   EXPECT_DOUBLE_EQ(resolve(bare)->spec.retrain().when(0).drift().psi(), 0.25);
   const auto adamw = parse_job(with("model: linear", "model: linear\n  optimizer: adamw"), "s.yaml").value();
@@ -99,18 +109,29 @@ TEST(Resolve, RefusesMessagesFromElsewhere) {
     return status.message();
   };
   EXPECT_THAT(check(v1::JobSpec()).message(), HasSubstr("name: missing 'name'"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_train()->clear_model(); }), HasSubstr("train.model: missing 'model'"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_train()->mutable_model()->clear_kind(); }), HasSubstr("train.model: say one of linear or tabular"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_margin(std::nan("")); }), HasSubstr("gate.margin: is not a finite number"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_serve()->set_canary(1.5); }), HasSubstr("serve.canary: 150% is not a share"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_metric(static_cast<v1::Gate::Metric>(99)); }), HasSubstr("gate.metric: 99 is not one of log_loss or auroc"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(-1); }), HasSubstr("data.lateness: is below 0"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_nanos(1); }), HasSubstr("malformed duration"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(INT64_MAX); }), HasSubstr("is longer than 36500d"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric(""); }), HasSubstr("data.numeric[1]: an empty text"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric("late"); }), HasSubstr("data.numeric[1]: column 'late' is also the label"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_train()->clear_model(); }),
+              HasSubstr("train.model: missing 'model'"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_train()->mutable_model()->clear_kind(); }),
+              HasSubstr("train.model: say one of linear or tabular"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_margin(std::nan("")); }),
+              HasSubstr("gate.margin: is not a finite number"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_serve()->set_canary(1.5); }),
+              HasSubstr("serve.canary: 150% is not a share"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_metric(static_cast<v1::Gate::Metric>(99)); }),
+              HasSubstr("gate.metric: 99 is not one of log_loss or auroc"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(-1); }),
+              HasSubstr("data.lateness: is below 0"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_nanos(1); }),
+              HasSubstr("malformed duration"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(INT64_MAX); }),
+              HasSubstr("is longer than 36500d"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric(""); }),
+              HasSubstr("data.numeric[1]: an empty text"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric("late"); }),
+              HasSubstr("data.numeric[1]: column 'late' is also the label"));
   EXPECT_THAT(refused([](auto& s) { s.set_priority(1000); }), HasSubstr("priority: 1000 is too large"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_retrain()->add_when(); }), HasSubstr("retrain.when[0]: say one of drift, quality or age"));
+  EXPECT_THAT(refused([](auto& s) { s.mutable_retrain()->add_when(); }),
+              HasSubstr("retrain.when[0]: say one of drift, quality or age"));
 }
 
 TEST(Resolve, HashTellsSpecsApart) {
@@ -127,7 +148,8 @@ void check_presence(const google::protobuf::Descriptor& type) {
     const Field& field = *type.field(i);
     if (is_group(field)) check_presence(*field.message_type());
     const v1::SpecField& spec = options_of(field);
-    const bool number = field.cpp_type() != Field::CPPTYPE_MESSAGE && field.cpp_type() != Field::CPPTYPE_STRING &&
+    const bool number = field.cpp_type() != Field::CPPTYPE_MESSAGE &&
+                        field.cpp_type() != Field::CPPTYPE_STRING &&
                         field.cpp_type() != Field::CPPTYPE_ENUM && field.cpp_type() != Field::CPPTYPE_BOOL;
     if (!number || field.is_repeated() || field.has_presence()) continue;
     const bool zero_default = spec.default_().empty() || spec.default_() == "0";
@@ -136,14 +158,17 @@ void check_presence(const google::protobuf::Descriptor& type) {
   }
 }
 
-TEST(Schema, ZeroIsNeverTakenForSilence) { check_presence(*v1::JobSpec::descriptor()); }
+TEST(Schema, ZeroIsNeverTakenForSilence) {
+  check_presence(*v1::JobSpec::descriptor());
+}
 
 void check_options(const google::protobuf::Descriptor& type) {
   for (int i = 0; i < type.field_count(); ++i) {
     const Field& field = *type.field(i);
     const v1::SpecField& spec = options_of(field);
     EXPECT_FALSE(spec.help().empty()) << field.full_name();
-    EXPECT_TRUE(spec.default_().empty() || !spec.reason().empty()) << field.full_name() << " has a default without a reason";
+    EXPECT_TRUE(spec.default_().empty() || !spec.reason().empty())
+        << field.full_name() << " has a default without a reason";
     EXPECT_TRUE(spec.default_().empty() || spec.required_example().empty()) << field.full_name();
     if (is_group(field)) check_options(*field.message_type());
   }
@@ -191,23 +216,31 @@ TEST(Examples, ImportOfFlights) {
 }
 
 TEST(Import, RefusesWhatDoesNotJoinUp) {
-  const std::string good = "rekindle: 1\ndataset: d\nrows: {file: a.csv, types: {zip: text}}\nkeep: [t, x]\ntime: t\n";
+  const std::string good =
+      "rekindle: 1\ndataset: d\nrows: {file: a.csv, types: {zip: text}}\nkeep: [t, x]\ntime: t\n";
   const auto refusal = [](const std::string& text) {
     const auto spec = parse_import(text, "i.yaml");
     return spec.ok() ? std::string() : spec.status().message();
   };
   EXPECT_EQ(refusal(good), "");
   EXPECT_EQ(parse_import(good, "i.yaml")->rows().types().at("zip"), v1::TEXT);
-  EXPECT_THAT(refusal(with("zip: text", "zip: string", good)), HasSubstr("'zip': 'string' is not one of number, text, timestamp or bool"));
-  EXPECT_THAT(refusal(with("time: t", "time: u", good)), HasSubstr("column 'u' is not among those that are kept"));
+  EXPECT_THAT(refusal(with("zip: text", "zip: string", good)),
+              HasSubstr("'zip': 'string' is not one of number, text, timestamp or bool"));
+  EXPECT_THAT(refusal(with("time: t", "time: u", good)),
+              HasSubstr("column 'u' is not among those that are kept"));
   EXPECT_THAT(refusal(with("a.csv", "../a.csv", good)), HasSubstr("must lie inside the folder"));
   EXPECT_THAT(refusal(with("a.csv", "/etc/passwd", good)), HasSubstr("must lie inside the folder"));
   EXPECT_THAT(refusal(with("[t, x]", "[t, x, x]", good)), HasSubstr("column 'x' is listed twice"));
-  EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, take: [y]}]\n"), HasSubstr("says neither 'on' nor 'hour'"));
-  EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, on: [x], shift: 1h, take: [y]}]\n"), HasSubstr("a shift moves 'hour'"));
-  EXPECT_THAT(refusal(good + "derive: [{column: y}]\n"), HasSubstr("say one of add_minutes, minute_of_day, weekday or compare"));
-  EXPECT_THAT(refusal(good + "derive: [{column: y, weekday: {year: a, month: b}}]\n"), HasSubstr("missing 'day'"));
-  EXPECT_THAT(refusal(good + "derive: [{column: y, compare: {column: x, value: 3}}]\n"), HasSubstr("missing 'op'"));
+  EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, take: [y]}]\n"),
+              HasSubstr("says neither 'on' nor 'hour'"));
+  EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, on: [x], shift: 1h, take: [y]}]\n"),
+              HasSubstr("a shift moves 'hour'"));
+  EXPECT_THAT(refusal(good + "derive: [{column: y}]\n"),
+              HasSubstr("say one of add_minutes, minute_of_day, weekday or compare"));
+  EXPECT_THAT(refusal(good + "derive: [{column: y, weekday: {year: a, month: b}}]\n"),
+              HasSubstr("missing 'day'"));
+  EXPECT_THAT(refusal(good + "derive: [{column: y, compare: {column: x, value: 3}}]\n"),
+              HasSubstr("missing 'op'"));
 }
 
 TEST(DatasetRef, Forms) {

@@ -22,22 +22,14 @@ struct Row {
 
 TEST(Retry, Table) {
   const std::vector<Row> rows = {
-      {v1::END_FINISHED, {0, 0}, false, 0, {0, 0}},
-      {v1::END_CRASH, {0, 0}, true, 1, {1, 0}},
-      {v1::END_CRASH, {1, 0}, true, 2, {2, 0}},
-      {v1::END_CRASH, {2, 7}, true, 4, {3, 7}},
-      {v1::END_CRASH, {3, 0}, false, 0, {4, 0}},
-      {v1::END_HANG, {2, 0}, true, 4, {3, 0}},
-      {v1::END_HANG, {3, 0}, false, 0, {4, 0}},
-      {v1::END_NODE_LOST, {3, 0}, true, 2, {3, 1}},
-      {v1::END_NODE_LOST, {0, 9}, true, 300, {0, 10}},
-      {v1::END_NODE_LOST, {0, 10}, false, 0, {0, 11}},
-      {v1::END_LAUNCH_FAILED, {0, 1}, true, 4, {0, 2}},
-      {v1::END_LAUNCH_FAILED, {0, 10}, false, 0, {0, 11}},
-      {v1::END_YIELDED, {3, 10}, true, 0, {3, 10}},
-      {v1::END_SPEC_REFUSED, {0, 0}, false, 0, {0, 0}},
-      {v1::END_DATA_REFUSED, {0, 0}, false, 0, {0, 0}},
-      {v1::END_CANCELLED, {0, 0}, false, 0, {0, 0}},
+      {v1::END_FINISHED, {0, 0}, false, 0, {0, 0}},     {v1::END_CRASH, {0, 0}, true, 1, {1, 0}},
+      {v1::END_CRASH, {1, 0}, true, 2, {2, 0}},         {v1::END_CRASH, {2, 7}, true, 4, {3, 7}},
+      {v1::END_CRASH, {3, 0}, false, 0, {4, 0}},        {v1::END_HANG, {2, 0}, true, 4, {3, 0}},
+      {v1::END_HANG, {3, 0}, false, 0, {4, 0}},         {v1::END_NODE_LOST, {3, 0}, true, 2, {3, 1}},
+      {v1::END_NODE_LOST, {0, 9}, true, 300, {0, 10}},  {v1::END_NODE_LOST, {0, 10}, false, 0, {0, 11}},
+      {v1::END_LAUNCH_FAILED, {0, 1}, true, 4, {0, 2}}, {v1::END_LAUNCH_FAILED, {0, 10}, false, 0, {0, 11}},
+      {v1::END_YIELDED, {3, 10}, true, 0, {3, 10}},     {v1::END_SPEC_REFUSED, {0, 0}, false, 0, {0, 0}},
+      {v1::END_DATA_REFUSED, {0, 0}, false, 0, {0, 0}}, {v1::END_CANCELLED, {0, 0}, false, 0, {0, 0}},
       {v1::END_UNSPECIFIED, {0, 0}, false, 0, {0, 0}},
   };
   for (const Row& row : rows) {
