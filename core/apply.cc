@@ -106,36 +106,61 @@ void add_run(State& state, const v1::Run& run) {
 
 std::string run_of(const v1::Event& event) {
   switch (event.what_case()) {
-    case v1::Event::kRunQueued: return event.run_queued().id();
-    case v1::Event::kAttemptPlaced: return event.attempt_placed().run();
-    case v1::Event::kAttemptStarted: return event.attempt_started().run();
-    case v1::Event::kAttemptSignalled: return event.attempt_signalled().run();
-    case v1::Event::kAttemptEnded: return event.attempt_ended().run();
-    case v1::Event::kRunRequeued: return event.run_requeued().run();
-    case v1::Event::kRunFinished: return event.run_finished().run();
-    case v1::Event::kRunJudged: return event.run_judged().run();
-    case v1::Event::kCancelRequested: return event.cancel_requested().run();
-    case v1::Event::kRunEnded: return event.run_ended().run();
-    case v1::Event::kVersionPublished: return event.version_published().run();
-    default: return {};
+    case v1::Event::kRunQueued:
+      return event.run_queued().id();
+    case v1::Event::kAttemptPlaced:
+      return event.attempt_placed().run();
+    case v1::Event::kAttemptStarted:
+      return event.attempt_started().run();
+    case v1::Event::kAttemptSignalled:
+      return event.attempt_signalled().run();
+    case v1::Event::kAttemptEnded:
+      return event.attempt_ended().run();
+    case v1::Event::kRunRequeued:
+      return event.run_requeued().run();
+    case v1::Event::kRunFinished:
+      return event.run_finished().run();
+    case v1::Event::kRunJudged:
+      return event.run_judged().run();
+    case v1::Event::kCancelRequested:
+      return event.cancel_requested().run();
+    case v1::Event::kRunEnded:
+      return event.run_ended().run();
+    case v1::Event::kVersionPublished:
+      return event.version_published().run();
+    default:
+      return {};
   }
 }
 
 std::string model_of(const v1::Event& event) {
   switch (event.what_case()) {
-    case v1::Event::kJobApplied: return event.job_applied().name();
-    case v1::Event::kRunQueued: return event.run_queued().job();
-    case v1::Event::kVersionPublished: return event.version_published().model();
-    case v1::Event::kVersionBarred: return event.version_barred().model();
-    case v1::Event::kAliasMoved: return event.alias_moved().model();
-    case v1::Event::kRolloutChanged: return event.rollout_changed().model();
-    case v1::Event::kPlanSet: return event.plan_set().model();
-    case v1::Event::kWindowJudged: return event.window_judged().window().model();
-    case v1::Event::kDecisionChanged: return event.decision_changed().model();
-    case v1::Event::kModelFrozen: return event.model_frozen().model();
-    case v1::Event::kReplayChanged: return event.replay_changed().model();
-    case v1::Event::kQuarantineChanged: return event.quarantine_changed().model();
-    default: return {};
+    case v1::Event::kJobApplied:
+      return event.job_applied().name();
+    case v1::Event::kRunQueued:
+      return event.run_queued().job();
+    case v1::Event::kVersionPublished:
+      return event.version_published().model();
+    case v1::Event::kVersionBarred:
+      return event.version_barred().model();
+    case v1::Event::kAliasMoved:
+      return event.alias_moved().model();
+    case v1::Event::kRolloutChanged:
+      return event.rollout_changed().model();
+    case v1::Event::kPlanSet:
+      return event.plan_set().model();
+    case v1::Event::kWindowJudged:
+      return event.window_judged().window().model();
+    case v1::Event::kDecisionChanged:
+      return event.decision_changed().model();
+    case v1::Event::kModelFrozen:
+      return event.model_frozen().model();
+    case v1::Event::kReplayChanged:
+      return event.replay_changed().model();
+    case v1::Event::kQuarantineChanged:
+      return event.quarantine_changed().model();
+    default:
+      return {};
   }
 }
 
@@ -198,7 +223,8 @@ void apply(State& state, const v1::Event& event) {
       add_run(state, event.run_queued());
       return;
     case v1::Event::kSnapshotAdded:
-      state.datasets[event.snapshot_added().dataset()][event.snapshot_added().name()] = event.snapshot_added();
+      state.datasets[event.snapshot_added().dataset()][event.snapshot_added().name()] =
+          event.snapshot_added();
       return;
     case v1::Event::kQuarantineChanged:
       state.quarantines[event.quarantine_changed().id()] = event.quarantine_changed();
@@ -223,7 +249,8 @@ std::vector<std::string> subjects(const v1::Event& event) {
   if (std::string model = model_of(event); !model.empty()) found.push_back("model:" + model);
   if (event.has_job_applied()) found.push_back("job:" + event.job_applied().name());
   if (event.has_snapshot_added()) found.push_back("dataset:" + event.snapshot_added().dataset());
-  if (event.has_quarantine_changed()) found.push_back(fmt::format("quarantine:{}", event.quarantine_changed().id()));
+  if (event.has_quarantine_changed())
+    found.push_back(fmt::format("quarantine:{}", event.quarantine_changed().id()));
   return found;
 }
 

@@ -93,7 +93,7 @@ struct ArtifactsVerified {
 struct Tick {};
 
 using Command = std::variant<Apply, StartRun, CancelRun, ApproveRun, SetAlias, RollBack, Freeze, AddSnapshot,
-                             ResolveQuarantine, BeginReplay, AdvanceReplay, EndReplay, JudgeWindow, GangStarted,
-                             AttemptEnded, HangDetected, ArtifactsVerified, Tick>;
+                             ResolveQuarantine, BeginReplay, AdvanceReplay, EndReplay, JudgeWindow,
+                             GangStarted, AttemptEnded, HangDetected, ArtifactsVerified, Tick>;
 
 }  // namespace rekindle::core

@@ -29,14 +29,16 @@ v1::Event& Draft::add() {
 }
 
 Status no_such_job(std::string_view name) {
-  return not_found(fmt::format("no job named '{}'; `rekindle list` shows the jobs, `rekindle apply FILE` adds one", name));
+  return not_found(
+      fmt::format("no job named '{}'; `rekindle list` shows the jobs, `rekindle apply FILE` adds one", name));
 }
 
 Status no_such_run(std::string_view id) {
   return not_found(fmt::format("no run named '{}'; `rekindle list` shows the runs", id));
 }
 
-Result<Decision> decide(const State& state, const World& world, const Command& command, std::string_view actor) {
+Result<Decision> decide(const State& state, const World& world, const Command& command,
+                        std::string_view actor) {
   Draft draft{state, world, std::string(actor), {}, {}};
   TRY_STATUS(std::visit([&draft](const auto& one) { return decide_one(draft, one); }, command));
   return Decision{std::move(draft.events), std::move(draft.id)};

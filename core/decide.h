@@ -19,7 +19,8 @@ struct Decision {
 };
 
 // What this one command changes. A refusal's code and message go to the caller as they are.
-Result<Decision> decide(const State& state, const World& world, const Command& command, std::string_view actor);
+Result<Decision> decide(const State& state, const World& world, const Command& command,
+                        std::string_view actor);
 
 // decide, apply, then Tick until nothing more follows (placements, steps of rollouts, kills that are due).
 // The events are numbered and already applied; they are one transaction of the journal. A refusal

@@ -13,17 +13,20 @@ using Broken = std::vector<std::string>;
 void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& broken) {
   auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("run {}: {}", id.value, what)); };
   if (run.id() != id.value) wrong("is filed under another id");
-  if (state.active.contains(id) == terminal(run.state())) wrong("the index of active runs disagrees with its state");
+  if (state.active.contains(id) == terminal(run.state()))
+    wrong("the index of active runs disagrees with its state");
   int live = 0;
   for (int i = 0; i < run.attempts_size(); ++i) {
-    if (run.attempts(i).number() != static_cast<uint32_t>(i) + 1) wrong("its attempts are not numbered from 1");
+    if (run.attempts(i).number() != static_cast<uint32_t>(i) + 1)
+      wrong("its attempts are not numbered from 1");
     if (run.attempts(i).state() != v1::Attempt::ENDED) ++live;
   }
   if (live > 1) wrong("two attempts are alive at once");
   if ((run.state() == v1::RUNNING) != (live == 1)) wrong("an attempt is alive exactly while it is RUNNING");
-  const bool has_candidate = run.state() == v1::JUDGING || run.state() == v1::HELD || run.state() == v1::PUBLISHED ||
-                             run.state() == v1::REJECTED;
-  if (has_candidate && !is_sha256_hex(run.outcome().manifest())) wrong("it is to be judged without a candidate");
+  const bool has_candidate = run.state() == v1::JUDGING || run.state() == v1::HELD ||
+                             run.state() == v1::PUBLISHED || run.state() == v1::REJECTED;
+  if (has_candidate && !is_sha256_hex(run.outcome().manifest()))
+    wrong("it is to be judged without a candidate");
   if (has_candidate && !run.publish()) wrong("it is to be judged though nothing is to be published");
   if (terminal(run.state()) != (run.ended_us() != 0)) wrong("its end has no time, or a time but no end");
   if (terminal(run.state()) && run.reason().empty()) wrong("it ended without a reason");
@@ -34,22 +37,28 @@ void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& 
   int versions = 0;
   for (const auto& version : model->versions())
     if (version.run() == run.id()) ++versions;
-  if (versions != (run.state() == v1::PUBLISHED ? 1 : 0)) wrong("a run makes one version exactly when it is PUBLISHED");
+  if (versions != (run.state() == v1::PUBLISHED ? 1 : 0))
+    wrong("a run makes one version exactly when it is PUBLISHED");
   if (run.state() == v1::PUBLISHED) {
     const v1::Version* version = registry::find_version(*model, run.version());
-    if (!version || version->manifest() != run.outcome().manifest()) wrong("its version is not its candidate");
+    if (!version || version->manifest() != run.outcome().manifest())
+      wrong("its version is not its candidate");
     if (run.verdict().kind() != v1::Verdict::PASS) wrong("it was published without a passing verdict");
   }
 }
 
 void check_plan(const v1::ModelState& model, Broken& broken) {
-  auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("model {}: {}", model.name(), what)); };
+  auto wrong = [&](const std::string& what) {
+    broken.push_back(fmt::format("model {}: {}", model.name(), what));
+  };
   uint32_t shares = 0;
   bool live = false;
   for (const auto& planned : model.plan().versions()) {
     const v1::Version* version = registry::find_version(model, planned.version());
-    if (!version || version->manifest() != planned.manifest()) wrong("its plan names a version that was not published");
-    if ((planned.role() == v1::LIVE) != (planned.share() > 0)) wrong("a version has a share exactly when it is live");
+    if (!version || version->manifest() != planned.manifest())
+      wrong("its plan names a version that was not published");
+    if ((planned.role() == v1::LIVE) != (planned.share() > 0))
+      wrong("a version has a share exactly when it is live");
     if (version && version->barred() && planned.role() == v1::LIVE) wrong("a barred version gets traffic");
     live = live || planned.role() == v1::LIVE;
     shares += planned.share();
@@ -59,7 +68,9 @@ void check_plan(const v1::ModelState& model, Broken& broken) {
 }
 
 void check_model(const State& state, const JobName& name, const v1::ModelState& model, Broken& broken) {
-  auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("model {}: {}", name.value, what)); };
+  auto wrong = [&](const std::string& what) {
+    broken.push_back(fmt::format("model {}: {}", name.value, what));
+  };
   if (model.name() != name.value) wrong("is filed under another name");
   for (int i = 0; i < model.versions_size(); ++i)
     if (model.versions(i).number() != static_cast<uint64_t>(i) + 1) wrong("versions are not numbered from 1");
@@ -67,11 +78,13 @@ void check_model(const State& state, const JobName& name, const v1::ModelState& 
     if (!registry::find_version(model, to)) wrong(fmt::format("alias {} points at no version", alias));
   std::map<std::string, uint64_t> replayed;
   for (const auto& move : model.history()) {
-    if (replayed[move.alias()] != move.from()) wrong(fmt::format("history of alias {} has a gap", move.alias()));
+    if (replayed[move.alias()] != move.from())
+      wrong(fmt::format("history of alias {} has a gap", move.alias()));
     replayed[move.alias()] = move.to();
   }
   for (const auto& [alias, to] : replayed)
-    if (registry::alias_target(model, alias) != to) wrong(fmt::format("history of alias {} ends elsewhere", alias));
+    if (registry::alias_target(model, alias) != to)
+      wrong(fmt::format("history of alias {} ends elsewhere", alias));
   const uint64_t champion = registry::champion(model);
   const v1::Version* serving = registry::find_version(model, champion);
   if (serving && serving->barred()) wrong("a barred version is champion");
@@ -79,7 +92,8 @@ void check_model(const State& state, const JobName& name, const v1::ModelState& 
     const v1::Version* version = registry::find_version(model, model.rollout().version());
     if (!version) wrong("a rollout is under way of a version that does not exist");
     if (version && version->barred()) wrong("a barred version is being rolled out");
-    if (model.rollout().revision() > model.plan().revision()) wrong("a rollout waits for a plan that was not made");
+    if (model.rollout().revision() > model.plan().revision())
+      wrong("a rollout waits for a plan that was not made");
   }
   const std::string& flight = model.decision().active_run();
   const v1::Run* run = flight.empty() ? nullptr : find_run(state, flight);

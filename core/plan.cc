@@ -32,11 +32,20 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
 std::string cause_text(v1::Cause cause, std::string_view detail) {
   std::string_view name = "unknown";
   switch (cause) {
-    case v1::CAUSE_MANUAL: name = "manual"; break;
-    case v1::CAUSE_DRIFT: name = "drift"; break;
-    case v1::CAUSE_QUALITY: name = "quality"; break;
-    case v1::CAUSE_AGE: name = "age"; break;
-    default: break;
+    case v1::CAUSE_MANUAL:
+      name = "manual";
+      break;
+    case v1::CAUSE_DRIFT:
+      name = "drift";
+      break;
+    case v1::CAUSE_QUALITY:
+      name = "quality";
+      break;
+    case v1::CAUSE_AGE:
+      name = "age";
+      break;
+    default:
+      break;
   }
   return detail.empty() ? std::string(name) : fmt::format("{}: {}", name, detail);
 }

@@ -23,7 +23,9 @@ bool before(const v1::Run* a, const v1::Run* b) {
          std::make_tuple(-b->priority(), b->queued_us(), run_number(*b), std::string_view(b->id()));
 }
 
-std::string slots_text(uint32_t slots) { return fmt::format("{} slot{}", slots, slots == 1 ? "" : "s"); }
+std::string slots_text(uint32_t slots) {
+  return fmt::format("{} slot{}", slots, slots == 1 ? "" : "s");
+}
 
 }  // namespace
 
@@ -54,15 +56,17 @@ Schedule schedule(const State& state, uint32_t slots, Time now) {
       plan.waiting.push_back(
           {id, fmt::format("{}; not before {}", why, format_time(time_from_micros(run->not_before_us())))});
     } else if (needed > slots) {
-      plan.waiting.push_back({id, fmt::format("needs {} at once, this host has {}: lower train.ranks.count or give "
-                                              "the daemon more --slots",
-                                              slots_text(needed), slots)});
+      plan.waiting.push_back(
+          {id, fmt::format("needs {} at once, this host has {}: lower train.ranks.count or give "
+                           "the daemon more --slots",
+                           slots_text(needed), slots)});
     } else if (head) {
-      plan.waiting.push_back({id, fmt::format("behind {}, which waits for {}", head->id(),
-                                              slots_text(slots_needed(*head)))});
+      plan.waiting.push_back(
+          {id, fmt::format("behind {}, which waits for {}", head->id(), slots_text(slots_needed(*head)))});
     } else if (needed > free) {
       head = run;
-      plan.waiting.push_back({id, fmt::format("waits for {}: {} of {} are free", slots_text(needed), free, slots)});
+      plan.waiting.push_back(
+          {id, fmt::format("waits for {}: {} of {} are free", slots_text(needed), free, slots)});
     } else {
       free -= needed;
       plan.place.push_back(id);

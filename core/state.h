@@ -23,7 +23,8 @@ struct State {
   std::map<JobName, v1::Job> jobs;
   std::map<RunId, v1::Run> runs;
   std::map<JobName, v1::ModelState> models;  // one per job, of the same name
-  std::map<std::string, std::map<std::string, v1::DatasetSnapshot>> datasets;  // by dataset, then snapshot name
+  std::map<std::string, std::map<std::string, v1::DatasetSnapshot>>
+      datasets;  // by dataset, then snapshot name
   std::map<uint64_t, v1::Quarantine> quarantines;
   uint64_t next_quarantine = 1;
 
@@ -37,7 +38,7 @@ struct State {
 // clock fires no timer.
 struct World {
   Time now;
-  uint32_t slots = 0;  // of this host
+  uint32_t slots = 0;                                    // of this host
   std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
 };
 

@@ -11,7 +11,8 @@ std::vector<Effect> wanted(const State& state, Time now) {
   for (const RunId& id : state.active) {
     const v1::Run& run = state.runs.at(id);
     if (const v1::Attempt* attempt = live_attempt(run)) {
-      if (attempt->state() == v1::Attempt::PLACED) effects.push_back(WritePlanAndLaunch{id, attempt->number()});
+      if (attempt->state() == v1::Attempt::PLACED)
+        effects.push_back(WritePlanAndLaunch{id, attempt->number()});
       effects.push_back(WatchAttempt{id, attempt->number()});
       if (attempt->state() == v1::Attempt::STARTED && attempt->kill_requested())
         effects.push_back(SignalAttempt{id, attempt->number(), v1::AttemptSignalled::KILL});
@@ -26,12 +27,19 @@ std::vector<Effect> wanted(const State& state, Time now) {
 
 std::string effect_key(const Effect& effect) {
   struct Key {
-    std::string operator()(const WritePlanAndLaunch& e) { return fmt::format("launch/{}/{}", e.run.value, e.attempt); }
-    std::string operator()(const WatchAttempt& e) { return fmt::format("watch/{}/{}", e.run.value, e.attempt); }
-    std::string operator()(const SignalAttempt& e) {
-      return fmt::format("{}/{}/{}", e.signal == v1::AttemptSignalled::KILL ? "kill" : "yield", e.run.value, e.attempt);
+    std::string operator()(const WritePlanAndLaunch& e) {
+      return fmt::format("launch/{}/{}", e.run.value, e.attempt);
     }
-    std::string operator()(const VerifyArtifacts& e) { return fmt::format("verify/{}/{}", e.run.value, e.manifest); }
+    std::string operator()(const WatchAttempt& e) {
+      return fmt::format("watch/{}/{}", e.run.value, e.attempt);
+    }
+    std::string operator()(const SignalAttempt& e) {
+      return fmt::format("{}/{}/{}", e.signal == v1::AttemptSignalled::KILL ? "kill" : "yield", e.run.value,
+                         e.attempt);
+    }
+    std::string operator()(const VerifyArtifacts& e) {
+      return fmt::format("verify/{}/{}", e.run.value, e.manifest);
+    }
   };
   return std::visit(Key{}, effect);
 }

@@ -16,7 +16,9 @@ namespace {
 constexpr size_t kWindowsTold = 3;
 constexpr int kScoresTold = 4;
 
-std::string when(int64_t us) { return format_time(time_from_micros(us)); }
+std::string when(int64_t us) {
+  return format_time(time_from_micros(us));
+}
 
 class Thread {
  public:
@@ -44,8 +46,8 @@ std::string scores_text(const v1::JudgedWindow& window) {
     const v1::Score& score = *fired[i];
     if (i > 0) text += "; ";
     text += fmt::format("{}{}{} {:.4g} over {:.4g} (null quantile {:.4g}, {} rows)", score.detector(),
-                        score.feature().empty() ? "" : " of ", score.feature(), score.value(), score.threshold(),
-                        score.null_quantile(), score.rows());
+                        score.feature().empty() ? "" : " of ", score.feature(), score.value(),
+                        score.threshold(), score.null_quantile(), score.rows());
   }
   if (fired.size() > kScoresTold) text += fmt::format("; and {} more", fired.size() - kScoresTold);
   return text;
@@ -63,12 +65,13 @@ void tell_placement(Thread& thread, const v1::Event& event) {
   const v1::Windows& windows = placed.windows();
   uint64_t rows = 0;
   for (const auto& snapshot : placed.data()) rows += snapshot.rows();
-  thread.tell(event, "attempt",
-              fmt::format("attempt {} on {} slots: {} snapshots with {} rows; train {} to {}, validation to {}, "
-                          "holdout to {}; champion {}",
-                          placed.attempt(), placed.slots(), placed.data_size(), rows, when(windows.train_from_us()),
-                          when(windows.valid_from_us()), when(windows.holdout_from_us()), when(windows.until_us()),
-                          placed.champion() == 0 ? "none" : fmt::format("version {}", placed.champion())));
+  thread.tell(
+      event, "attempt",
+      fmt::format("attempt {} on {} slots: {} snapshots with {} rows; train {} to {}, validation to {}, "
+                  "holdout to {}; champion {}",
+                  placed.attempt(), placed.slots(), placed.data_size(), rows, when(windows.train_from_us()),
+                  when(windows.valid_from_us()), when(windows.holdout_from_us()), when(windows.until_us()),
+                  placed.champion() == 0 ? "none" : fmt::format("version {}", placed.champion())));
 }
 
 void tell_run(Thread& thread, const v1::Event& event) {
@@ -85,20 +88,23 @@ void tell_run(Thread& thread, const v1::Event& event) {
     case v1::Event::kAttemptPlaced:
       return tell_placement(thread, event);
     case v1::Event::kAttemptStarted:
-      return thread.tell(event, "attempt",
-                         fmt::format("attempt {} started on {}, process {}", event.attempt_started().attempt(),
-                                     event.attempt_started().gang().host(), event.attempt_started().gang().pid()));
+      return thread.tell(
+          event, "attempt",
+          fmt::format("attempt {} started on {}, process {}", event.attempt_started().attempt(),
+                      event.attempt_started().gang().host(), event.attempt_started().gang().pid()));
     case v1::Event::kAttemptSignalled:
-      return thread.tell(event, "attempt",
-                         fmt::format("attempt {} asked to {}: {}", event.attempt_signalled().attempt(),
-                                     event.attempt_signalled().signal() == v1::AttemptSignalled::KILL ? "die" : "leave",
-                                     event.attempt_signalled().reason()));
+      return thread.tell(
+          event, "attempt",
+          fmt::format("attempt {} asked to {}: {}", event.attempt_signalled().attempt(),
+                      event.attempt_signalled().signal() == v1::AttemptSignalled::KILL ? "die" : "leave",
+                      event.attempt_signalled().reason()));
     case v1::Event::kAttemptEnded: {
       const v1::AttemptEnded& ended = event.attempt_ended();
       std::string name = v1::EndClass_Name(ended.end());
       if (ended.outcome().resumed_from_step() > 0)
-        thread.tell(event, "checkpoint", fmt::format("attempt {} went on from the checkpoint of step {}",
-                                                     ended.attempt(), ended.outcome().resumed_from_step()));
+        thread.tell(event, "checkpoint",
+                    fmt::format("attempt {} went on from the checkpoint of step {}", ended.attempt(),
+                                ended.outcome().resumed_from_step()));
       std::string text = fmt::format("attempt {} ended: {}", ended.attempt(), name);
       if (!ended.message().empty()) text += ": " + ended.message();
       return thread.tell(event, "attempt", text);
@@ -107,11 +113,12 @@ void tell_run(Thread& thread, const v1::Event& event) {
       return thread.tell(event, "run", "queued again: " + event.run_requeued().reason());
     case v1::Event::kRunFinished: {
       const v1::Outcome& outcome = event.run_finished().outcome();
-      return thread.tell(event, "run",
-                         fmt::format("finished: {} steps, best epoch {} of {}, validation loss {:.4f}, {} training "
-                                     "rows in {:.1f} s; candidate {}",
-                                     outcome.steps(), outcome.best_epoch(), outcome.epochs(), outcome.valid_loss(),
-                                     outcome.train_rows(), outcome.train_seconds(), outcome.manifest()));
+      return thread.tell(
+          event, "run",
+          fmt::format("finished: {} steps, best epoch {} of {}, validation loss {:.4f}, {} training "
+                      "rows in {:.1f} s; candidate {}",
+                      outcome.steps(), outcome.best_epoch(), outcome.epochs(), outcome.valid_loss(),
+                      outcome.train_rows(), outcome.train_seconds(), outcome.manifest()));
     }
     case v1::Event::kRunJudged: {
       const v1::Verdict& verdict = event.run_judged().verdict();
@@ -131,26 +138,28 @@ void tell_version(Thread& thread, const v1::Event& event, uint64_t number) {
   switch (event.what_case()) {
     case v1::Event::kVersionPublished:
       if (event.version_published().number() != number) return;
-      return thread.tell(event, "version", fmt::format("version {} published: manifest {}, rows known up to {}", number,
-                                                       event.version_published().manifest(),
-                                                       when(event.version_published().as_of_us())));
+      return thread.tell(
+          event, "version",
+          fmt::format("version {} published: manifest {}, rows known up to {}", number,
+                      event.version_published().manifest(), when(event.version_published().as_of_us())));
     case v1::Event::kVersionBarred:
       if (event.version_barred().number() != number) return;
       return thread.tell(event, "version",
-                         event.version_barred().barred()
-                             ? fmt::format("barred from automatic promotion: {}", event.version_barred().barred_reason())
-                             : std::string("no longer barred"));
+                         event.version_barred().barred() ? fmt::format("barred from automatic promotion: {}",
+                                                                       event.version_barred().barred_reason())
+                                                         : std::string("no longer barred"));
     case v1::Event::kAliasMoved: {
       const v1::AliasMove& move = event.alias_moved();
       if (move.to() != number && move.from() != number) return;
-      return thread.tell(event, "version", fmt::format("alias {} moved from version {} to {} by {}: {}", move.alias(),
-                                                       move.from(), move.to(), move.actor(), move.reason()));
+      return thread.tell(event, "version",
+                         fmt::format("alias {} moved from version {} to {} by {}: {}", move.alias(),
+                                     move.from(), move.to(), move.actor(), move.reason()));
     }
     case v1::Event::kRolloutChanged: {
       const v1::Rollout& rollout = event.rollout_changed();
       if (rollout.version() != number) return;
-      std::string text = fmt::format("{}, plan revision {}", v1::Rollout::State_Name(rollout.state()),
-                                     rollout.revision());
+      std::string text =
+          fmt::format("{}, plan revision {}", v1::Rollout::State_Name(rollout.state()), rollout.revision());
       if (rollout.state() == v1::Rollout::BAKING)
         text += fmt::format(", until {} on the model clock", when(rollout.bake_until_us()));
       if (!rollout.reason().empty()) text += ": " + rollout.reason();
@@ -169,7 +178,8 @@ Result<v1::WhyResponse> why(const State& state, std::string_view model, uint64_t
   if (!found) return not_found(fmt::format("no model named '{}'; `rekindle list` shows the jobs", model));
   const v1::Version* published = registry::find_version(*found, version);
   if (!published)
-    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model, version, model));
+    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model,
+                                 version, model));
 
   Thread thread;
   std::deque<const v1::Event*> windows;  // the newest judged before the run was queued

@@ -31,7 +31,9 @@ bool by_time(const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) {
          std::make_tuple(b.first_time_us(), std::string_view(b.dataset()), std::string_view(b.name()));
 }
 
-std::string when(int64_t us) { return format_time(time_from_micros(us)); }
+std::string when(int64_t us) {
+  return format_time(time_from_micros(us));
+}
 
 // Knowing the label takes this long after the event.
 int64_t known_after_us(const v1::JobSpec& spec) {
@@ -53,14 +55,16 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
       if (in_range(initial, name) && snapshot.rows() > 0 && snapshot.first_time_us() < cut)
         selection.data.push_back(snapshot);
   const bool any_initial = !selection.data.empty();
-  if (auto found = state.datasets.find(spec.name()); found != state.datasets.end() && initial.dataset != spec.name())
+  if (auto found = state.datasets.find(spec.name());
+      found != state.datasets.end() && initial.dataset != spec.name())
     for (const auto& [name, snapshot] : found->second)
       if (snapshot.rows() > 0 && over_at_us(snapshot) <= cut) selection.data.push_back(snapshot);
   if (selection.data.empty())
-    return failed_precondition(fmt::format(
-        "no rows to train on as of {}: dataset '{}' has no rows before {}, and model '{}' none that settled; import "
-        "it with `rekindle dataset import`",
-        when(as_of_us), spec.data().initial(), when(cut), spec.name()));
+    return failed_precondition(
+        fmt::format("no rows to train on as of {}: dataset '{}' has no rows before {}, and model '{}' none "
+                    "that settled; import "
+                    "it with `rekindle dataset import`",
+                    when(as_of_us), spec.data().initial(), when(cut), spec.name()));
 
   int64_t oldest = INT64_MAX, newest = INT64_MIN;
   for (const auto& snapshot : selection.data) {
@@ -73,13 +77,13 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
   const int64_t start = std::max(oldest, known - from_proto(spec.train().rows().last()).count());
   const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
   if (holdout <= start)
-    return failed_precondition(
-        fmt::format("rows from {} to {} leave nothing to train on before a holdout of {}{}: wait for more rows or "
-                    "lower gate.holdout",
-                    when(start), when(end), format_duration(from_proto(spec.gate().holdout())),
-                    any_initial ? "" : " (the initial snapshot has none)"));
-  const auto validation = static_cast<int64_t>(std::llround(static_cast<double>(holdout - start) *
-                                                            spec.train().validation()));
+    return failed_precondition(fmt::format(
+        "rows from {} to {} leave nothing to train on before a holdout of {}{}: wait for more rows or "
+        "lower gate.holdout",
+        when(start), when(end), format_duration(from_proto(spec.gate().holdout())),
+        any_initial ? "" : " (the initial snapshot has none)"));
+  const auto validation =
+      static_cast<int64_t>(std::llround(static_cast<double>(holdout - start) * spec.train().validation()));
   selection.windows.set_train_from_us(start);
   selection.windows.set_valid_from_us(holdout - validation);
   selection.windows.set_holdout_from_us(holdout);
@@ -97,8 +101,8 @@ Result<Selection> scored_rows(const State& state, std::string_view dataset) {
     for (const auto& [name, snapshot] : found->second)
       if (in_range(ref, name) && snapshot.rows() > 0) selection.data.push_back(snapshot);
   if (selection.data.empty())
-    return not_found(fmt::format("dataset '{}' has no rows to score; `rekindle dataset list` shows what there is",
-                                 dataset));
+    return not_found(fmt::format(
+        "dataset '{}' has no rows to score; `rekindle dataset list` shows what there is", dataset));
   std::sort(selection.data.begin(), selection.data.end(), by_time);
   int64_t newest = INT64_MIN;
   for (const auto& snapshot : selection.data) newest = std::max(newest, snapshot.last_time_us());

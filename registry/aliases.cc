@@ -35,13 +35,14 @@ Result<std::optional<v1::AliasMove>> move_alias(const v1::ModelState& model, con
                                                 int64_t now_us) {
   TRY_STATUS(check_name("alias", request.alias));
   if (request.to != 0 && !find_version(model, request.to))
-    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model.name(),
-                                 request.to, model.name()));
+    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them",
+                                 model.name(), request.to, model.name()));
   uint64_t from = alias_target(model, request.alias);
   if (request.expected && *request.expected != from)
-    return aborted(fmt::format("alias '{}' of model '{}' points at version {}, not {}: someone moved it; look again "
-                               "and repeat with what you see",
-                               request.alias, model.name(), from, *request.expected));
+    return aborted(
+        fmt::format("alias '{}' of model '{}' points at version {}, not {}: someone moved it; look again "
+                    "and repeat with what you see",
+                    request.alias, model.name(), from, *request.expected));
   if (from == request.to) return std::optional<v1::AliasMove>();
   v1::AliasMove move;
   move.set_model(model.name());

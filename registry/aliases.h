@@ -20,7 +20,9 @@ const v1::Version* find_version(const v1::ModelState& model, uint64_t number);  
 const v1::Version* version_of_run(const v1::ModelState& model, std::string_view run);
 uint64_t next_version(const v1::ModelState& model);
 uint64_t alias_target(const v1::ModelState& model, std::string_view alias);  // 0: points nowhere
-inline uint64_t champion(const v1::ModelState& model) { return alias_target(model, kChampion); }
+inline uint64_t champion(const v1::ModelState& model) {
+  return alias_target(model, kChampion);
+}
 
 struct AliasRequest {
   std::string alias;

@@ -57,11 +57,13 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   v1::Verdict verdict;
   const v1::SliceSums* sums = whole(evaluation);
   if (!sums)
-    return with(verdict, v1::Verdict::HOLD, "the run reported no evaluation of the holdout: nothing can be decided");
+    return with(verdict, v1::Verdict::HOLD,
+                "the run reported no evaluation of the holdout: nothing can be decided");
   verdict.set_rows(sums->rows());
   if (sums->rows() <= 0 || static_cast<uint64_t>(sums->rows()) < gate.min_rows())
-    return with(verdict, v1::Verdict::HOLD,
-                fmt::format("{} labelled holdout rows; the gate needs {} to decide", sums->rows(), gate.min_rows()));
+    return with(
+        verdict, v1::Verdict::HOLD,
+        fmt::format("{} labelled holdout rows; the gate needs {} to decide", sums->rows(), gate.min_rows()));
   std::string wrong = contradiction(*sums, false);
   if (!wrong.empty()) return with(verdict, v1::Verdict::HOLD, "the evaluation contradicts itself: " + wrong);
 
@@ -74,19 +76,20 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
 
   verdict.set_candidate(auroc ? sums->candidate_auroc() : sums->candidate_log_loss_sum() / rows);
   verdict.set_constant(auroc ? 0.5 : sums->constant_log_loss_sum() / rows);
-  if (has_champion) verdict.set_champion(auroc ? sums->champion_auroc() : sums->champion_log_loss_sum() / rows);
+  if (has_champion)
+    verdict.set_champion(auroc ? sums->champion_auroc() : sums->champion_log_loss_sum() / rows);
   if (!std::isfinite(verdict.candidate()) || verdict.candidate() < 0)
     return with(verdict, v1::Verdict::REJECT,
-                fmt::format("the candidate's {} on {} holdout rows is {}: not a number that it can have", name,
-                            sums->rows(), verdict.candidate()));
+                fmt::format("the candidate's {} on {} holdout rows is {}: not a number that it can have",
+                            name, sums->rows(), verdict.candidate()));
 
   // The absolute rule.
   if (gate.has_limit()) {
     bool within = auroc ? verdict.candidate() >= gate.limit() : verdict.candidate() <= gate.limit();
     if (!within)
       return with(verdict, v1::Verdict::REJECT,
-                  fmt::format("{} {:.4f} on {} holdout rows misses the limit {:.4f}", name, verdict.candidate(),
-                              sums->rows(), gate.limit()));
+                  fmt::format("{} {:.4f} on {} holdout rows misses the limit {:.4f}", name,
+                              verdict.candidate(), sums->rows(), gate.limit()));
   }
 
   // The relative rule: against the champion, or the constant rate where there is none.
@@ -94,11 +97,13 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   const char* over = against_champion ? "the champion's" : "the constant rate's";
   double bar = against_champion ? verdict.champion() : verdict.constant();
   if (!std::isfinite(bar))
-    return with(verdict, v1::Verdict::HOLD,
-                fmt::format("{} {} on the same rows is not a number: there is nothing to compare with", over, name));
+    return with(
+        verdict, v1::Verdict::HOLD,
+        fmt::format("{} {} on the same rows is not a number: there is nothing to compare with", over, name));
   if (against_champion) {
     wrong = contradiction(*sums, true);
-    if (!wrong.empty()) return with(verdict, v1::Verdict::HOLD, "the evaluation contradicts itself: " + wrong);
+    if (!wrong.empty())
+      return with(verdict, v1::Verdict::HOLD, "the evaluation contradicts itself: " + wrong);
   }
   double gain = auroc ? verdict.candidate() - bar : bar - verdict.candidate();
   verdict.set_gain(gain);

@@ -39,7 +39,8 @@ std::map<uint64_t, uint32_t> live_shares(const v1::ModelState& model, const v1::
 
 }  // namespace
 
-v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout) {
+v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec,
+                             const v1::Rollout& rollout) {
   std::map<uint64_t, uint32_t> shares = live_shares(model, spec, rollout);
   for (uint64_t pinned : model.pinned()) shares.try_emplace(pinned, 0);
 

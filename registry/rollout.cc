@@ -69,8 +69,9 @@ std::string breach(const VersionView& view, const v1::JobSpec& spec, const Rollo
   if (answers == 0 || answers < spec.serve().min_requests()) return {};
   double share = static_cast<double>(view.failed) / static_cast<double>(answers);
   if (share > spec.serve().max_errors())
-    return fmt::format("{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} %",
-                       view.failed, answers, 100 * share, 100 * spec.serve().max_errors());
+    return fmt::format(
+        "{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} %",
+        view.failed, answers, 100 * share, 100 * spec.serve().max_errors());
   // A replay runs at the machine's own speed: its latency says nothing about the model.
   double limit_ms = static_cast<double>(from_proto(spec.serve().max_latency()).count()) / 1000;
   if (!clock.replay && limit_ms > 0 && view.latency_p99_ms > limit_ms)
@@ -94,7 +95,8 @@ RolloutStep promote(const v1::ModelState& model, const v1::JobSpec& spec, const 
   const v1::Rollout& rollout = model.rollout();
   uint64_t now = champion(model);
   if (now != rollout.version() && now != rollout.from()) {
-    std::string reason = fmt::format("the champion moved from version {} to {} meanwhile", rollout.from(), now);
+    std::string reason =
+        fmt::format("the champion moved from version {} to {} meanwhile", rollout.from(), now);
     step.rollout = ended(rollout, v1::Rollout::SUPERSEDED, reason, clock);
     publish_plan(step, model, spec);
     return step;
@@ -152,8 +154,8 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
 
   VersionView version = view_of_version(view, rollout.version());
   if (version.failed_nodes > 0)
-    return undo(model, spec, fmt::format("version {} could not be loaded: {}", rollout.version(), version.failure),
-                clock);
+    return undo(model, spec,
+                fmt::format("version {} could not be loaded: {}", rollout.version(), version.failure), clock);
   switch (rollout.state()) {
     case v1::Rollout::LOADING_CANARY:
       if (!in_force(rollout, view)) return step;
@@ -166,7 +168,8 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
       std::string against = breach(version, spec, clock);
       if (!against.empty()) return undo(model, spec, against, clock);
       if (!clock.may_end_bake || clock.model_us < rollout.bake_until_us()) return step;
-      if ((clock.replay ? clock.recorded_answers : version.answered) < spec.serve().min_requests()) return step;
+      if ((clock.replay ? clock.recorded_answers : version.answered) < spec.serve().min_requests())
+        return step;
       step.rollout = rollout;
       step.rollout->set_state(v1::Rollout::LOADING_ALL);
       publish_plan(step, model, spec);
@@ -180,32 +183,35 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
   }
 }
 
-Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to, std::string actor,
-                              std::string reason, const RolloutClock& clock) {
+Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to,
+                              std::string actor, std::string reason, const RolloutClock& clock) {
   uint64_t now = champion(model);
   const v1::Rollout& rollout = model.rollout();
   if (active(rollout) && rollout.version() != now && (to == 0 || to == now)) {
     if (now == 0)
-      return failed_precondition(fmt::format(
-          "version {} is the first of model '{}': there is none to go back to", rollout.version(), model.name()));
+      return failed_precondition(
+          fmt::format("version {} is the first of model '{}': there is none to go back to", rollout.version(),
+                      model.name()));
     return undo(model, spec, reason, clock);
   }
   uint64_t target = to != 0 ? to : champion_before(model);
   if (target == 0)
-    return failed_precondition(fmt::format("model '{}' has no earlier champion that is not barred; name one with --to",
-                                           model.name()));
+    return failed_precondition(fmt::format(
+        "model '{}' has no earlier champion that is not barred; name one with --to", model.name()));
   const v1::Version* version = find_version(model, target);
   if (!version)
-    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model.name(),
-                                 target, model.name()));
+    return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them",
+                                 model.name(), target, model.name()));
   if (target == now)
-    return failed_precondition(fmt::format("version {} of model '{}' is the champion already", target, model.name()));
+    return failed_precondition(
+        fmt::format("version {} of model '{}' is the champion already", target, model.name()));
 
   RolloutStep step;
   if (active(rollout))
     step.superseded =
         ended(rollout, v1::Rollout::SUPERSEDED, fmt::format("rolled back to version {}", target), clock);
-  if (const v1::Version* left = find_version(model, now)) step.versions.push_back(with_bar(*left, true, reason));
+  if (const v1::Version* left = find_version(model, now))
+    step.versions.push_back(with_bar(*left, true, reason));
   if (version->barred()) step.versions.push_back(with_bar(*version, false, ""));
   // The alias goes back at once: a barred version is nobody's champion while nodes catch up.
   step.moved = champion_move(model, target, std::move(actor), reason, clock.wall_us);
@@ -226,8 +232,8 @@ std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, co
   if (!active(rollout)) return {};
   if (rollout.state() == v1::Rollout::BAKING) {
     uint64_t answered = view_of_version(view, rollout.version()).answered;
-    std::string text = fmt::format("the canary of version {} bakes until {} on the model clock", rollout.version(),
-                                   format_time(time_from_micros(rollout.bake_until_us())));
+    std::string text = fmt::format("the canary of version {} bakes until {} on the model clock",
+                                   rollout.version(), format_time(time_from_micros(rollout.bake_until_us())));
     if (answered < spec.serve().min_requests())
       text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(), answered);
     return text;

@@ -2,7 +2,8 @@
 //
 //   begin ─► LOADING_CANARY ─► BAKING ─► LOADING_ALL ─► PROMOTED
 //     │  (first version, by hand, canary 0 or 100 %: straight to LOADING_ALL)
-//     └─ at any point before PROMOTED: ROLLED_BACK (undone, the version is barred) or SUPERSEDED (another began)
+//     └─ at any point before PROMOTED: ROLLED_BACK (undone, the version is barred) or SUPERSEDED (another
+//     began)
 //
 // Invariants: a plan's live shares sum to 10,000 or there is no live version; a version is promoted only
 // after every live node reported it ready under the full plan, and only if the champion is still the one
@@ -27,7 +28,7 @@ struct VersionView {
   uint32_t failed_nodes = 0;
   std::string failure;  // a failed node's message, naming the node
   uint64_t answered = 0;
-  uint64_t failed = 0;  // errors and non-finite outputs
+  uint64_t failed = 0;        // errors and non-finite outputs
   double latency_p99_ms = 0;  // of the slowest node
 };
 
@@ -47,7 +48,7 @@ ServingView view_of(const std::vector<v1::NodeReport>& live);
 struct RolloutClock {
   int64_t wall_us = 0;
   int64_t model_us = 0;
-  bool replay = false;      // a replay owns the model clock
+  bool replay = false;  // a replay owns the model clock
   // False holds a bake that could end: a frozen model, and in a replay every moment but an advance of the
   // clock (when node reports arrive depends on the machine's speed, when the clock advances does not).
   bool may_end_bake = true;
@@ -73,7 +74,8 @@ bool active(const v1::Rollout& rollout);  // begun and not terminal
 
 // The plan of this model as it should be for its aliases and pins with this rollout; its revision is that of
 // the plan in force.
-v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout);
+v1::ServingPlan compose_plan(const v1::ModelState& model, const v1::JobSpec& spec,
+                             const v1::Rollout& rollout);
 // The same with the next revision, or nothing when the plan in force says the same.
 std::optional<v1::ServingPlan> changed_plan(const v1::ModelState& model, const v1::JobSpec& spec,
                                             const v1::Rollout& rollout);
@@ -92,8 +94,8 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
 
 // Undoes a rollout under way, or goes back from the champion to `to` (0: the champion before it that is
 // not barred). The version left is barred from automatic promotion.
-Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to, std::string actor,
-                              std::string reason, const RolloutClock& clock);
+Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& spec, uint64_t to,
+                              std::string actor, std::string reason, const RolloutClock& clock);
 
 // In words, what an active rollout waits for; empty when none is active.
 std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view);

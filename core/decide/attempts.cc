@@ -52,11 +52,13 @@ v1::Verdict verdict_of(const v1::Run& run, const v1::ModelState& model) {
   // Promotion is compare-and-swap on the champion that was judged: against another nothing was proved.
   if (uint64_t now = registry::champion(model); now != run.champion()) {
     verdict.set_kind(v1::Verdict::HOLD);
-    verdict.set_reason(fmt::format("{}; but it was judged against version {}, and the champion is version {} now",
-                                   verdict.reason(), run.champion(), now));
+    verdict.set_reason(
+        fmt::format("{}; but it was judged against version {}, and the champion is version {} now",
+                    verdict.reason(), run.champion(), now));
   } else if (model.frozen()) {
     verdict.set_kind(v1::Verdict::HOLD);
-    verdict.set_reason(fmt::format("{}; but the model is frozen: {}", verdict.reason(), model.frozen_reason()));
+    verdict.set_reason(
+        fmt::format("{}; but the model is frozen: {}", verdict.reason(), model.frozen_reason()));
   }
   return verdict;
 }
@@ -72,8 +74,8 @@ void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string r
 }
 
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what) {
-  jobs::RetryDecision decision = jobs::decide_retry(end, {run.crash_failures(), run.node_failures()},
-                                                    run.spec().train().limits());
+  jobs::RetryDecision decision =
+      jobs::decide_retry(end, {run.crash_failures(), run.node_failures()}, run.spec().train().limits());
   std::string reason = what.empty() ? decision.reason : fmt::format("{}: {}", decision.reason, what);
   if (!decision.retry) {
     end_run(draft, run, v1::FAILED_RUN, reason);
@@ -177,7 +179,8 @@ Status decide_one(Draft& draft, const AttemptEnded& command) {
 
 Status decide_one(Draft& draft, const ArtifactsVerified& command) {
   const v1::Run* run = find_run(draft.state, command.run.value);
-  if (!run || run->state() != v1::JUDGING || run->outcome().manifest() != command.manifest) return ok_status();
+  if (!run || run->state() != v1::JUDGING || run->outcome().manifest() != command.manifest)
+    return ok_status();
   if (!verdict_due(draft.state, *run, draft.world.now)) return ok_status();
   if (!command.ok) {
     retry_or_fail(draft, *run, v1::END_CRASH, "its files failed verification: " + command.message);

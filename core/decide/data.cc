@@ -23,13 +23,15 @@ bool equal_content(v1::DatasetSnapshot a, v1::DatasetSnapshot b) {
   return MessageDifferencer::Equals(a, b);
 }
 
-// The open item that this breach goes on with, if there is one: same check, same feature, same source, no gap.
+// The open item that this breach goes on with, if there is one: same check, same feature, same source, no
+// gap.
 const v1::Quarantine* same_trouble(const State& state, const std::string& model, const v1::Breach& breach) {
   for (auto item = state.quarantines.rbegin(); item != state.quarantines.rend(); ++item) {
     const v1::Quarantine& known = item->second;
-    if (known.state() == v1::Quarantine::OPEN && known.model() == model && known.breach().check() == breach.check() &&
-        known.breach().feature() == breach.feature() && known.breach().source() == breach.source() &&
-        breach.from_us() <= known.breach().until_us() && known.breach().from_us() <= breach.until_us())
+    if (known.state() == v1::Quarantine::OPEN && known.model() == model &&
+        known.breach().check() == breach.check() && known.breach().feature() == breach.feature() &&
+        known.breach().source() == breach.source() && breach.from_us() <= known.breach().until_us() &&
+        known.breach().from_us() <= breach.until_us())
       return &known;
   }
   return nullptr;
@@ -115,19 +117,22 @@ Status decide_one(Draft& draft, const AddSnapshot& command) {
   const bool model = find_job(draft.state, snapshot.dataset()) != nullptr;
   if (command.settled && !model) return no_such_job(snapshot.dataset());
   if (!command.settled && model)
-    return invalid_argument(fmt::format("'{}' is a job: its dataset is what settles from its events; import under "
-                                        "another name",
-                                        snapshot.dataset()));
+    return invalid_argument(
+        fmt::format("'{}' is a job: its dataset is what settles from its events; import under "
+                    "another name",
+                    snapshot.dataset()));
   if (snapshot.rows() > 0 && (snapshot.parts().empty() || snapshot.last_time_us() < snapshot.first_time_us()))
-    return invalid_argument(fmt::format("snapshot {}@{} says that it has {} rows but names no part that holds them, or "
-                                        "ends before it begins",
-                                        snapshot.dataset(), snapshot.name(), snapshot.rows()));
+    return invalid_argument(
+        fmt::format("snapshot {}@{} says that it has {} rows but names no part that holds them, or "
+                    "ends before it begins",
+                    snapshot.dataset(), snapshot.name(), snapshot.rows()));
   if (auto dataset = draft.state.datasets.find(snapshot.dataset()); dataset != draft.state.datasets.end()) {
     if (auto known = dataset->second.find(snapshot.name()); known != dataset->second.end()) {
       if (equal_content(known->second, snapshot)) return ok_status();
-      return already_exists(fmt::format("snapshot {}@{} exists with other content; snapshots never change: use "
-                                        "another name",
-                                        snapshot.dataset(), snapshot.name()));
+      return already_exists(
+          fmt::format("snapshot {}@{} exists with other content; snapshots never change: use "
+                      "another name",
+                      snapshot.dataset(), snapshot.name()));
     }
   }
   if (snapshot.created_us() == 0) snapshot.set_created_us(draft.now_us());
@@ -169,12 +174,14 @@ Status decide_one(Draft& draft, const ResolveQuarantine& command) {
   const v1::ResolveQuarantineRequest& request = command.request;
   auto found = draft.state.quarantines.find(request.id());
   if (found == draft.state.quarantines.end())
-    return not_found(fmt::format("no quarantined item {}; `rekindle quarantine list` shows them", request.id()));
+    return not_found(
+        fmt::format("no quarantined item {}; `rekindle quarantine list` shows them", request.id()));
   const auto wish = request.release() ? v1::Quarantine::RELEASED : v1::Quarantine::DROPPED;
   if (found->second.state() == wish) return ok_status();
   if (found->second.state() != v1::Quarantine::OPEN)
-    return failed_precondition(fmt::format("item {} was {} already", request.id(),
-                                           found->second.state() == v1::Quarantine::RELEASED ? "released" : "dropped"));
+    return failed_precondition(
+        fmt::format("item {} was {} already", request.id(),
+                    found->second.state() == v1::Quarantine::RELEASED ? "released" : "dropped"));
   v1::Quarantine item = found->second;
   item.set_state(wish);
   item.set_actor(draft.actor);

@@ -81,7 +81,8 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
     for (const RunId& id : draft_.state.active) {
       const v1::Run& other = draft_.state.runs.at(id);
-      if (other.job() == run.job() && other.publish() && other.id() != run.id() && other.state() != v1::HELD) {
+      if (other.job() == run.job() && other.publish() && other.id() != run.id() &&
+          other.state() != v1::HELD) {
         decision.set_active_run(other.id());
         break;
       }
@@ -117,12 +118,13 @@ void publish(Draft& draft, const v1::Run& run) {
   edit.after_run(run, v1::PUBLISHED);
 
   const std::string reason = fmt::format("published by run {}", run.id());
-  registry::AliasRequest candidate{std::string(registry::kCandidate), number, std::nullopt, draft.actor, reason};
+  registry::AliasRequest candidate{std::string(registry::kCandidate), number, std::nullopt, draft.actor,
+                                   reason};
   auto move = registry::move_alias(edit.model(), candidate, draft.now_us());
   CHECK(move.ok() && *move, "a new version can be the candidate");
   edit.alias_moved(**move);
-  edit.record(registry::begin_rollout(edit.model(), edit.spec(), number, registry::Reach::kCanaryFirst, reason,
-                                      edit.clock(false)));
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), number, registry::Reach::kCanaryFirst,
+                                      reason, edit.clock(false)));
 }
 
 void step_rollouts(Draft& draft, const AdvanceReplay* advanced) {
@@ -146,7 +148,8 @@ Status decide_one(Draft& draft, const SetAlias& command) {
   const v1::SetAliasRequest& request = command.request;
   if (!find_model(draft.state, request.model())) return no_such_job(request.model());
   ModelDraft edit(draft, request.model());
-  registry::AliasRequest wish{request.alias(), request.version(), std::nullopt, draft.actor, request.reason()};
+  registry::AliasRequest wish{request.alias(), request.version(), std::nullopt, draft.actor,
+                              request.reason()};
   if (request.has_expected()) wish.expected = request.expected();
   std::optional<v1::AliasMove> move = TRY(registry::move_alias(edit.model(), wish, draft.now_us()));
   if (request.alias() != registry::kChampion) {
@@ -162,8 +165,8 @@ Status decide_one(Draft& draft, const SetAlias& command) {
   if (under_way && rollout.version() == request.version() && rollout.state() == v1::Rollout::LOADING_ALL)
     return ok_status();
   std::string reason = request.reason().empty() ? "champion set by " + draft.actor : request.reason();
-  edit.record(registry::begin_rollout(edit.model(), edit.spec(), request.version(), registry::Reach::kAllAtOnce,
-                                      std::move(reason), edit.clock(false)));
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), request.version(),
+                                      registry::Reach::kAllAtOnce, std::move(reason), edit.clock(false)));
   return ok_status();
 }
 
@@ -181,13 +184,13 @@ Status decide_one(Draft& draft, const Freeze& command) {
   const v1::FreezeRequest& request = command.request;
   const v1::ModelState* model = find_model(draft.state, request.model());
   if (!model) return no_such_job(request.model());
-  if (model->frozen() == request.frozen() && (!request.frozen() || model->frozen_reason() == request.reason()))
+  if (model->frozen() == request.frozen() &&
+      (!request.frozen() || model->frozen_reason() == request.reason()))
     return ok_status();
   auto* frozen = draft.add().mutable_model_frozen();
   frozen->set_model(request.model());
   frozen->set_frozen(request.frozen());
-  if (request.frozen())
-    frozen->set_reason(request.reason().empty() ? "by " + draft.actor : request.reason());
+  if (request.frozen()) frozen->set_reason(request.reason().empty() ? "by " + draft.actor : request.reason());
   return ok_status();
 }
 

@@ -26,11 +26,13 @@ std::string request_sha256(v1::StartRunRequest request) {
   return sha256_hex(bytes);
 }
 
-Status fill_score(const State& state, const v1::ModelState& model, const v1::StartRunRequest& request, v1::Run& run) {
+Status fill_score(const State& state, const v1::ModelState& model, const v1::StartRunRequest& request,
+                  v1::Run& run) {
   run.set_task(v1::Plan::SCORE);
   run.set_publish(false);
   run.set_dataset(request.dataset());
-  if (request.dataset().empty()) return invalid_argument("say which rows to score: dataset NAME, NAME@SNAPSHOT or NAME@FIRST..LAST");
+  if (request.dataset().empty())
+    return invalid_argument("say which rows to score: dataset NAME, NAME@SNAPSHOT or NAME@FIRST..LAST");
   for (const auto& target : request.score()) {
     auto* item = run.add_score();
     item->set_from_us(target.from_us());
@@ -42,8 +44,8 @@ Status fill_score(const State& state, const v1::ModelState& model, const v1::Sta
     if (target.version() != 0) {
       const v1::Version* version = registry::find_version(model, target.version());
       if (!version)
-        return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them", model.name(),
-                                     target.version(), model.name()));
+        return not_found(fmt::format("model '{}' has no version {}; `rekindle versions {}` lists them",
+                                     model.name(), target.version(), model.name()));
       item->set_version(version->number());
       item->set_manifest(version->manifest());
       continue;
@@ -96,9 +98,10 @@ Status decide_one(Draft& draft, const Apply& command) {
   const v1::Job* before = find_job(draft.state, name);
   if (before && before->spec_sha256() == command.spec_sha256) return ok_status();
   if (!before && draft.state.datasets.contains(name))
-    return already_exists(fmt::format("'{}' is the name of an imported dataset; the settled rows of a job's model "
-                                      "take its name: call the job otherwise",
-                                      name));
+    return already_exists(
+        fmt::format("'{}' is the name of an imported dataset; the settled rows of a job's model "
+                    "take its name: call the job otherwise",
+                    name));
   auto* job = draft.add().mutable_job_applied();
   job->set_name(name);
   job->set_revision(before ? before->revision() + 1 : 1);
@@ -122,8 +125,8 @@ Status decide_one(Draft& draft, const StartRun& command) {
   const std::string digest = request_sha256(request);
   if (auto known = draft.state.run_by_key.find(key); !key.empty() && known != draft.state.run_by_key.end()) {
     if (draft.state.runs.at(known->second).request_sha256() != digest)
-      return already_exists(fmt::format("idempotency key '{}' was used for run '{}' with another request", key,
-                                        known->second.value));
+      return already_exists(fmt::format("idempotency key '{}' was used for run '{}' with another request",
+                                        key, known->second.value));
     draft.id = known->second.value;
     return ok_status();
   }
@@ -141,14 +144,15 @@ Status decide_one(Draft& draft, const StartRun& command) {
   const int64_t clock = model_clock_us(draft.state, request.job(), draft.world.now);
   run.set_as_of_us(request.as_of_us() != 0 ? request.as_of_us() : clock);
   if (run.as_of_us() < 0 || run.as_of_us() > clock)
-    return invalid_argument(fmt::format("as-of {} lies ahead of the model clock, {}: nothing is known of it yet",
-                                        format_time(time_from_micros(run.as_of_us())),
-                                        format_time(time_from_micros(clock))));
+    return invalid_argument(
+        fmt::format("as-of {} lies ahead of the model clock, {}: nothing is known of it yet",
+                    format_time(time_from_micros(run.as_of_us())), format_time(time_from_micros(clock))));
   if (!request.score().empty()) {
     TRY_STATUS(fill_score(draft.state, *model, request, run));
   } else {
     if (!request.dataset().empty())
-      return invalid_argument("a dataset is named only for scoring; what a run trains on is in the job's spec");
+      return invalid_argument(
+          "a dataset is named only for scoring; what a run trains on is in the job's spec");
     run.set_publish(!request.no_publish());
     TRY(training_rows(draft.state, run.spec(), run.as_of_us()));
   }
@@ -159,9 +163,11 @@ Status decide_one(Draft& draft, const StartRun& command) {
 Status decide_one(Draft& draft, const CancelRun& command) {
   const v1::Run* run = find_run(draft.state, command.request.id());
   if (!run) return no_such_run(command.request.id());
-  if (run->state() == v1::CANCELLED || (run->cancel_requested() && !terminal(run->state()))) return ok_status();
+  if (run->state() == v1::CANCELLED || (run->cancel_requested() && !terminal(run->state())))
+    return ok_status();
   if (terminal(run->state()))
-    return failed_precondition(fmt::format("run '{}' has ended: {}", run->id(), v1::RunState_Name(run->state())));
+    return failed_precondition(
+        fmt::format("run '{}' has ended: {}", run->id(), v1::RunState_Name(run->state())));
 
   const std::string reason =
       command.request.reason().empty() ? "cancelled by " + draft.actor : command.request.reason();

@@ -1,19 +1,15 @@
-// Specs, snapshots, outcomes and a driven core for the tests of core/ and for the simulator.
+// Specs, snapshots, outcomes and reports for the tests of core/ and for the simulator.
 #pragma once
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
 #include "base/hash.h"
-#include "core/apply.h"
-#include "core/decide.h"
-#include "core/invariants.h"
-#include "core/wanted.h"
+#include "core/command.h"
 #include "proto/time.h"
+#include "registry/rollout.h"
 
 namespace rekindle::core::testing {
 
@@ -89,7 +85,9 @@ inline v1::DatasetSnapshot snapshot_of(const std::string& dataset, const std::st
   return snapshot;
 }
 
-inline v1::DatasetSnapshot january() { return snapshot_of("flights", "2013-01", day_us(1, 1), day_us(2, 1)); }
+inline v1::DatasetSnapshot january() {
+  return snapshot_of("flights", "2013-01", day_us(1, 1), day_us(2, 1));
+}
 
 inline v1::DatasetSnapshot settled_day(const std::string& model, int month, int day) {
   int64_t from = day_us(month, day);
@@ -97,7 +95,8 @@ inline v1::DatasetSnapshot settled_day(const std::string& model, int month, int 
 }
 
 // Paired sums over `rows`: mean log-losses of candidate, champion and constant rate.
-inline v1::Evaluation evaluation_of(double candidate, double champion, double constant = 0.55, int64_t rows = 6000) {
+inline v1::Evaluation evaluation_of(double candidate, double champion, double constant = 0.55,
+                                    int64_t rows = 6000) {
   v1::Evaluation evaluation;
   auto* sums = evaluation.add_slices();
   auto n = static_cast<double>(rows);
@@ -143,7 +142,8 @@ inline v1::JudgedWindow window_of(const std::string& model, int64_t slot_us, uin
 }
 
 // One live node that has this revision and these versions ready.
-inline registry::ServingView ready_view(uint64_t revision, std::vector<uint64_t> versions, uint64_t answered = 0) {
+inline registry::ServingView ready_view(uint64_t revision, std::vector<uint64_t> versions,
+                                        uint64_t answered = 0) {
   registry::ServingView view;
   view.nodes = 1;
   view.revision = revision;
@@ -153,83 +153,5 @@ inline registry::ServingView ready_view(uint64_t revision, std::vector<uint64_t>
   }
   return view;
 }
-
-// A core with its world. Every command is checked against the invariants; commands that must be taken go
-// through run(), refusals are asked for with refuse().
-class Driver {
- public:
-  explicit Driver(uint32_t slots = 2) {
-    world.now = time_from_micros(day_us(2, 2));
-    world.slots = slots;
-  }
-
-  Result<Decision> ask(const Command& command, std::string_view actor = "anna") {
-    Result<Decision> decision = advance(state, world, command, actor);
-    if (decision.ok())
-      for (const auto& event : decision->events) journal.push_back(event);
-    EXPECT_THAT(broken_invariants(state, world.slots), ::testing::IsEmpty());
-    return decision;
-  }
-  Decision run(const Command& command, std::string_view actor = "anna") {
-    Result<Decision> decision = ask(command, actor);
-    EXPECT_TRUE(decision.ok()) << decision.status().to_string();
-    return decision.ok() ? std::move(decision).value() : Decision{};
-  }
-  Status refuse(const Command& command) {
-    Result<Decision> decision = decide(state, world, command, "anna");
-    EXPECT_FALSE(decision.ok());
-    return decision.status();
-  }
-
-  void pass(Micros time) {
-    world.now += time;
-    run(Tick{}, kSelf);
-  }
-
-  void add_job(const std::string& name = "flight-delay", uint32_t ranks = 2) {
-    run(AddSnapshot{january(), false});
-    run(Apply{apply_of(spec_of(name, ranks))});
-  }
-  std::string start(const std::string& job = "flight-delay", const std::string& key = "") {
-    v1::StartRunRequest request;
-    request.set_job(job);
-    request.set_idempotency_key(key);
-    return run(StartRun{request}).id;
-  }
-  const v1::Run& run_of(const std::string& id) const { return *find_run(state, id); }
-  const v1::ModelState& model(const std::string& name = "flight-delay") const { return *find_model(state, name); }
-  uint32_t attempt(const std::string& id) const { return static_cast<uint32_t>(run_of(id).attempts_size()); }
-
-  void gang_starts(const std::string& id) {
-    v1::GangRecord gang;
-    gang.set_pid(4711);
-    gang.set_host("host-a");
-    run(GangStarted{RunId(id), attempt(id), gang}, kSelf);
-  }
-  void ends(const std::string& id, v1::EndClass end, std::optional<v1::Outcome> outcome = std::nullopt) {
-    run(AttemptEnded{RunId(id), attempt(id), end, "", std::move(outcome)}, kSelf);
-  }
-  void verified(const std::string& id, bool ok = true) {
-    run(ArtifactsVerified{RunId(id), run_of(id).outcome().manifest(), ok, ok ? "" : "model.safetensors: wrong hash"},
-        kSelf);
-  }
-  // From QUEUED (and placed) through training to the verdict.
-  void trains(const std::string& id, const v1::Evaluation& evaluation = evaluation_of(0.50, 0.53)) {
-    gang_starts(id);
-    ends(id, v1::END_FINISHED, finished(id, evaluation));
-    verified(id);
-  }
-  // All nodes follow the plan, with this many answers by every version of it.
-  void nodes_follow(const std::string& name = "flight-delay", uint64_t answered = 1000) {
-    std::vector<uint64_t> versions;
-    for (const auto& planned : model(name).plan().versions()) versions.push_back(planned.version());
-    world.serving[name] = ready_view(model(name).plan().revision(), versions, answered);
-    run(Tick{}, kSelf);
-  }
-
-  State state;
-  World world;
-  std::vector<v1::Event> journal;
-};
 
 }  // namespace rekindle::core::testing

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "registry/rollout.h"
-#include "tests/core/builders.h"
+#include "tests/core/driver.h"
 
 namespace rekindle::core::testing {
 namespace {
@@ -24,7 +24,8 @@ struct Column {
 };
 
 // What a command does in a state: its events, or the refusal's code.
-std::string cell(const Driver& driver, const Command& command, const std::function<std::string(const State&)>& after) {
+std::string cell(const Driver& driver, const Command& command,
+                 const std::function<std::string(const State&)>& after) {
   Result<Decision> decision = decide(driver.state, driver.world, command, "anna");
   if (!decision.ok()) return fmt::format("✗ {}", code_name(decision.status().code()));
   if (decision->events.empty()) return "·";
@@ -162,25 +163,30 @@ Column verifies(std::string name, bool ok) {
 
 std::string run_table() {
   const std::vector<Row> rows = {
-      {"QUEUED", queued},       {"QUEUED, retry", retrying}, {"RUNNING, placed", placed},
-      {"RUNNING, started", started}, {"RUNNING, yield", yielding}, {"RUNNING, kill", killed},
-      {"JUDGING", judging},     {"HELD", held},              {"PUBLISHED", published},
-      {"REJECTED", rejected},   {"FAILED_RUN", failed},      {"CANCELLED", cancelled},
+      {"QUEUED", queued},           {"QUEUED, retry", retrying},
+      {"RUNNING, placed", placed},  {"RUNNING, started", started},
+      {"RUNNING, yield", yielding}, {"RUNNING, kill", killed},
+      {"JUDGING", judging},         {"HELD", held},
+      {"PUBLISHED", published},     {"REJECTED", rejected},
+      {"FAILED_RUN", failed},       {"CANCELLED", cancelled},
       {"COMPLETED", completed},
   };
   const std::vector<Column> columns = {
-      {"cancel", [](Driver&, const std::string& run) -> Command {
+      {"cancel",
+       [](Driver&, const std::string& run) -> Command {
          v1::CancelRunRequest r;
          r.set_id(run);
          return CancelRun{r};
        }},
-      {"approve", [](Driver&, const std::string& run) -> Command {
+      {"approve",
+       [](Driver&, const std::string& run) -> Command {
          v1::ApproveRunRequest r;
          r.set_id(run);
          r.set_reason("looked at it");
          return ApproveRun{r};
        }},
-      {"gang started", [](Driver& d, const std::string& run) -> Command {
+      {"gang started",
+       [](Driver& d, const std::string& run) -> Command {
          return GangStarted{RunId(run), d.attempt(run), {}};
        }},
       ends_with("attempt finished", v1::END_FINISHED, .5),
@@ -190,12 +196,14 @@ std::string run_table() {
       ends_with("launch failed", v1::END_LAUNCH_FAILED),
       ends_with("spec refused", v1::END_SPEC_REFUSED),
       ends_with("data refused", v1::END_DATA_REFUSED),
-      {"hang seen", [](Driver& d, const std::string& run) -> Command {
+      {"hang seen",
+       [](Driver& d, const std::string& run) -> Command {
          return HangDetected{RunId(run), d.attempt(run), "stuck"};
        }},
       verifies("files verified", true),
       verifies("files damaged", false),
-      {"an hour passes", [](Driver& d, const std::string&) -> Command {
+      {"an hour passes",
+       [](Driver& d, const std::string&) -> Command {
          d.world.now += Seconds(3600);
          return Tick{};
        }},
@@ -245,7 +253,8 @@ std::string rolled_back(Driver& d) {
 
 std::string rollout_state(const State& state, const std::string&) {
   const v1::ModelState& model = *find_model(state, kModel);
-  std::string champion = model.aliases().contains("champion") ? std::to_string(model.aliases().at("champion")) : "none";
+  std::string champion =
+      model.aliases().contains("champion") ? std::to_string(model.aliases().at("champion")) : "none";
   return fmt::format("{} of {}, champion {}", v1::Rollout::State_Name(model.rollout().state()),
                      model.rollout().version(), champion);
 }
@@ -263,44 +272,52 @@ Column nodes(std::string name, std::function<void(Driver&, registry::ServingView
 
 std::string rollout_table() {
   const std::vector<Row> rows = {
-      {"LOADING_ALL of 1, first", first_loading}, {"PROMOTED, 1", in_service},
-      {"LOADING_CANARY of 2", canary_loading},    {"BAKING of 2", baking},
-      {"LOADING_ALL of 2", all_loading},          {"PROMOTED, 2", promoted},
+      {"LOADING_ALL of 1, first", first_loading},
+      {"PROMOTED, 1", in_service},
+      {"LOADING_CANARY of 2", canary_loading},
+      {"BAKING of 2", baking},
+      {"LOADING_ALL of 2", all_loading},
+      {"PROMOTED, 2", promoted},
       {"ROLLED_BACK, 2", rolled_back},
   };
   auto version = [](Driver& d) { return d.model().rollout().version(); };
   const std::vector<Column> columns = {
       nodes("every node has the plan", [](Driver&, registry::ServingView&) {}),
       nodes("a node is behind", [](Driver&, registry::ServingView& view) { view.revision -= 1; }),
-      nodes("a node cannot load it", [version](Driver& d, registry::ServingView& view) {
-        view.versions[version(d)].failed_nodes = 1;
-        view.versions[version(d)].failure = "node a: wrong hash";
-      }),
-      nodes("its answers fail", [version](Driver& d, registry::ServingView& view) {
-        view.versions[version(d)].failed = 900;
-      }),
-      nodes("it is slow", [version](Driver& d, registry::ServingView& view) {
-        view.versions[version(d)].latency_p99_ms = 900;
-      }),
+      nodes("a node cannot load it",
+            [version](Driver& d, registry::ServingView& view) {
+              view.versions[version(d)].failed_nodes = 1;
+              view.versions[version(d)].failure = "node a: wrong hash";
+            }),
+      nodes("its answers fail",
+            [version](Driver& d, registry::ServingView& view) { view.versions[version(d)].failed = 900; }),
+      nodes("it is slow",
+            [version](Driver& d, registry::ServingView& view) {
+              view.versions[version(d)].latency_p99_ms = 900;
+            }),
       nodes("a day passes", [](Driver& d, registry::ServingView&) { d.world.now += Seconds(86400); }),
-      nodes("a day passes, few answers", [version](Driver& d, registry::ServingView& view) {
-        d.world.now += Seconds(86400);
-        view.versions[version(d)].answered = 19;
-      }),
+      nodes("a day passes, few answers",
+            [version](Driver& d, registry::ServingView& view) {
+              d.world.now += Seconds(86400);
+              view.versions[version(d)].answered = 19;
+            }),
       nodes("no node is left", [](Driver&, registry::ServingView& view) { view = {}; }),
-      {"rollback", [](Driver&, const std::string&) -> Command {
+      {"rollback",
+       [](Driver&, const std::string&) -> Command {
          v1::RollbackRequest r;
          r.set_model(kModel);
          return RollBack{r};
        }},
-      {"champion set to 1", [](Driver&, const std::string&) -> Command {
+      {"champion set to 1",
+       [](Driver&, const std::string&) -> Command {
          v1::SetAliasRequest r;
          r.set_model(kModel);
          r.set_alias("champion");
          r.set_version(1);
          return SetAlias{r};
        }},
-      {"another version is published", [](Driver& d, const std::string&) -> Command {
+      {"another version is published",
+       [](Driver& d, const std::string&) -> Command {
          std::string id = d.start();
          d.gang_starts(id);
          d.ends(id, v1::END_FINISHED, finished(id, evaluation_of(.4, .5)));
@@ -334,7 +351,8 @@ TEST(Matrix, ThePageSaysWhatTheCodeDoes) {
     std::ofstream(kPage) << made;
     return;
   }
-  EXPECT_EQ(page, made) << kPage << " differs from the code; see whether the change is meant, then run this test with "
+  EXPECT_EQ(page, made) << kPage
+                        << " differs from the code; see whether the change is meant, then run this test with "
                         << "REKINDLE_REGENERATE=1";
 }
 

@@ -3,7 +3,7 @@
 
 #include "core/why.h"
 #include "core/windows.h"
-#include "tests/core/builders.h"
+#include "tests/core/driver.h"
 
 namespace rekindle::core::testing {
 namespace {
@@ -47,7 +47,8 @@ struct Replaying : Driver {
       std::string name = format_time(time_from_micros(day)).substr(0, 10);
       run(AddSnapshot{snapshot_of(kModel, name, day, day + kDayUs, 900), true});
     }
-    v1::JudgedWindow window = window_of(kModel, clock_us - 2 * kHourUs, model().aliases().at("champion"), psi);
+    v1::JudgedWindow window =
+        window_of(kModel, clock_us - 2 * kHourUs, model().aliases().at("champion"), psi);
     window.set_clock_us(clock_us);
     run(JudgeWindow{window});
   }
@@ -194,8 +195,8 @@ TEST(Replay, DriftTriggersOneRunWhoseVerdictWaitsForTheClock) {
   std::vector<std::string> whats;
   for (const auto& step : told->steps())
     if (whats.empty() || whats.back() != step.what()) whats.push_back(step.what());
-  EXPECT_THAT(whats, ::testing::ElementsAre("window", "trigger", "run", "attempt", "run", "gate", "version", "run",
-                                            "version", "rollout", "version", "rollout"));
+  EXPECT_THAT(whats, ::testing::ElementsAre("window", "trigger", "run", "attempt", "run", "gate", "version",
+                                            "run", "version", "rollout", "version", "rollout"));
   EXPECT_EQ(why(d.state, kModel, 9, d.journal).status().code(), Code::kNotFound);
   EXPECT_EQ(why(d.state, "x", 1, d.journal).status().code(), Code::kNotFound);
 }

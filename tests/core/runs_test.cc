@@ -1,5 +1,5 @@
 // Runs from submission to their end: decide, apply, wanted.
-#include "tests/core/builders.h"
+#include "tests/core/driver.h"
 
 #include "core/plan.h"
 #include "core/schedule.h"

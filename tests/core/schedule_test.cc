@@ -3,14 +3,16 @@
 
 #include <random>
 
-#include "tests/core/builders.h"
+#include "tests/core/driver.h"
 
 namespace rekindle::core::testing {
 namespace {
 
 using ::testing::HasSubstr;
 
-uint64_t below(std::mt19937_64& random, uint64_t bound) { return random() % bound; }
+uint64_t below(std::mt19937_64& random, uint64_t bound) {
+  return random() % bound;
+}
 
 State random_state(std::mt19937_64& random, uint32_t slots, Time now) {
   State state;
@@ -23,9 +25,11 @@ State random_state(std::mt19937_64& random, uint32_t slots, Time now) {
     run.set_priority(static_cast<int32_t>(below(random, 3)) - 1);
     run.set_queued_us(static_cast<int64_t>(below(random, 4)));
     if (below(random, 6) == 0) run.set_task(v1::Plan::SCORE);
-    run.mutable_spec()->mutable_train()->mutable_ranks()->set_count(static_cast<uint32_t>(below(random, slots + 3)));
+    run.mutable_spec()->mutable_train()->mutable_ranks()->set_count(
+        static_cast<uint32_t>(below(random, slots + 3)));
     run.set_state(v1::QUEUED);
-    if (below(random, 4) == 0) run.set_not_before_us(to_micros(now) + static_cast<int64_t>(below(random, 3)) - 1);
+    if (below(random, 4) == 0)
+      run.set_not_before_us(to_micros(now) + static_cast<int64_t>(below(random, 3)) - 1);
     if (below(random, 3) == 0 && used + slots_needed(run) <= slots) {
       run.set_state(v1::RUNNING);
       auto* attempt = run.add_attempts();

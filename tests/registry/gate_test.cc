@@ -22,7 +22,8 @@ v1::Gate gate(v1::Gate::Metric metric = v1::Gate::LOG_LOSS) {
 }
 
 // Means per row; each paired gain is gain +- spread.
-v1::Evaluation sums(double candidate, double champion, double constant, int64_t rows = 1000, double spread = 0.1) {
+v1::Evaluation sums(double candidate, double champion, double constant, int64_t rows = 1000,
+                    double spread = 0.1) {
   v1::Evaluation evaluation;
   auto* s = evaluation.add_slices();
   auto n = static_cast<double>(rows);
@@ -78,27 +79,35 @@ TEST(Gate, Table) {
       {"better passes", gate(), sums(.50, .53, .55), true, v1::Verdict::PASS, "gain +0.0300"},
       {"worse is rejected", gate(), sums(.54, .53, .55), true, v1::Verdict::REJECT, "not better"},
       {"equal is no gain", gate(), sums(.53, .53, .55), true, v1::Verdict::REJECT, "gain +0.0000"},
-      {"equal within a tolerance", with_margin(-.001), sums(.53, .53, .55), true, v1::Verdict::PASS, "margin -0.0010"},
-      {"gain under the margin", with_margin(.05), sums(.50, .53, .55), true, v1::Verdict::REJECT, "margin +0.0500"},
-      {"gain over the margin", with_margin(.02), sums(.50, .53, .55), true, v1::Verdict::PASS, "margin +0.0200"},
-      {"limit missed", with_limit(.49), sums(.50, .53, .55), true, v1::Verdict::REJECT, "misses the limit 0.4900"},
+      {"equal within a tolerance", with_margin(-.001), sums(.53, .53, .55), true, v1::Verdict::PASS,
+       "margin -0.0010"},
+      {"gain under the margin", with_margin(.05), sums(.50, .53, .55), true, v1::Verdict::REJECT,
+       "margin +0.0500"},
+      {"gain over the margin", with_margin(.02), sums(.50, .53, .55), true, v1::Verdict::PASS,
+       "margin +0.0200"},
+      {"limit missed", with_limit(.49), sums(.50, .53, .55), true, v1::Verdict::REJECT,
+       "misses the limit 0.4900"},
       {"limit met", with_limit(.51), sums(.50, .53, .55), true, v1::Verdict::PASS, ""},
-      {"AUROC limit missed", with_limit(.71, v1::Gate::AUROC), sums(.5, .5, .55), true, v1::Verdict::REJECT, "0.7100"},
+      {"AUROC limit missed", with_limit(.71, v1::Gate::AUROC), sums(.5, .5, .55), true, v1::Verdict::REJECT,
+       "0.7100"},
       {"AUROC better", gate(v1::Gate::AUROC), sums(.5, .4, .55), true, v1::Verdict::PASS, "AUROC 0.7000"},
-      {"first beats the constant rate", gate(), sums(.50, 0, .55), false, v1::Verdict::PASS, "constant rate's 0.5500"},
-      {"first no better than the constant rate", gate(), sums(.56, 0, .55), false, v1::Verdict::REJECT, "not better"},
+      {"first beats the constant rate", gate(), sums(.50, 0, .55), false, v1::Verdict::PASS,
+       "constant rate's 0.5500"},
+      {"first no better than the constant rate", gate(), sums(.56, 0, .55), false, v1::Verdict::REJECT,
+       "not better"},
       {"margin is not for the first", with_margin(.5), sums(.50, 0, .55), false, v1::Verdict::PASS, ""},
-      {"beat: constant ignores the champion", against_constant(), sums(.54, .53, .55), true, v1::Verdict::PASS, ""},
+      {"beat: constant ignores the champion", against_constant(), sums(.54, .53, .55), true,
+       v1::Verdict::PASS, ""},
       {"approval is asked for", with_approval(), sums(.50, .53, .55), true, v1::Verdict::HOLD, "approval"},
-      {"approval does not save a worse one", with_approval(), sums(.54, .53, .55), true, v1::Verdict::REJECT, ""},
+      {"approval does not save a worse one", with_approval(), sums(.54, .53, .55), true, v1::Verdict::REJECT,
+       ""},
       // Missing evidence.
       {"no evaluation", gate(), {}, true, v1::Verdict::HOLD, "no evaluation"},
       {"too few rows", gate(), sums(.50, .53, .55, 499), true, v1::Verdict::HOLD, "499 labelled"},
       {"champion not scored", gate(), sums(.50, kNan, .55), true, v1::Verdict::HOLD, ""},
       {"constant not a number", gate(), sums(.50, 0, kNan), false, v1::Verdict::HOLD, "not a number"},
-      {"sums disagree", gate(),
-       changed(sums(.50, .53, .55), [](v1::SliceSums& s) { s.set_gain_sum(99); }), true, v1::Verdict::HOLD,
-       "contradicts itself"},
+      {"sums disagree", gate(), changed(sums(.50, .53, .55), [](v1::SliceSums& s) { s.set_gain_sum(99); }),
+       true, v1::Verdict::HOLD, "contradicts itself"},
       {"more positives than rows", gate(),
        changed(sums(.50, .53, .55), [](v1::SliceSums& s) { s.set_positives(1001); }), true, v1::Verdict::HOLD,
        "contradicts itself"},
@@ -109,7 +118,8 @@ TEST(Gate, Table) {
       {"candidate NaN", gate(), sums(kNan, .53, .55), true, v1::Verdict::REJECT, "not a number"},
       {"candidate infinite", gate(), sums(INFINITY, .53, .55), true, v1::Verdict::REJECT, "not a number"},
       {"candidate NaN, first", gate(), sums(kNan, 0, .55), false, v1::Verdict::REJECT, "not a number"},
-      {"candidate NaN, tolerance", with_margin(-1), sums(kNan, .53, .55), true, v1::Verdict::REJECT, "not a number"},
+      {"candidate NaN, tolerance", with_margin(-1), sums(kNan, .53, .55), true, v1::Verdict::REJECT,
+       "not a number"},
   };
   for (const Case& c : cases) {
     v1::Verdict verdict = judge(c.gate, c.evaluation, c.has_champion);
@@ -123,8 +133,9 @@ TEST(Gate, Table) {
 TEST(Gate, NothingOddPasses) {
   const double odd[] = {kNan, INFINITY, -INFINITY, 1e300, -1e300};
   using Setter = void (v1::SliceSums::*)(double);
-  const Setter setters[] = {&v1::SliceSums::set_candidate_log_loss_sum, &v1::SliceSums::set_champion_log_loss_sum,
-                            &v1::SliceSums::set_gain_sum, &v1::SliceSums::set_gain_square_sum};
+  const Setter setters[] = {&v1::SliceSums::set_candidate_log_loss_sum,
+                            &v1::SliceSums::set_champion_log_loss_sum, &v1::SliceSums::set_gain_sum,
+                            &v1::SliceSums::set_gain_square_sum};
   for (double value : odd) {
     for (Setter set : setters) {
       v1::Evaluation evaluation = sums(.50, .53, .55);

@@ -66,7 +66,8 @@ ServingView view(const v1::ModelState& model, uint64_t answered = 0, uint64_t fa
   ServingView view;
   view.nodes = 2;
   view.revision = model.plan().revision();
-  for (const auto& v : model.plan().versions()) view.versions[v.version()] = {2, 0, "", answered, failed, p99};
+  for (const auto& v : model.plan().versions())
+    view.versions[v.version()] = {2, 0, "", answered, failed, p99};
   return view;
 }
 
@@ -136,7 +137,8 @@ TEST(Rollout, CanaryBakesOnTheModelClock) {
 TEST(Rollout, CanaryOfNothingOrAllIsNoCanary) {
   for (double canary : {0.0, 1.0}) {
     v1::ModelState model = model_of(2);
-    record(model, begin_rollout(model, spec(canary), 2, Reach::kCanaryFirst, "published", {5, 5, false, true}));
+    record(model,
+           begin_rollout(model, spec(canary), 2, Reach::kCanaryFirst, "published", {5, 5, false, true}));
     EXPECT_EQ(model.rollout().state(), v1::Rollout::LOADING_ALL);
     EXPECT_EQ(shares(model.plan()), "2:10000");
   }
@@ -150,9 +152,12 @@ TEST(Rollout, CanaryIsUndone) {
     bool replay, undone;
   };
   const Case cases[] = {
-      {"good", 1000, 10, 5, false, false},           {"errors", 1000, 11, 5, false, true},
-      {"too few to say", 19, 19, 5, false, false},   {"all failed", 0, 20, 5, false, true},
-      {"slow", 1000, 0, 251, false, true},           {"slow in a replay", 1000, 0, 251, true, false},
+      {"good", 1000, 10, 5, false, false},
+      {"errors", 1000, 11, 5, false, true},
+      {"too few to say", 19, 19, 5, false, false},
+      {"all failed", 0, 20, 5, false, true},
+      {"slow", 1000, 0, 251, false, true},
+      {"slow in a replay", 1000, 0, 251, true, false},
       {"errors in a replay", 1000, 11, 5, true, true},
   };
   for (const Case& c : cases) {
@@ -289,7 +294,8 @@ TEST(Aliases, CompareAndSwap) {
   apply_move(model, **gone);
   EXPECT_EQ(alias_target(model, "stable"), 0u);
   EXPECT_EQ(model.history().rbegin()->reason(), "because");
-  EXPECT_EQ(move_alias(model, {"Not A Name", 1, std::nullopt, "", ""}, 5).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(move_alias(model, {"Not A Name", 1, std::nullopt, "", ""}, 5).status().code(),
+            Code::kInvalidArgument);
 }
 
 }  // namespace

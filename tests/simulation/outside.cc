@@ -74,13 +74,22 @@ void Outside::end(Gang& gang, const std::string& run, uint32_t attempt) {
       const bool good = gang.fate == Gang::Fate::kFinish;
       const int64_t rows = dice_.chance(15) ? 100 : 6000;  // too few: held
       gang.end = v1::END_FINISHED;
-      gang.outcome = finished(fmt::format("{}/{}", run, attempt), evaluation_of(good ? .50 : .56, .53, .55, rows));
+      gang.outcome =
+          finished(fmt::format("{}/{}", run, attempt), evaluation_of(good ? .50 : .56, .53, .55, rows));
       return;
     }
-    case Gang::Fate::kCrash: gang.end = v1::END_CRASH; return;
-    case Gang::Fate::kNodeLost: gang.end = v1::END_NODE_LOST; return;
-    case Gang::Fate::kRefuse: gang.end = v1::END_DATA_REFUSED; return;
-    case Gang::Fate::kHang: gang.ended = false; return;
+    case Gang::Fate::kCrash:
+      gang.end = v1::END_CRASH;
+      return;
+    case Gang::Fate::kNodeLost:
+      gang.end = v1::END_NODE_LOST;
+      return;
+    case Gang::Fate::kRefuse:
+      gang.end = v1::END_DATA_REFUSED;
+      return;
+    case Gang::Fate::kHang:
+      gang.ended = false;
+      return;
   }
 }
 
@@ -138,8 +147,10 @@ std::map<std::string, registry::ServingView> Outside::views(const State& state) 
         health->set_version(planned.version());
         const bool broken = node.broken.contains(planned.version());
         health->set_state(broken ? v1::VersionHealth::FAILED : v1::VersionHealth::READY);
-        if (auto n = node.answered.find(planned.version()); n != node.answered.end()) health->set_answered(n->second);
-        if (auto n = node.failed.find(planned.version()); n != node.failed.end()) health->set_failed(n->second);
+        if (auto n = node.answered.find(planned.version()); n != node.answered.end())
+          health->set_answered(n->second);
+        if (auto n = node.failed.find(planned.version()); n != node.failed.end())
+          health->set_failed(n->second);
       }
       live.push_back(std::move(report));
     }

@@ -1,5 +1,6 @@
-// The world around the core, as the simulator plays it: gangs with fates of their own, serving nodes, a journal
-// in memory. It outlives crashes of the core, as the real one does. All randomness comes from one seed.
+// The world around the core, as the simulator plays it: gangs with fates of their own, serving nodes, a
+// journal in memory. It outlives crashes of the core, as the real one does. All randomness comes from one
+// seed.
 #pragma once
 
 #include <map>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/wanted.h"
 #include "tests/core/builders.h"
 
 namespace rekindle::core::testing {

@@ -3,6 +3,9 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "core/apply.h"
+#include "core/decide.h"
+#include "core/invariants.h"
 #include "core/schedule.h"
 #include "registry/aliases.h"
 
@@ -41,14 +44,17 @@ v1::JobSpec restless_spec(const std::string& name, uint32_t ranks) {
 bool legal(v1::RunState from, v1::RunState to) {
   if (from == to) return !terminal(from);
   switch (from) {
-    case v1::QUEUED: return to == v1::RUNNING || to == v1::CANCELLED || to == v1::FAILED_RUN;
+    case v1::QUEUED:
+      return to == v1::RUNNING || to == v1::CANCELLED || to == v1::FAILED_RUN;
     case v1::RUNNING:
       return to == v1::QUEUED || to == v1::JUDGING || to == v1::CANCELLED || to == v1::FAILED_RUN;
     case v1::JUDGING:
       return to == v1::QUEUED || to == v1::HELD || to == v1::PUBLISHED || to == v1::REJECTED ||
              to == v1::COMPLETED || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::HELD: return to == v1::PUBLISHED || to == v1::CANCELLED;
-    default: return false;
+    case v1::HELD:
+      return to == v1::PUBLISHED || to == v1::CANCELLED;
+    default:
+      return false;
   }
 }
 
@@ -96,7 +102,9 @@ void Simulation::step() {
   if (dice_.chance(50)) submit(Tick{});
 }
 
-std::string Simulation::some_job() { return std::array{"one", "two", "wide"}[dice_.below(10) == 0 ? 2 : dice_.below(2)]; }
+std::string Simulation::some_job() {
+  return std::array{"one", "two", "wide"}[dice_.below(10) == 0 ? 2 : dice_.below(2)];
+}
 
 std::string Simulation::some_run() {
   if (state_.runs.empty()) return "one-1";
@@ -113,7 +121,8 @@ Command Simulation::wish() {
       v1::StartRunRequest r;
       r.set_job(job);
       // Now and then a client that never got its answer asks again.
-      r.set_idempotency_key(fmt::format("key-{}", dice_.chance(30) && keys_ > 0 ? dice_.below(keys_) : keys_++));
+      r.set_idempotency_key(
+          fmt::format("key-{}", dice_.chance(30) && keys_ > 0 ? dice_.below(keys_) : keys_++));
       return StartRun{r};
     }
     case 2: {
@@ -152,7 +161,8 @@ Command Simulation::wish() {
       return Apply{apply_of(spec)};
     }
     case 8:
-    case 9: return replay_wish(job);
+    case 9:
+      return replay_wish(job);
     case 10: {
       int64_t& day = settled_until_[job];
       if (day + kDayUs + 25 * kHourUs > now_us_) return Tick{};
@@ -163,8 +173,9 @@ Command Simulation::wish() {
     }
     default: {
       const int64_t clock = model_clock_us(state_, job, time_from_micros(now_us_));
-      v1::JudgedWindow window = window_of(job, (clock / kHourUs - 2) * kHourUs,
-                                          registry::champion(*find_model(state_, job)), dice_.chance(60) ? .9 : .1);
+      v1::JudgedWindow window =
+          window_of(job, (clock / kHourUs - 2) * kHourUs, registry::champion(*find_model(state_, job)),
+                    dice_.chance(60) ? .9 : .1);
       window.set_clock_us(clock);
       return JudgeWindow{window};
     }
@@ -200,16 +211,18 @@ void Simulation::submit(const Command& command) {
   Result<Decision> decision = advance(state_, world(), command, "anna");
   if (!decision.ok()) {
     const Code code = decision.status().code();
-    const bool refusal = code == Code::kInvalidArgument || code == Code::kNotFound || code == Code::kAborted ||
-                         code == Code::kAlreadyExists || code == Code::kFailedPrecondition ||
-                         code == Code::kOutOfRange;
-    if (!refusal || decision.status().message().empty()) problem("an odd refusal: " + decision.status().to_string());
+    const bool refusal = code == Code::kInvalidArgument || code == Code::kNotFound ||
+                         code == Code::kAborted || code == Code::kAlreadyExists ||
+                         code == Code::kFailedPrecondition || code == Code::kOutOfRange;
+    if (!refusal || decision.status().message().empty())
+      problem("an odd refusal: " + decision.status().to_string());
     return;
   }
   bool die = false, lost = false;
   if (!decision->events.empty()) {
-    die = options_.crash_at >= 0 ? appends_ == options_.crash_at
-                                 : options_.crash_percent > 0 && !outside_.healthy && dice_.chance(options_.crash_percent);
+    die = options_.crash_at >= 0
+              ? appends_ == options_.crash_at
+              : options_.crash_percent > 0 && !outside_.healthy && dice_.chance(options_.crash_percent);
     lost = die && (options_.crash_at >= 0 ? options_.crash_before : dice_.chance(50));
     ++appends_;
     if (!lost)
@@ -236,7 +249,8 @@ void Simulation::check_step(const v1::Event& event) {
   apply(shadow_, event);
   const v1::Run* after = id.empty() ? nullptr : find_run(shadow_, id);
   if (before && after && !legal(from, after->state()) && !event.has_version_published())
-    problem(fmt::format("{} went from {} to {}", id, v1::RunState_Name(from), v1::RunState_Name(after->state())));
+    problem(
+        fmt::format("{} went from {} to {}", id, v1::RunState_Name(from), v1::RunState_Name(after->state())));
 }
 
 // The process is gone with all that was not durable: the newest snapshot, then the events after it.
@@ -257,7 +271,8 @@ void Simulation::check() {
   if (state_.seq != journal_.size()) problem("the state knows events that the journal does not");
   for (const auto& [key, run] : acknowledged_) {
     auto known = state_.run_by_key.find(key);
-    if (known == state_.run_by_key.end() || known->second.value != run) problem("an acknowledged run is lost: " + run);
+    if (known == state_.run_by_key.end() || known->second.value != run)
+      problem("an acknowledged run is lost: " + run);
   }
   for (const Waiting& waiting : schedule(state_, slots_, time_from_micros(now_us_)).waiting)
     if (waiting.reason.empty()) problem(waiting.run.value + " waits without a reason");
@@ -314,9 +329,11 @@ void Simulation::settle() {
     for (const auto& [name, model] : state_.models)
       if (registry::active(model.rollout())) {
         // A champion that nodes could not load stays as it is, and says so.
-        const bool explained = registry::champion(model) == model.rollout().version() && !model.rollout().reason().empty();
+        const bool explained =
+            registry::champion(model) == model.rollout().version() && !model.rollout().reason().empty();
         if (!explained)
-          why = registry::waiting_for(model, find_job(state_, name.value)->spec(), outside_.views(state_)[name.value]);
+          why = registry::waiting_for(model, find_job(state_, name.value)->spec(),
+                                      outside_.views(state_)[name.value]);
       }
     if (why.empty() && bytes_of(to_snapshot(shadow_)) == bytes_of(to_snapshot(state_))) return;
     if (why.empty()) why = "the journal gives another state than the core has";

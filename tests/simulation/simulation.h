@@ -55,10 +55,10 @@ class Simulation {
   uint32_t slots_;
 
   State state_;
-  std::vector<v1::Event> journal_;  // durable
-  v1::Snapshot snapshot_;           // and a projection of a prefix of it
-  State shadow_;                    // the journal applied event by event, without snapshots
-  std::deque<Command> seen_;        // observations on their way
+  std::vector<v1::Event> journal_;                   // durable
+  v1::Snapshot snapshot_;                            // and a projection of a prefix of it
+  State shadow_;                                     // the journal applied event by event, without snapshots
+  std::deque<Command> seen_;                         // observations on their way
   std::map<std::string, std::string> acknowledged_;  // key -> run
   std::map<std::string, int64_t> settled_until_;     // by model
   int64_t appends_ = 0;

@@ -1,7 +1,10 @@
 // REKINDLE_SEEDS=n runs n seeds (default 50); REKINDLE_SEED=s that one alone.
 #include "tests/simulation/simulation.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
+#include <iostream>
 
 namespace rekindle::core::testing {
 namespace {
@@ -13,7 +16,8 @@ uint64_t number(const char* name, uint64_t otherwise) {
 
 std::string told(const Simulation& simulation) {
   std::string text;
-  for (size_t i = 0; i < simulation.problems().size() && i < 5; ++i) text += "\n  " + simulation.problems()[i];
+  for (size_t i = 0; i < simulation.problems().size() && i < 5; ++i)
+    text += "\n  " + simulation.problems()[i];
   return text;
 }
 
@@ -37,8 +41,8 @@ TEST(Simulation, SeedsWithCrashesAndLostNews) {
   if (one) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(crashes, static_cast<int>(last));
-  for (const char* what : {"PUBLISHED", "REJECTED", "FAILED_RUN", "CANCELLED", "HELD", "triggered", "retried", "killed",
-                           "BAKING", "PROMOTED", "ROLLED_BACK", "SUPERSEDED"})
+  for (const char* what : {"PUBLISHED", "REJECTED", "FAILED_RUN", "CANCELLED", "HELD", "triggered", "retried",
+                           "killed", "BAKING", "PROMOTED", "ROLLED_BACK", "SUPERSEDED"})
     EXPECT_GT(happened[what], static_cast<int>(last) / 10) << what;
 }
 
@@ -55,8 +59,8 @@ TEST(Simulation, ACrashAtEveryAppend) {
       Simulation simulation(options);
       simulation.run();
       ASSERT_EQ(simulation.crashes(), 1);
-      ASSERT_TRUE(simulation.problems().empty())
-          << "crash " << (before ? "before" : "after") << " append " << at << " is durable" << told(simulation);
+      ASSERT_TRUE(simulation.problems().empty()) << "crash " << (before ? "before" : "after") << " append "
+                                                 << at << " is durable" << told(simulation);
     }
 }
 
