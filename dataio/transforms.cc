@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
+
+#include "base/stats.h"
 
 namespace rekindle::dataio {
 namespace {
@@ -20,7 +23,8 @@ Result<const Column*> number_like(const Table& table, const std::string& name) {
   return table.get(name, v1::NUMBER);
 }
 
-Result<v1::NumericTransform> fit_number(const Table& training, const std::string& name) {
+Result<v1::NumericTransform> fit_number(const Table& training, const std::string& name,
+                                        const FitOptions& options) {
   const Column* column = TRY(number_like(training, name));
   v1::NumericTransform out;
   out.set_column(name);
@@ -58,6 +62,19 @@ Result<v1::NumericTransform> fit_number(const Table& training, const std::string
   out.set_high(high);
   out.set_mean(mean);
   if (scale > kRelativeScaleMin * std::max(std::abs(low), std::abs(high))) out.set_scale(scale);
+  if (options.clip_share > 0) {
+    std::vector<double> values;
+    for (double value : column->numbers) {
+      if (!std::isnan(value)) values.push_back(value);
+    }
+    const double clip_low = quantile(values, options.clip_share);
+    const double clip_high = quantile(values, 1 - options.clip_share);
+    // A column that is rarely anything but one value would lose what it has to say.
+    if (clip_low < clip_high) {
+      out.set_low(clip_low);
+      out.set_high(clip_high);
+    }
+  }
   return out;
 }
 
@@ -103,7 +120,7 @@ Result<v1::Transforms> fit(const v1::Data& data, const Table& training, const Fi
   if (training.rows() == 0)
     return failed_precondition("there are no training rows to fit feature transforms on");
   v1::Transforms out;
-  for (const std::string& name : data.numeric()) *out.add_numeric() = TRY(fit_number(training, name));
+  for (const std::string& name : data.numeric()) *out.add_numeric() = TRY(fit_number(training, name, options));
   for (const std::string& name : data.categorical())
     *out.add_categorical() = TRY(fit_category(training, name, options));
   return out;

@@ -55,6 +55,9 @@ inline constexpr size_t kCategoriesMax = 10000;
 struct FitOptions {
   uint64_t category_rows_min = kCategoryRowsMin;
   size_t categories_max = kCategoriesMax;
+  // Values are clipped to these quantiles of the training rows (share and 1 - share), not to their least
+  // and greatest: what a model says at the edge of what it has seen rests on a handful of rows.
+  double clip_share = 0;
 };
 
 // Statistics of the rows of `training`. invalid_argument: missing column or wrong type;

@@ -14,6 +14,10 @@
 namespace rekindle::trainer {
 namespace {
 
+// Numbers beyond these quantiles of the training rows count as these: a month of winter says little about a
+// summer's day, and the few warm days in it say it loudly.
+constexpr double kClipShare = 0.02;
+
 // What cannot be helped by trying again is a refusal; what may be the machine's fault is not.
 bool lasting(const Status& status) {
   switch (status.code()) {
@@ -54,7 +58,9 @@ Result<Prepared> prepare(Context& context) {
   out.rows = TRY(read_run_rows(context.store, context.plan));
   context.reporter.advance();
   const auto& spec = context.plan.spec();
-  out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows)));
+  dataio::FitOptions options;
+  options.clip_share = kClipShare;
+  out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows, options)));
   auto encoder = TRY(dataio::Encoder::make(out.card.transforms()));
   TRY_STATUS(encoder.encode(out.rows.train.rows, out.data.train));
   TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid));

@@ -168,6 +168,25 @@ TEST(Transforms, UnsoundOnesAreRefused) {
   EXPECT_THAT(Encoder::make(bad).status().message(), HasSubstr("lists 'a' twice"));
 }
 
+TEST(Transforms, ClipsToQuantilesWhenAsked) {
+  std::vector<double> ramp, rare(101, 0.0);
+  for (int i = 0; i <= 100; ++i) ramp.push_back(i);
+  rare[7] = 5;
+  Table table;
+  table.add(number_column("ramp", ramp));
+  table.add(number_column("rare", rare));
+  v1::Data wanted;
+  wanted.add_numeric("ramp");
+  wanted.add_numeric("rare");
+  FitOptions options;
+  options.clip_share = 0.1;
+  const v1::Transforms transforms = fit(wanted, table, options).value();
+  EXPECT_DOUBLE_EQ(transforms.numeric(0).low(), 10);
+  EXPECT_DOUBLE_EQ(transforms.numeric(0).high(), 90);
+  EXPECT_EQ(transforms.numeric(1).low(), 0);
+  EXPECT_EQ(transforms.numeric(1).high(), 5) << "a rare value is not clipped away";
+}
+
 TEST(Transforms, GatherAndSlice) {
   const Encoded whole =
       apply(fit(data(), golden_table("columns", "words")).value(), golden_table("columns", "words")).value();

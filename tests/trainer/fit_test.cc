@@ -163,20 +163,20 @@ TEST(AdamW, EqualsPyTorchsOwn) {
 TEST(Dropout, MasksBelongToGlobalRows) {
   const int64_t rows = 40, width = 30;
   std::vector<float> whole(rows * width), parts(rows * width);
-  fill_dropout_mask({5, 9, 0}, 1, 0.25, rows, width, whole.data());
-  fill_dropout_mask({5, 9, 0}, 1, 0.25, 13, width, parts.data());
-  fill_dropout_mask({5, 9, 13}, 1, 0.25, rows - 13, width, parts.data() + 13 * width);
+  fill_dropout_mask({5, 9, 0}, 1, 0.25, 4 / 3.0f, rows, width, whole.data());
+  fill_dropout_mask({5, 9, 0}, 1, 0.25, 4 / 3.0f, 13, width, parts.data());
+  fill_dropout_mask({5, 9, 13}, 1, 0.25, 4 / 3.0f, rows - 13, width, parts.data() + 13 * width);
   EXPECT_EQ(whole, parts);
   std::vector<float> other(rows * width);
   for (const auto& [key, layer] : {std::pair{DropoutKey{6, 9, 0}, 1}, {DropoutKey{5, 10, 0}, 1}, {DropoutKey{5, 9, 0}, 2}}) {
-    fill_dropout_mask(key, layer, 0.25, rows, width, other.data());
+    fill_dropout_mask(key, layer, 0.25, 4 / 3.0f, rows, width, other.data());
     EXPECT_NE(whole, other);
   }
 }
 
 TEST(Dropout, DropsTheShareAndKeepsTheMean) {
   std::vector<float> mask(1000 * 101);
-  fill_dropout_mask({1, 2, 3}, 0, 0.25, 1000, 101, mask.data());
+  fill_dropout_mask({1, 2, 3}, 0, 0.25, 4 / 3.0f, 1000, 101, mask.data());
   double dropped = 0, total = 0;
   for (float m : mask) dropped += m == 0, total += m;
   EXPECT_NEAR(dropped / mask.size(), 0.25, 0.005);

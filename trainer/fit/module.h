@@ -17,8 +17,9 @@ struct DropoutKey {
   uint64_t first_row = 0;  // position in the global batch of the first local row
 };
 
-// Fills mask[rows, width] with 0 or 1 / (share kept).
-void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, int64_t rows, int64_t width, float* mask);
+// Fills mask[rows, width] with 0 (a `share` of them) or `kept`.
+void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows, int64_t width,
+                       float* mask);
 
 class Module {
  public:
@@ -39,6 +40,8 @@ class Module {
 
  private:
   const at::Tensor& leaf(const std::string& name) const;
+  at::Tensor drop_fields(const at::Tensor& input, const DropoutKey& key);
+  at::Tensor drop_units(const at::Tensor& units, const DropoutKey& key, size_t layer);
 
   models::Network network_;
   Layout layout_;
@@ -46,6 +49,8 @@ class Module {
   FlatBuffer gradients_;
   std::vector<at::Tensor> leaves_;
   std::vector<at::Tensor> embeddings_, weights_, biases_;
+  std::vector<int64_t> field_widths_;  // of the input: each number or indicator, each embedding
+  FlatBuffer fields_, input_mask_;
   std::vector<FlatBuffer> masks_;  // per hidden layer
 };
 
