@@ -48,13 +48,14 @@ Status Driver::run(Report& report) {
   report_ = &report;
   report.from_us = begin_us_;
   report.until_us = end_us_;
-  report.rows = rows_.times.size();
   report.compared = options_.compare;
   state_ = TRY(session_.begin(begin_us_, options_.pins, options_.run_takes));
-  clock_us_ = begin_us_;
+  skip_until(state_.clock_us());
+  report.from_us = clock_us_;
+  report.rows = rows_.times.size() - next_row_;
   TRY_STATUS(stand());
-  week_ = Week{.from_us = begin_us_};
-  for (int64_t start = begin_us_; start < end_us_; start += slot_us_) {
+  week_ = Week{.from_us = clock_us_};
+  for (int64_t start = clock_us_; start < end_us_; start += slot_us_) {
     TRY_STATUS(play_slot(start));
     TRY_STATUS(advance(start + slot_us_));
     if (start + slot_us_ - week_.from_us >= kWeekUs) TRY_STATUS(end_week(start + slot_us_));
@@ -62,6 +63,20 @@ Status Driver::run(Report& report) {
   TRY_STATUS(finish_runs());
   if (week_.from_us < clock_us_ && next_row_ > week_first_row_) TRY_STATUS(end_week(clock_us_));
   return finish_report();
+}
+
+// A session that is taken up again goes on where its clock stands. What was sent before is not sent again,
+// but its labels may still be due.
+void Driver::skip_until(int64_t clock_us) {
+  clock_us_ = std::max(begin_us_, clock_us - clock_us % slot_us_);
+  for (; next_slot_ < rows_.slots.size() && rows_.slots[next_slot_].start_us < clock_us_; ++next_slot_) {
+    for (const Group& group : rows_.slots[next_slot_].groups) {
+      queue_labels(group);
+      next_row_ += group.rows.size();
+    }
+  }
+  due_.erase(due_.begin(), due_.lower_bound(clock_us_));
+  week_first_row_ = next_row_;
 }
 
 Status Driver::play_slot(int64_t start_us) {

@@ -42,6 +42,7 @@ class Driver {
   int64_t end_us() const { return end_us_; }  // end of the last slot that holds rows
 
  private:
+  void skip_until(int64_t clock_us);
   Status play_slot(int64_t start_us);
   Status send_requests(const Slot& slot);
   void queue_labels(const Group& group);

@@ -185,7 +185,8 @@ void add_replay_verb(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--report", args->report, "write the figures as JSON")->type_name("FILE");
   sub->add_option("--patience", args->patience, "how long a standing clock is waited for")
       ->capture_default_str();
-  sub->add_option("--session", args->session, "name of this replay, to take one up again");
+  sub->add_option("--session", args->session,
+                  "name of this replay; that of one that was cut off goes on where its clock stands");
   sub->callback([&context, &verb, args, cron] {
     args->cron = cron->count() > 0;
     verb = [&context, args] { return replay_verb(context, *args); };

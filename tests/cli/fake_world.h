@@ -36,6 +36,7 @@ class FakeWorld {
   std::vector<v1::LabelRecord> labels;
   int unrecorded = 0;
   v1::BeginReplayRequest begun;
+  int64_t stands_at_us = 0;  // clock of a session that is taken up again
   uint64_t version = 1;
 
  private:
@@ -43,6 +44,7 @@ class FakeWorld {
 
   v1::ReplayState state() const {
     v1::ReplayState out;
+    out.set_clock_us(std::max(stands_at_us, begun.clock_us()));
     out.mutable_plan()->set_revision(version);
     v1::PlannedVersion& planned = *out.mutable_plan()->add_versions();
     planned.set_version(version);

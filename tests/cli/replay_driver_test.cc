@@ -161,6 +161,16 @@ TEST(Driver, ComparesWithThePinnedVersionUnrecorded) {
   EXPECT_EQ(out.report.frozen->rows, 2u);
 }
 
+TEST(Driver, ASessionIsTakenUpWhereItsClockStands) {
+  FakeWorld world;
+  world.stands_at_us = 2 * kHour;
+  const Outcome out = replay(world, options());
+  ASSERT_TRUE(out.status.ok()) << out.status.message();
+  EXPECT_THAT(out.log, ElementsAre("begin 0", "label r0", "flush", at(3), at(4), "infer r2", "flush", at(5)));
+  EXPECT_EQ(out.report.from_us, 2 * kHour);
+  EXPECT_EQ(out.report.weeks[0].rows, 1u);
+}
+
 TEST(Driver, SaysWhatItWaitedForInVain) {
   FakeWorld world;
   world.trigger_at_us = kHour;
