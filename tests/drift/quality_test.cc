@@ -206,6 +206,26 @@ TEST(Feed, AColumnThatIsNotSentIsASchemaBreach) {
   EXPECT_EQ(found[0].rows(), 500);
 }
 
+// A month lasts a month: only what stands still for longer than it ever did is frozen.
+TEST(Feed, AColumnMayStandStillAsLongAsItDidInTheReference) {
+  std::vector<double> month;
+  for (int i = 0; i < 6000; ++i) month.push_back(1 + i / 1000);
+  v1::Profile reference;
+  *reference.add_features() = numeric_profile("month", month);
+  ASSERT_EQ(reference.features(0).longest_run(), 1000);
+  const std::vector<FeedColumn> columns = {{"month"}};
+  std::vector<SlotHealth> slots;
+  const auto stand_still = [&](int hours) {
+    slots.clear();
+    for (int i = 0; i < hours; ++i)
+      slots.push_back({kStart + i * kHour, 20, {{.rows = 20, .least = 4, .greatest = 4}}});
+    return check_feed(reference, columns, slots, Micros(kHour), "", {});
+  };
+  EXPECT_TRUE(stand_still(99).empty());
+  ASSERT_EQ(stand_still(100).size(), 1u);
+  EXPECT_EQ(stand_still(100)[0].check(), "frozen_column");
+}
+
 TEST(Feed, KeepsItsNameWhileItLasts) {
   std::set<int64_t> starts;
   const int64_t at = kStart + 20 * kDay;

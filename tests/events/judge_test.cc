@@ -249,6 +249,15 @@ TEST_F(BrokenFeed, IsReportedAndItsRowsAreNotCompared) {
   EXPECT_FALSE(find(windows.back().drift(), "temp")->fired());
 }
 
+TEST_F(BrokenFeed, ErrorsOnBrokenRowsAreNotTheModels) {
+  append_all(batches(12, 2, 10, [](int64_t t) {
+    const bool broken = t >= kStart + 3 * kDay && t < kStart + 10 * kDay;
+    return Habit{.wrong = broken, .no_temp = broken};
+  }));
+  for (const auto& w : judge(kStart + 13 * kDay))
+    for (const auto& score : w.quality()) ASSERT_FALSE(score.fired()) << score.reason();
+}
+
 TEST_F(BrokenFeed, ThatIsReleasedIsTheWorld) {
   append_all(batches(4, 2, 10, [](int64_t t) { return Habit{.no_temp = t >= kStart + 2 * kDay}; }));
   const auto held = judge(kStart + 3 * kDay + 20 * kHour);
