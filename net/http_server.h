@@ -63,8 +63,8 @@ class Stream {
   // server stops: the handler should then return.
   virtual boost::asio::awaitable<Status> write(std::string chunk) = 0;
   virtual bool closed() const = 0;
-  // Called once, on the server's thread, when the stream closes before its handler returned; at once when
-  // it already has. For handlers that wait for news: wake them up.
+  // Called once, on the server's thread, when the stream closes while its handler runs; when it is closed
+  // already, as soon as the handler waits. For handlers that wait for news: wake them up.
   virtual void on_close(std::function<void()> wake) = 0;
 };
 

@@ -217,6 +217,7 @@ asio::awaitable<void> Connection::call_stream(const Route& route, Request reques
     status = internal_error("the server failed; its log says why");
   }
   end_stream_ = {};
+  stream->handler_ended();
   if (!stream->started() && !status.ok()) {
     co_await send(Response::error(status), version, false);
   } else if (status.ok()) {

@@ -1,5 +1,6 @@
 #include "net/http/stream.h"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -68,18 +69,21 @@ asio::awaitable<void> ChunkedStream::finish() {
   (void)written;
 }
 
+// Already closed: the handler is woken once it waits, not before, or it would wait for ever.
 void ChunkedStream::on_close(std::function<void()> wake) {
-  if (closed_) {
-    wake();
-    return;
-  }
   wake_ = std::move(wake);
+  if (closed_)
+    asio::post(connection_->stream().get_executor(), [self = shared_from_this()] { self->wake_handler(); });
+}
+
+void ChunkedStream::wake_handler() {
+  if (std::function<void()> wake = std::exchange(wake_, {})) wake();
 }
 
 void ChunkedStream::mark_closed() {
   if (closed_) return;
   closed_ = true;
-  if (std::function<void()> wake = std::exchange(wake_, {})) wake();
+  wake_handler();
 }
 
 asio::awaitable<void> watch_client_of(std::shared_ptr<ChunkedStream> stream) {

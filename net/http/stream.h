@@ -9,7 +9,7 @@
 
 namespace rekindle::net {
 
-class ChunkedStream final : public Stream {
+class ChunkedStream final : public Stream, public std::enable_shared_from_this<ChunkedStream> {
  public:
   // `version` is HTTP's, 10 or 11; a client of 1.0 gets the bytes without chunks.
   ChunkedStream(std::shared_ptr<Connection> connection, unsigned version)
@@ -24,10 +24,13 @@ class ChunkedStream final : public Stream {
   // The last chunk; then nothing more may be written.
   asio::awaitable<void> finish();
   void mark_closed();
+  // What the handler gave to on_close() may name things that are gone now.
+  void handler_ended() { wake_ = {}; }
   Connection& connection() { return *connection_; }
 
  private:
   asio::awaitable<Status> send(std::string_view bytes);
+  void wake_handler();
 
   std::shared_ptr<Connection> connection_;
   unsigned version_;

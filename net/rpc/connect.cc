@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -141,10 +142,14 @@ asio::awaitable<Response> run_unary(ProcedurePtr procedure, Request request) {
 
 // Envelopes on a Stream; closes at the client's deadline. The head goes out with the first of them, so that
 // the handler may still add to it.
-class EnvelopeWriter final : public RawWriter {
+class EnvelopeWriter final : public RawWriter, public std::enable_shared_from_this<EnvelopeWriter> {
  public:
-  EnvelopeWriter(Stream& stream, Codec codec, bool gzip_accepted)
-      : extras(std::make_shared<ReplyExtras>()), stream_(stream), codec_(codec), gzip_(gzip_accepted) {}
+  EnvelopeWriter(asio::any_io_executor executor, Stream& stream, Codec codec, bool gzip_accepted)
+      : extras(std::make_shared<ReplyExtras>()),
+        executor_(std::move(executor)),
+        stream_(stream),
+        codec_(codec),
+        gzip_(gzip_accepted) {}
 
   asio::awaitable<Status> write(std::shared_ptr<const google::protobuf::Message> message) override {
     if (expired_) co_return deadline_exceeded("the stream's deadline passed");
@@ -157,13 +162,14 @@ class EnvelopeWriter final : public RawWriter {
     co_return co_await stream_.write(std::move(framed));
   }
   bool closed() const override { return expired_ || stream_.closed(); }
+  // Woken by whichever comes first, the client's leaving or the deadline; only while the handler runs.
   void on_close(std::function<void()> wake) override {
-    wake_ = wake;
-    if (expired_)
-      wake();
-    else
-      stream_.on_close(std::move(wake));
+    wake_ = std::move(wake);
+    const auto wake_later = [self = shared_from_this()] { self->wake_handler(); };
+    stream_.on_close(wake_later);
+    if (expired_) asio::post(executor_, wake_later);
   }
+  void handler_ended() { wake_ = {}; }
 
   // The last envelope: how the call ended.
   asio::awaitable<Status> end(Status status) {
@@ -176,12 +182,16 @@ class EnvelopeWriter final : public RawWriter {
   bool expired() const { return expired_; }
   void expire() {
     expired_ = true;
-    if (std::function<void()> wake = std::exchange(wake_, {})) wake();
+    wake_handler();
   }
 
   const std::shared_ptr<ReplyExtras> extras;
 
  private:
+  void wake_handler() {
+    if (std::function<void()> wake = std::exchange(wake_, {})) wake();
+  }
+
   asio::awaitable<Status> start() {
     if (started_) co_return ok_status();
     started_ = true;
@@ -192,6 +202,7 @@ class EnvelopeWriter final : public RawWriter {
     co_return co_await stream_.start(std::move(head));
   }
 
+  asio::any_io_executor executor_;
   Stream& stream_;
   Codec codec_;
   bool gzip_;
@@ -247,6 +258,7 @@ asio::awaitable<Status> call_stream(ProcedurePtr procedure, Request request, Cod
     spawn(executor, "stream deadline", watch_deadline(timer, writer));
   }
   status = co_await procedure->stream(std::move(message), std::move(*caller), *writer);
+  writer->handler_ended();
   if (timer) timer->cancel();
   if (writer->expired()) co_return deadline_exceeded("the stream's deadline passed");
   co_return status;
@@ -256,7 +268,8 @@ asio::awaitable<Status> run_stream(ProcedurePtr procedure, Request request, Stre
   const std::optional<Codec> codec = codec_of(request.headers.get("Content-Type"), kStreamPrefix);
   if (!codec.has_value()) co_return co_await stream->start(wrong_content_type(kStreamPrefix));
   const bool gzip_accepted = accepts_gzip(request.headers.get("Connect-Accept-Encoding"));
-  const auto writer = std::make_shared<EnvelopeWriter>(*stream, *codec, gzip_accepted);
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const auto writer = std::make_shared<EnvelopeWriter>(executor, *stream, *codec, gzip_accepted);
   Status status = co_await call_stream(std::move(procedure), std::move(request), *codec, writer);
   if (stream->closed()) co_return Status(Code::kCanceled, "the client has gone");
   // Whatever became of the call, the stream itself ends well: its last envelope tells.
