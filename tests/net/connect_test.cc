@@ -53,8 +53,13 @@ struct Service {
       if (!status.ok()) co_return status;
     }
     if (request.id() == "fails") co_return failed_precondition("half-way");
-    if (request.id() == "waits") {
+    if (request.id() == "waits" || request.id() == "late") {
       const auto executor = co_await asio::this_coro::executor;
+      while (request.id() == "late" && !writer->closed()) {
+        asio::steady_timer moment(executor, std::chrono::milliseconds(1));
+        const auto [error] = co_await moment.async_wait(asio::as_tuple(asio::use_awaitable));
+        (void)error;
+      }
       asio::steady_timer timer(executor, asio::steady_timer::time_point::max());
       writer->on_close([&timer] { timer.cancel(); });
       const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -190,11 +195,20 @@ TEST_F(ConnectTest, TheCallerMayLeaveAStream) {
   EXPECT_EQ(service_.finished, 1);
 }
 
+TEST_F(ConnectTest, AHandlerThatAsksAfterTheCloseIsWokenToo) {
+  std::vector<uint64_t> seen;
+  EXPECT_TRUE(watch("late", &seen, 3).ok());
+  server_.stop();
+  EXPECT_EQ(service_.finished, 1);
+}
+
 TEST_F(ConnectTest, AStreamsDeadlineIsToldInItsEnd) {
-  const Reply reply = post("/" + std::string(kWatch), envelope(0, R"({"id":"waits"})"),
-                           {{"Content-Type", "application/connect+json"}, {"Connect-Timeout-Ms", "30"}});
-  EXPECT_EQ(reply.status, 200);
-  EXPECT_THAT(reply.body, HasSubstr(R"("code":"deadline_exceeded")"));
+  for (const char* body : {R"({"id":"waits"})", R"({"id":"late"})"}) {
+    const Reply reply = post("/" + std::string(kWatch), envelope(0, body),
+                             {{"Content-Type", "application/connect+json"}, {"Connect-Timeout-Ms", "30"}});
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_THAT(reply.body, HasSubstr(R"("code":"deadline_exceeded")"));
+  }
 }
 
 TEST_F(ConnectTest, StreamRefusals) {
