@@ -97,7 +97,7 @@ std::string uninterrupted(uint32_t world) {
 TEST(Attempt, AKilledRankEndsTheGangAndTheNextAttemptEndsBitIdentical) {
   TestRun run;
   auto plan = run.plan(2);
-  plan.set_fault("kill rank=1 step=40");
+  plan.set_fault("kill rank=1 step=40; slow ms=10");
   auto ended = run.run(plan);
   EXPECT_NE(ended.code, 0);
   EXPECT_FALSE(run.folder(plan).read_outcome().value().has_value());
@@ -143,7 +143,7 @@ TEST(Attempt, AYieldSavesInTheMiddleOfAnEpochAndResumesBitIdentical) {
 TEST(Attempt, ATornCheckpointIsPassedOver) {
   TestRun run;
   auto plan = run.plan(1);
-  plan.set_fault("kill step=60");
+  plan.set_fault("kill step=60; slow ms=10");
   EXPECT_NE(run.run(plan).code, 0);
   fs::path newest;
   uint64_t newest_step = 0;

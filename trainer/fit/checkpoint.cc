@@ -1,5 +1,8 @@
 #include "trainer/fit/checkpoint.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -38,6 +41,15 @@ std::string tensors_of(const Layout& layout, const Checkpoint& checkpoint) {
 }
 
 std::string state_of(const Checkpoint& checkpoint) { return checkpoint.state.SerializeAsString(); }
+
+// The folder's own fsync and rename make it seen; until then no name needs to last.
+Status write_synced(const fs::path& path, std::string_view bytes) {
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) return errno_status("creating", path);
+  TRY_STATUS(write_all(fd.get(), bytes, path));
+  if (::fsync(fd.get()) != 0) return errno_status("syncing", path);
+  return {};
+}
 
 Result<Checkpoint> load(const Layout& layout, const fs::path& folder) {
   auto manifest = TRY(artifacts::parse_manifest(TRY(read_file(folder / kManifest))));
@@ -101,18 +113,19 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
   }
   const fs::path temp = final.string() + ".tmp";
   fs::remove_all(temp, error);
-  TRY_STATUS(make_folders_durably(temp));
+  fs::create_directory(temp, error);
+  if (error) return unavailable("making " + temp.string() + ": " + error.message());
   v1::Manifest manifest;
   manifest.set_format(1);
   manifest.set_model("checkpoint");
   for (const auto& [name, bytes] : {std::pair{kState, state_of(checkpoint)}, {kTensors, tensors_of(layout, checkpoint)}}) {
-    TRY_STATUS(write_file_durably(temp / name, bytes));
+    TRY_STATUS(write_synced(temp / name, bytes));
     auto* entry = manifest.add_files();
     entry->set_name(name);
     entry->set_sha256(sha256_hex(bytes));
     entry->set_bytes(bytes.size());
   }
-  TRY_STATUS(write_file_durably(temp / kManifest, TRY(artifacts::manifest_json(manifest))));
+  TRY_STATUS(write_synced(temp / kManifest, TRY(artifacts::manifest_json(manifest))));
   TRY_STATUS(fsync_path(temp));
   fs::rename(temp, final, error);
   if (error) return unavailable("renaming " + temp.string() + ": " + error.message());

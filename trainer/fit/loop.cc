@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <future>
 
 #include "base/hash.h"
 #include "base/stats.h"
@@ -62,6 +63,7 @@ class Loop {
   double validation_loss();
   Status equal_parameters();
   Status save();
+  Status saved();  // waits for the checkpoint that is being written
   void report(double rows_per_second);
   Fitted fitted(Fitted::End end) const;
 
@@ -86,8 +88,9 @@ class Loop {
   uint64_t rows_done_ = 0;  // by this process
   double seconds_before_ = 0;
   SteadyClock::time_point begun_ = SteadyClock::now();
-  SteadyClock::time_point saved_ = SteadyClock::now();
+  SteadyClock::time_point saved_at_ = SteadyClock::now();
   SteadyClock::time_point reported_ = SteadyClock::now();
+  std::future<Status> writing_;  // last: ends before what it reads
 };
 
 // Rank 0 chooses and hands out, so that no two ranks can resume differently.
@@ -146,7 +149,7 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
 
   // One small reduction carries what the ranks must agree on in this step.
   reporter.phase(v1::PHASE_REDUCE);
-  const bool due = context_.first() && SteadyClock::now() - saved_ >= from_proto(spec_.checkpoints().every());
+  const bool due = context_.first() && SteadyClock::now() - saved_at_ >= from_proto(spec_.checkpoints().every());
   double sums[3] = {loss.item<double>() / scale, context_.yield.load() ? 1.0 : 0.0, due ? 1.0 : 0.0};
   if (context_.faults.poisons(state_.step())) sums[0] = std::nan("");
   context_.collectives.sum(std::span<double>(sums));
@@ -209,22 +212,25 @@ Status Loop::equal_parameters() {
   return {};
 }
 
+// Rank 0 writes from copies while the ranks go on; one at a time.
 Status Loop::save() {
   context_.reporter.phase(v1::PHASE_CHECKPOINT);
   TRY_STATUS(equal_parameters());
+  TRY_STATUS(saved());
+  saved_at_ = SteadyClock::now();
   state_.set_train_seconds(elapsed());
-  auto begun = SteadyClock::now();
-  Status status;
-  if (context_.first()) {
-    Checkpoint checkpoint{state_, module_.values(), adamw_.first(), adamw_.second(), best_};
+  if (!context_.first()) return {};
+  Checkpoint checkpoint{state_, module_.values(), adamw_.first(), adamw_.second(), best_};
+  writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
+    const auto begun = SteadyClock::now();
     auto folder = checkpoints_.commit(module_.layout(), checkpoint, spec_.checkpoints().keep());
-    status = folder.status();
-    if (folder.ok()) context_.reporter.checkpoint(state_.step(), folder->string(), seconds_since(begun));
-  }
-  saved_ = SteadyClock::now();
-  context_.collectives.barrier();
-  return status;
+    if (folder.ok()) context_.reporter.checkpoint(checkpoint.state.step(), folder->string(), seconds_since(begun));
+    return folder.status();
+  });
+  return {};
 }
+
+Status Loop::saved() { return writing_.valid() ? writing_.get() : Status(); }
 
 void Loop::report(double rows_per_second) {
   reported_ = SteadyClock::now();
@@ -258,10 +264,11 @@ Fitted Loop::fitted(Fitted::End end) const {
 Result<Fitted> Loop::run() {
   TRY_STATUS(resume());
   TRY_STATUS(equal_parameters());
-  begun_ = saved_ = reported_ = SteadyClock::now();
+  begun_ = saved_at_ = reported_ = SteadyClock::now();
   while (!state_.fitted()) {
     switch (TRY(run_epoch())) {
       case Epoch::kYielded:
+        TRY_STATUS(saved());
         return fitted(Fitted::End::kYielded);
       case Epoch::kNotFinite:
         return fitted(Fitted::End::kNotFinite);
@@ -292,6 +299,7 @@ Result<Fitted> Loop::run() {
                       (patience > 0 && state_.epochs_without_gain() >= patience));
     TRY_STATUS(save());
   }
+  TRY_STATUS(saved());
   return fitted(Fitted::End::kFinished);
 }
 
