@@ -132,11 +132,13 @@ std::string week_line(const Week& week, uint64_t compared) {
   if (week.frozen) line += fmt::format(" (v{} {:.3f})", compared, week.frozen->auroc);
   line += fmt::format("  log-loss {:.4f}", week.served.log_loss);
   if (week.frozen) line += fmt::format(" ({:.4f})", week.frozen->log_loss);
-  line +=
-      fmt::format("  drift {:.2f}/{:.2f} {:<12}  {}", week.drift, week.drift_threshold, week.drift_feature,
-                  week.decision.size() > kDecisionShown ? week.decision.substr(0, kDecisionShown) + "..."
-                                                        : week.decision);
-  return line;
+  const std::string drift =
+      week.drift_feature.empty()
+          ? "not judged"
+          : fmt::format("{:.2f}/{:.2f} {}", week.drift, week.drift_threshold, week.drift_feature);
+  const bool cut = week.decision.size() > kDecisionShown;
+  return line + fmt::format("  drift {:<22}  {}{}", drift, week.decision.substr(0, kDecisionShown),
+                            cut ? "..." : "");
 }
 
 std::string summary(const Report& report) {

@@ -119,6 +119,16 @@ Result<net::ConnectClient> node_service(const Context& context, const Arguments&
   return net::ConnectClient(args.node, TRY(context.token()));
 }
 
+// Before the clock is taken: a wrong URL should not cost the patience of a restart.
+Status check_node(const Arguments& args) {
+  net::HttpClient http({.url = args.node, .token = {}});
+  const Result<net::Reply> reply = http.request("GET", "/v2/health/live", {}, {}, net::Deadline(10'000));
+  if (!reply.ok()) return reply.status().within("the serving node");
+  if (reply->status != 200)
+    return failed_precondition(fmt::format("{} is no serving node: it answers {}", args.node, reply->status));
+  return ok_status();
+}
+
 // The clock goes back to the wall's, also after a failure; a fresh connection, because an interrupted one
 // stays so.
 Status release(const Context& context, const Arguments& args) {
@@ -132,6 +142,7 @@ Result<int> replay_verb(const Context& context, Arguments args) {
   Session session(TRY(context.connect()), TRY(node_service(context, args)), args.model, args.session,
                   std::chrono::seconds(120));
   Interrupt interrupt([&session] { session.interrupt(); });
+  TRY_STATUS(check_node(args));
   const Setting setting = TRY(prepare(session, args));
   NodeClient node({.url = args.node,
                    .token = TRY(context.token()),
