@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +49,16 @@ class ModelSlot {
   explicit ModelSlot(std::string name) : name_(std::move(name)) {}
   const std::string& name() const { return name_; }
 
-  std::shared_ptr<const Snapshot> snapshot() const { return snapshot_.load(); }
-  void swap(Snapshot next) { snapshot_.store(std::make_shared<const Snapshot>(std::move(next))); }
+  std::shared_ptr<const Snapshot> snapshot() const {
+    std::lock_guard lock(mutex_);
+    return snapshot_;
+  }
+  void swap(Snapshot next) {
+    auto fresh = std::make_shared<const Snapshot>(std::move(next));
+    std::lock_guard lock(mutex_);
+    snapshot_.swap(fresh);
+    // The old one is let go of after the lock, by `fresh`.
+  }
 
   // A recorded request with this event time was answered.
   void note_request(int64_t event_us);
@@ -59,7 +68,9 @@ class ModelSlot {
 
  private:
   const std::string name_;
-  std::atomic<std::shared_ptr<const Snapshot>> snapshot_;
+  // libstdc++ 12's atomic<shared_ptr> unlocks its readers without release: a race on weak memory models.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;
   std::atomic<int64_t> newest_event_us_{0};
   std::atomic<std::chrono::steady_clock::rep> last_request_{0};  // 0: none
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -13,6 +14,7 @@ namespace rekindle::serving {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::string_view kStops = "the node stops; what it holds is sent after its next start";
 
 // What is wrong with the batch itself stays wrong; anything else may pass.
 bool refused_for_good(const Status& status) {
@@ -41,16 +43,25 @@ void Sender::wake() {
 }
 
 void Sender::await(uint64_t id, Done done) {
+  Status status;
   {
     std::lock_guard lock(mutex_);
     if (!left_ && gone_id_ < id) {
-      waiters_.emplace(id, std::pair(refused_.load(), std::move(done)));
+      waiters_.emplace(id, std::move(done));
       news_ = true;
       changed_.notify_all();
       return;
     }
+    status = gone_id_ < id ? unavailable(std::string(kStops)) : take_refusal();
   }
-  done(ok_status());
+  done(std::move(status));
+}
+
+// What one waiter must hear of refused batches; the lock is held.
+Status Sender::take_refusal() {
+  if (untold_refusal_.empty()) return ok_status();
+  return failed_precondition("the coordinator refused a batch of events: " +
+                             std::exchange(untold_refusal_, std::string()));
 }
 
 void Sender::stop(std::chrono::milliseconds bound) {
@@ -88,13 +99,12 @@ void Sender::run() {
       pause = std::min(pause * 2, options_.pause_max);
     }
   }
-  std::multimap<uint64_t, std::pair<uint64_t, Done>> left;
+  std::multimap<uint64_t, Done> left;
   {
     std::lock_guard lock(mutex_);
     left.swap(waiters_);
   }
-  for (auto& [id, waiter] : left)
-    waiter.second(unavailable("the node stops; what it holds is sent after its next start"));
+  for (auto& [id, waiter] : left) waiter(unavailable(std::string(kStops)));
 }
 
 Sender::Step Sender::send_one() {
@@ -134,7 +144,7 @@ Sender::Step Sender::send_one() {
   }
   std::lock_guard lock(mutex_);
   if (refused) ++refused_;
-  if (refused) last_refusal_ = status.message();
+  if (refused) untold_refusal_ = status.message();
   if (status.ok() || refused) gone_id_ = std::max(gone_id_, (*frame)->id);
   if (!status.ok() && last_error_ != status.message())
     log_warning("events wait in the spool", {{"why", status.message()}});
@@ -143,19 +153,16 @@ Sender::Step Sender::send_one() {
 }
 
 void Sender::answer_waiters() {
-  std::vector<std::pair<Done, Status>> done;
+  std::vector<Done> done;
+  Status status;
   {
     std::lock_guard lock(mutex_);
     const auto end = waiters_.upper_bound(gone_id_);
-    for (auto it = waiters_.begin(); it != end; ++it) {
-      Status status = ok_status();
-      if (refused_.load() > it->second.first)
-        status = failed_precondition("the coordinator refused a batch of events: " + last_refusal_);
-      done.emplace_back(std::move(it->second.second), std::move(status));
-    }
+    for (auto it = waiters_.begin(); it != end; ++it) done.push_back(std::move(it->second));
     waiters_.erase(waiters_.begin(), end);
+    if (!done.empty()) status = take_refusal();
   }
-  for (auto& [call, status] : done) call(std::move(status));
+  for (Done& call : done) call(status);
 }
 
 std::string Sender::last_error() const {

@@ -31,7 +31,7 @@ class Sender {
 
   void wake();  // there is something new
   // Calls back when all frames up to `id` are out of the spool: ok when the coordinator has acknowledged
-  // them, failed_precondition when it refused one of them for good.
+  // them, failed_precondition when it refused a batch for good and nobody has been told yet.
   void await(uint64_t id, Done done);
   // Sends what is there until the spool is empty, a call fails or `bound` has passed; then stops.
   void stop(std::chrono::milliseconds bound);
@@ -45,6 +45,7 @@ class Sender {
   enum class Step { kSent, kNothing, kFailed };
   Step send_one();
   void answer_waiters();
+  Status take_refusal();
 
   Spool& spool_;
   const SenderOptions options_;
@@ -54,10 +55,10 @@ class Sender {
   bool news_ = false;
   bool stopping_ = false;  // leave once there is nothing to send, or a call fails
   bool left_ = false;
-  std::multimap<uint64_t, std::pair<uint64_t, Done>> waiters_;  // by frame id; refusals seen when they came
-  uint64_t gone_id_ = 0;                                        // all frames up to it are out of the spool
+  std::multimap<uint64_t, Done> waiters_;  // by frame id
+  uint64_t gone_id_ = 0;                   // all frames up to it are out of the spool
   std::string last_error_;
-  std::string last_refusal_;
+  std::string untold_refusal_;  // empty: none
   std::atomic<uint64_t> sent_{0};
   std::atomic<uint64_t> refused_{0};
   std::thread thread_;

@@ -132,7 +132,8 @@ TEST_F(NodeTest, FlushSendsRequestsWithTheirCountsOnce) {
   ASSERT_TRUE(flushed.ok()) << flushed.status().message();
   EXPECT_EQ(flushed->requests(), 2u);
   ASSERT_TRUE(coordinator_->wait([](FakeCoordinator& self) {
-    return self.requests() == 2 && self.reports["m"].newest_event_us() == kEvent + kHour;
+    return self.requests() == 2 && self.reports["m"].newest_event_us() == kEvent + kHour &&
+           !self.reports["m"].idle();
   }));
   coordinator_->wait([](FakeCoordinator& self) {
     const v1::EventBatch& batch = self.batches.at(0);
@@ -241,7 +242,16 @@ TEST_F(NodeTest, ARefusedBatchIsPutAsideAndTheFlushSaysSo) {
   EXPECT_THAT(flushed.status().message(), HasSubstr("no such column"));
   coordinator_->refuse_appends(ok_status());
   post(*client_, kInfer, infer_body("b", 3, kEvent));
-  EXPECT_TRUE(flush().ok());
+  EXPECT_TRUE(flush().ok()) << "told once";
+  coordinator_->refuse_appends(invalid_argument("no such column"));
+  uint64_t before = 0;
+  coordinator_->wait([&](FakeCoordinator& self) {
+    before = self.appends;
+    return true;
+  });
+  post(*client_, kInfer, infer_body("c", 3, kEvent));
+  ASSERT_TRUE(coordinator_->wait([&](FakeCoordinator& self) { return self.appends > before; }));
+  EXPECT_FALSE(flush().ok()) << "also when it was sent before the flush";
 }
 
 TEST_F(NodeTest, FullOfLabelsIs503) {
