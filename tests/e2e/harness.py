@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,12 @@ def processes_below(folder):
     return found
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Loop:
     """A coordinator, at most one serving node, and the verbs, on one state folder."""
 
@@ -52,6 +59,8 @@ class Loop:
         self.state = self.folder / "state"
         self.daemon = None
         self.node = None
+        self._port = None
+        self._node_port = None
 
     # --- verbs
     def run(self, *arguments, check=True, timeout=300):
@@ -75,19 +84,15 @@ class Loop:
     def start_daemon(self, *flags):
         self.state.mkdir(exist_ok=True, mode=0o700)
         (self.state / "address").unlink(missing_ok=True)
-        log = open(self.folder / "rekindled.log", "ab")
-        self.daemon = subprocess.Popen(
-            [str(BIN / "rekindled"), "--state", str(self.state), "--slots", "2", "--listen", f"127.0.0.1:{self.port()}",
-             *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(self.folder / "rekindled.log", "ab") as log:
+            self.daemon = subprocess.Popen(
+                [str(BIN / "rekindled"), "--state", str(self.state), "--slots", "2", "--listen",
+                 f"127.0.0.1:{self.port()}", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("rekindled to answer", lambda: self.run("status", check=False).returncode == 0)
 
     def port(self):
         """One port for the life of the loop, so that nodes find a coordinator that came back."""
-        if not hasattr(self, "_port"):
-            import socket
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._port = probe.getsockname()[1]
+        self._port = self._port or free_port()
         return self._port
 
     def kill_daemon(self):
@@ -95,24 +100,20 @@ class Loop:
         self.daemon.wait()
 
     def start_node(self, model):
-        log = open(self.folder / "node.log", "ab")
         (self.folder / "node" / "address").unlink(missing_ok=True)
-        self.node = subprocess.Popen(
-            [str(BIN / "rekindle-serve"), "--name", "node-1", "--model", model,
-             "--coordinator", f"http://127.0.0.1:{self.port()}", "--token-file", str(self.state / "serving-token"),
-             "--operator-token-file", str(self.state / "token"), "--artifacts", str(self.state / "artifacts"),
-             "--state", str(self.folder / "node"), "--listen", f"127.0.0.1:{self.node_port()}"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(self.folder / "node.log", "ab") as log:
+            self.node = subprocess.Popen(
+                [str(BIN / "rekindle-serve"), "--name", "node-1", "--model", model,
+                 "--coordinator", f"http://127.0.0.1:{self.port()}", "--token-file", str(self.state / "serving-token"),
+                 "--operator-token-file", str(self.state / "token"), "--artifacts", str(self.state / "artifacts"),
+                 "--state", str(self.folder / "node"), "--listen", f"127.0.0.1:{self.node_port()}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("the node's address", lambda: (self.folder / "node" / "address").exists() or self.node.poll() is not None)
         self.url = (self.folder / "node" / "address").read_text().strip()
         return self.url
 
     def node_port(self):
-        if not hasattr(self, "_node_port"):
-            import socket
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._node_port = probe.getsockname()[1]
+        self._node_port = self._node_port or free_port()
         return self._node_port
 
     def node_ready(self, model, version=None):

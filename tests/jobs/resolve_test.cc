@@ -38,7 +38,7 @@ TEST(Resolve, FillsDefaultsWithReasons) {
   EXPECT_EQ(resolved.spec.pool(), "local");
   EXPECT_FALSE(resolved.spec.has_retrain());
   EXPECT_FALSE(resolved.spec.gate().has_limit());
-  EXPECT_EQ(fields.at("train.rows.last").value, "180d");
+  EXPECT_EQ(fields.at("train.rows.last").value, "365d");
   EXPECT_TRUE(fields.at("train.rows.last").was_default);
   EXPECT_EQ(fields.at("train.rows.last").reason,
             "half a year holds the seasons' turn without the distant past");
