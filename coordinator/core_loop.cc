@@ -19,10 +19,18 @@ constexpr Micros kTickLeast{20'000};
 }  // namespace
 
 CoreLoop::CoreLoop(boost::asio::io_context& io, const Clock& clock, CoreLoopOptions options)
-    : io_(io), clock_(clock), options_(options), wall_start_(clock.wall()), monotonic_start_(clock.monotonic()),
-      durable_changes_(io), changes_(io), timer_(io) {}
+    : io_(io),
+      clock_(clock),
+      options_(options),
+      wall_start_(clock.wall()),
+      monotonic_start_(clock.monotonic()),
+      durable_changes_(io),
+      changes_(io),
+      timer_(io) {}
 
-CoreLoop::~CoreLoop() { stop(); }
+CoreLoop::~CoreLoop() {
+  stop();
+}
 
 Status CoreLoop::load(std::unique_ptr<Journal> journal) {
   Loaded loaded = TRY(journal->load());
@@ -36,7 +44,8 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
   snapshot_seq_ = loaded.snapshot ? loaded.snapshot->seq() : 0;
   for (const std::string& broken : core::broken_invariants(state_, options_.slots))
     log_error("invariant broken in the journal's state", {{"what", broken}});
-  log_info("journal replayed", {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
+  log_info("journal replayed",
+           {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
 
   CommitObserver observer;
   observer.on_durable = [this](uint64_t seq) { boost::asio::post(io_, [this, seq] { on_durable(seq); }); };
@@ -44,7 +53,8 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
     if (seams_.on_commit) seams_.on_commit(seconds, events);
   };
   observer.on_failure = [](const Status& status) {
-    log_error("journal commit failed; ending, so that nothing is answered that is not stored", {{"error", status.message()}});
+    log_error("journal commit failed; ending, so that nothing is answered that is not stored",
+              {{"error", status.message()}});
     _exit(kExitJournal);
   };
   journal_ = std::make_unique<CommitThread>(std::move(journal), observer);
@@ -99,7 +109,9 @@ boost::asio::awaitable<Result<Accepted>> CoreLoop::commit(core::Command command,
   co_return accepted;
 }
 
-boost::asio::awaitable<void> CoreLoop::durable() { return durable(state_.seq); }
+boost::asio::awaitable<void> CoreLoop::durable() {
+  return durable(state_.seq);
+}
 
 boost::asio::awaitable<void> CoreLoop::durable(uint64_t seq) {
   while (durable_seq_ < seq) co_await durable_changes_.wait();

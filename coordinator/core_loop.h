@@ -33,9 +33,9 @@ struct CoreLoopOptions {
 
 // What the loop drives and asks, set once before begin().
 struct CoreSeams {
-  std::function<void(const std::vector<core::Effect>&)> perform;             // idempotent, returns at once
-  std::function<std::map<std::string, registry::ServingView>()> serving;     // of live nodes
-  std::function<void(double seconds, size_t events)> on_commit;              // on the journal's thread
+  std::function<void(const std::vector<core::Effect>&)> perform;          // idempotent, returns at once
+  std::function<std::map<std::string, registry::ServingView>()> serving;  // of live nodes
+  std::function<void(double seconds, size_t events)> on_commit;           // on the journal's thread
 };
 
 struct Accepted {

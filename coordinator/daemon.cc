@@ -1,8 +1,8 @@
 #include "coordinator/daemon.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <optional>
 #include <exception>
+#include <optional>
 
 #include "base/log.h"
 #include "coordinator/api/api.h"
@@ -32,9 +32,15 @@ void on_end(std::exception_ptr error) {
 
 struct Daemon::Parts {
   Parts(boost::asio::io_context& io_, const Clock& clock_, launch::Launcher& launcher_, Options options_)
-      : io(io_), clock(clock_), launcher(launcher_), options(std::move(options_)),
-        core(io, clock, CoreLoopOptions{.slots = options.slots}), nodes(clock), pool(io, kPoolThreads),
-        events_worker(io, 1), housekeeping_timer(io) {}
+      : io(io_),
+        clock(clock_),
+        launcher(launcher_),
+        options(std::move(options_)),
+        core(io, clock, CoreLoopOptions{.slots = options.slots}),
+        nodes(clock),
+        pool(io, kPoolThreads),
+        events_worker(io, 1),
+        housekeeping_timer(io) {}
 
   Status open();
   void adopt();
@@ -69,9 +75,15 @@ Daemon::Daemon(boost::asio::io_context& io, const Clock& clock, launch::Launcher
 
 Daemon::~Daemon() = default;
 
-const std::string& Daemon::url() const { return parts_->url; }
-const std::string& Daemon::operator_token() const { return parts_->operator_token; }
-const std::string& Daemon::serving_token() const { return parts_->serving_token; }
+const std::string& Daemon::url() const {
+  return parts_->url;
+}
+const std::string& Daemon::operator_token() const {
+  return parts_->operator_token;
+}
+const std::string& Daemon::serving_token() const {
+  return parts_->serving_token;
+}
 
 Status Daemon::start() {
   TRY_STATUS(parts_->open());
@@ -79,7 +91,9 @@ Status Daemon::start() {
   parts_->adopt();
   parts_->housekeeping_runs = true;
   boost::asio::co_spawn(parts_->io, parts_->housekeeping(), on_end);
-  log_info("ready", {{"url", parts_->url}, {"state", parts_->folder->path().string()}, {"slots", parts_->options.slots}});
+  log_info(
+      "ready",
+      {{"url", parts_->url}, {"state", parts_->folder->path().string()}, {"slots", parts_->options.slots}});
   return ok_status();
 }
 
@@ -111,13 +125,27 @@ Status Daemon::Parts::serve() {
     if (seen.kind == Observation::kEnded) metrics.attempt_ended(v1::EndClass_Name(seen.ending.end));
   };
   judging = std::make_unique<Judging>(core, nodes, *events, *store, events_worker);
-  context.reset(new Context{io, clock, options, *folder, *store, core, *effects, nodes, *judging, *events,
-                            events_worker, pool, metrics, clock.wall(), {}});
+  context.reset(new Context{io,
+                            clock,
+                            options,
+                            *folder,
+                            *store,
+                            core,
+                            *effects,
+                            nodes,
+                            *judging,
+                            *events,
+                            events_worker,
+                            pool,
+                            metrics,
+                            clock.wall(),
+                            {}});
   net::ServerOptions serving;
   serving.address = options.address;
   serving.port = options.port;
   serving.limits = options.limits;
-  serving.tokens = {{operator_token, net::Role::kOperator, "operator"}, {serving_token, net::Role::kServing, "serving"}};
+  serving.tokens = {{operator_token, net::Role::kOperator, "operator"},
+                    {serving_token, net::Role::kServing, "serving"}};
   server = std::make_unique<net::HttpServer>(io, serving);
   context->shut_down = [this] {
     if (!std::exchange(stopping, true)) boost::asio::co_spawn(io, stop(), on_end);

@@ -38,10 +38,12 @@ class Findings {
 void check_store(artifacts::Store& store, Findings& out) {
   const std::string probe = "rekindle doctor";  // always the same: one small blob, once
   auto sha = store.put(probe);
-  if (!sha.ok()) return out.error(store.describe() + ": " + sha.status().message(), "make it writable for this user");
+  if (!sha.ok())
+    return out.error(store.describe() + ": " + sha.status().message(), "make it writable for this user");
   auto back = store.get(*sha);
   if (!back.ok() || *back != probe)
-    return out.error(store.describe() + " does not give back what was put", "check the disk; " + back.status().message());
+    return out.error(store.describe() + " does not give back what was put",
+                     "check the disk; " + back.status().message());
   out.ok(store.describe() + " takes and gives blobs");
 }
 
@@ -50,7 +52,8 @@ void check_disk(const fs::path& path, Findings& out) {
   const fs::space_info space = fs::space(path, error);
   if (error) return out.error(fmt::format("{}: {}", path.string(), error.message()), "check the disk");
   const std::string what = fmt::format("{} has {} free", path.string(), format_bytes(space.available));
-  if (space.available < kDiskGone) return out.error(what, "free some space: runs and events will soon be refused");
+  if (space.available < kDiskGone)
+    return out.error(what, "free some space: runs and events will soon be refused");
   if (space.available < kDiskLow) return out.warn(what, "free some space");
   out.ok(what);
 }
@@ -60,7 +63,8 @@ void check_private(const fs::path& path, Findings& out) {
   if (::stat(path.c_str(), &info) != 0)
     return out.error(path.string() + " is missing", "restart rekindled: it makes a new token");
   if ((info.st_mode & 077) != 0)
-    return out.error(path.string() + " can be read by others", "chmod 600 " + path.string() + ", then make a new token");
+    return out.error(path.string() + " can be read by others",
+                     "chmod 600 " + path.string() + ", then make a new token");
   out.ok(path.string() + " is private");
 }
 
@@ -83,7 +87,8 @@ void check_program(const fs::path& program, Findings& out) {
 
 }  // namespace
 
-v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options, size_t nodes) {
+v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
+                           size_t nodes) {
   Findings out;
   check_store(store, out);
   check_disk(folder.path(), out);

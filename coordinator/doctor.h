@@ -8,6 +8,7 @@
 
 namespace rekindle::coordinator {
 
-v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options, size_t nodes);
+v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
+                           size_t nodes);
 
 }  // namespace rekindle::coordinator

@@ -39,13 +39,19 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--listen", flags.listen, "ADDRESS:PORT, port 0: any free one")->capture_default_str();
   app.add_option("--slots", flags.slots, "ranks that may run at once on this host (default: its cores)")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--log-format", flags.log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  app.add_option("--log-format", flags.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))->capture_default_str();
-  app.add_option("--judge-every", flags.judge_every, "how often models on the wall clock are judged")->capture_default_str();
-  app.add_option("--heartbeat", flags.heartbeat, "streams say something at least this often")->capture_default_str();
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--judge-every", flags.judge_every, "how often models on the wall clock are judged")
+      ->capture_default_str();
+  app.add_option("--heartbeat", flags.heartbeat, "streams say something at least this often")
+      ->capture_default_str();
   app.add_option("--gang-program", flags.gang_program, "rekindle-gang (default: beside this program)");
-  app.add_option("--trainer-program", flags.trainer_program, "rekindle-trainer (default: beside this program)");
+  app.add_option("--trainer-program", flags.trainer_program,
+                 "rekindle-trainer (default: beside this program)");
   app.add_flag("--allow-faults", flags.allow_faults, "let runs carry injected faults: tests only");
 }
 
@@ -54,25 +60,30 @@ Result<coordinator::Options> parse(const Flags& flags) {
   options.state = flags.state;
   options.artifacts = flags.artifacts;
   const size_t colon = flags.listen.rfind(':');
-  if (colon == std::string::npos) return invalid_argument("--listen " + flags.listen + " has no port: write 127.0.0.1:7700");
+  if (colon == std::string::npos)
+    return invalid_argument("--listen " + flags.listen + " has no port: write 127.0.0.1:7700");
   options.address = flags.listen.substr(0, colon);
   int port = -1;
-  auto [end, error] = std::from_chars(flags.listen.data() + colon + 1, flags.listen.data() + flags.listen.size(), port);
+  auto [end, error] =
+      std::from_chars(flags.listen.data() + colon + 1, flags.listen.data() + flags.listen.size(), port);
   if (error != std::errc() || end != flags.listen.data() + flags.listen.size() || port < 0 || port > 65535)
     return invalid_argument("--listen " + flags.listen + ": the port is a number from 0 to 65535");
   options.port = static_cast<uint16_t>(port);
   const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
   options.slots = flags.slots != 0 ? flags.slots : cores;
   options.threads_per_rank = std::max(1u, cores / options.slots);
-  options.judge_every = std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.judge_every)));
-  options.heartbeat = std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.heartbeat)));
+  options.judge_every =
+      std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.judge_every)));
+  options.heartbeat =
+      std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.heartbeat)));
   if (options.judge_every.count() < 1 || options.heartbeat.count() < 1)
     return invalid_argument("--judge-every and --heartbeat are at least 1ms");
   options.allow_faults = flags.allow_faults;
   const auto self = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  options.gang_program = flags.gang_program.empty() ? self / "rekindle-gang" : std::filesystem::path(flags.gang_program);
-  options.trainer_program =
-      flags.trainer_program.empty() ? self / "rekindle-trainer" : std::filesystem::path(flags.trainer_program);
+  options.gang_program =
+      flags.gang_program.empty() ? self / "rekindle-gang" : std::filesystem::path(flags.gang_program);
+  options.trainer_program = flags.trainer_program.empty() ? self / "rekindle-trainer"
+                                                          : std::filesystem::path(flags.trainer_program);
   return options;
 }
 

@@ -15,7 +15,8 @@ prometheus::Counter& counter(prometheus::Registry& registry, const char* name, c
 prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
-prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& registry, const char* name, const char* help) {
+prometheus::Family<prometheus::Gauge>& gauges(prometheus::Registry& registry, const char* name,
+                                              const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
 }
 
@@ -31,27 +32,35 @@ const prometheus::Histogram::BucketBoundaries kCommitBounds = {0.0005, 0.001, 0.
 }  // namespace
 
 Metrics::Metrics()
-    : commit_seconds_(prometheus::BuildHistogram().Name("rekindle_commit_seconds").Help("time of one journal commit")
-                          .Register(registry_).Add({}, kCommitBounds)),
+    : commit_seconds_(prometheus::BuildHistogram()
+                          .Name("rekindle_commit_seconds")
+                          .Help("time of one journal commit")
+                          .Register(registry_)
+                          .Add({}, kCommitBounds)),
       events_committed_(counter(registry_, "rekindle_events_committed_total", "journal events made durable")),
       batches_(counter(registry_, "rekindle_event_batches_total", "event batches applied")),
-      duplicate_batches_(counter(registry_, "rekindle_event_batches_duplicate_total", "event batches seen before")),
+      duplicate_batches_(
+          counter(registry_, "rekindle_event_batches_duplicate_total", "event batches seen before")),
       requests_(counter(registry_, "rekindle_event_requests_total", "requests stored")),
       labels_(counter(registry_, "rekindle_event_labels_total", "labels stored")),
       refused_(counter(registry_, "rekindle_event_records_refused_total", "records refused and counted")),
-      attempts_ended_(prometheus::BuildCounter().Name("rekindle_attempts_ended_total").Help("attempts by how they ended")
+      attempts_ended_(prometheus::BuildCounter()
+                          .Name("rekindle_attempts_ended_total")
+                          .Help("attempts by how they ended")
                           .Register(registry_)),
       runs_(gauges(registry_, "rekindle_runs", "runs by state")),
       plan_revision_(gauges(registry_, "rekindle_plan_revision", "revision of the serving plan")),
       champion_(gauges(registry_, "rekindle_champion_version", "version that the alias champion points at")),
-      drift_(gauges(registry_, "rekindle_drift_score_max", "largest drift score over its threshold in the last window")),
+      drift_(gauges(registry_, "rekindle_drift_score_max",
+                    "largest drift score over its threshold in the last window")),
       slots_(gauge(registry_, "rekindle_slots", "slots of this host")),
       slots_used_(gauge(registry_, "rekindle_slots_used", "slots held by attempts")),
       journal_seq_(gauge(registry_, "rekindle_journal_seq", "newest durable event")),
       nodes_(gauge(registry_, "rekindle_serving_nodes", "live serving nodes")),
       windows_(gauge(registry_, "rekindle_windows_judged", "time slots judged since the start")),
       days_(gauge(registry_, "rekindle_days_settled", "days settled since the start")),
-      events_waiting_(gauge(registry_, "rekindle_event_tasks_waiting", "tasks waiting for the event store's thread")) {}
+      events_waiting_(
+          gauge(registry_, "rekindle_event_tasks_waiting", "tasks waiting for the event store's thread")) {}
 
 void Metrics::commit(double seconds, size_t events) {
   commit_seconds_.Observe(seconds);
@@ -71,9 +80,11 @@ void Metrics::attempt_ended(const std::string& end_class) {
 
 void Metrics::refresh(const Now& now) {
   std::map<v1::RunState, double> by_state;
-  for (int state = v1::QUEUED; state <= v1::COMPLETED; ++state) by_state[static_cast<v1::RunState>(state)] = 0;
+  for (int state = v1::QUEUED; state <= v1::COMPLETED; ++state)
+    by_state[static_cast<v1::RunState>(state)] = 0;
   for (const auto& [id, run] : now.state->runs) by_state[run.state()] += 1;
-  for (const auto& [state, count] : by_state) runs_.Add({{"state", lower(v1::RunState_Name(state))}}).Set(count);
+  for (const auto& [state, count] : by_state)
+    runs_.Add({{"state", lower(v1::RunState_Name(state))}}).Set(count);
   for (const auto& [name, model] : now.state->models) {
     plan_revision_.Add({{"model", name.value}}).Set(static_cast<double>(model.plan().revision()));
     champion_.Add({{"model", name.value}}).Set(static_cast<double>(registry::champion(model)));

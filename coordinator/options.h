@@ -14,7 +14,7 @@ struct Options {
   std::filesystem::path state;
   std::filesystem::path artifacts;  // empty: STATE/artifacts
   std::string address = "127.0.0.1";
-  uint16_t port = 0;  // 0: any free one
+  uint16_t port = 0;              // 0: any free one
   uint32_t slots = 1;             // ranks that may run at once on this host
   uint32_t threads_per_rank = 1;  // cores over slots
   // How often models on the wall clock are judged: much finer than a slot, much coarser than a commit.

@@ -35,8 +35,10 @@ Result<StateFolder> StateFolder::open(const fs::path& given) {
   if (!lock.valid()) return errno_status("opening", lock_path);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return errno_status("locking", lock_path);
-    return failed_precondition(fmt::format("state folder {} is held by {}: stop it with `rekindle down`, or name "
-                                           "another folder", path.string(), holder(lock.get())));
+    return failed_precondition(
+        fmt::format("state folder {} is held by {}: stop it with `rekindle down`, or name "
+                    "another folder",
+                    path.string(), holder(lock.get())));
   }
   std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(lock.get(), 0) != 0) return errno_status("writing", lock_path);

@@ -24,7 +24,9 @@ class StateFolder {
   fs::path serving_token() const { return path_ / "serving-token"; }
   fs::path address() const { return path_ / "address"; }
   fs::path run(const std::string& run) const { return path_ / "runs" / run; }
-  fs::path attempt(const std::string& run, uint32_t attempt) const { return this->run(run) / std::to_string(attempt); }
+  fs::path attempt(const std::string& run, uint32_t attempt) const {
+    return this->run(run) / std::to_string(attempt);
+  }
   fs::path checkpoints(const std::string& run) const { return this->run(run) / "checkpoints"; }
 
   // "http://127.0.0.1:7700", for the command line on this host.

@@ -6,7 +6,9 @@ Worker::Worker(boost::asio::io_context& io, size_t threads) : io_(io) {
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
 }
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+}
 
 void Worker::post(std::function<void()> task) {
   {

@@ -56,8 +56,9 @@ awaitable<Result<v1::ShutdownResponse>> shutdown(Context& c, v1::ShutdownRequest
 }
 
 awaitable<net::Response> health(Context& c, net::Request) {
-  co_return net::Response::json(fmt::format(R"({{"status":"ok","version":"{}","journal_seq":{}}})", kVersion,
-                                            c.core.durable_seq()) + "\n");
+  co_return net::Response::json(
+      fmt::format(R"({{"status":"ok","version":"{}","journal_seq":{}}})", kVersion, c.core.durable_seq()) +
+      "\n");
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace rekindle::coordinator {
 
 void add_job_service(net::HttpServer& server, Context& context);
 void add_run_service(net::HttpServer& server, Context& context);
-void add_run_streams(net::HttpServer& server, Context& context);  // WatchRun, ReadLogs, GET /v1/runs/{id}/logs
+void add_run_streams(net::HttpServer& server,
+                     Context& context);  // WatchRun, ReadLogs, GET /v1/runs/{id}/logs
 void add_registry_service(net::HttpServer& server, Context& context);
 void add_serving_service(net::HttpServer& server, Context& context);
 void add_event_service(net::HttpServer& server, Context& context);
@@ -29,9 +30,10 @@ template <typename Req, typename Resp>
 void add_method(net::HttpServer& server, Context& context, const std::string& method, net::Access access,
                 boost::asio::awaitable<Result<Resp>> (*handler)(Context&, Req, net::Caller)) {
   Context* kept = &context;
-  net::add_unary<Req, Resp>(server, "rekindle.v1." + method, access, [kept, handler](Req request, net::Caller caller) {
-    return handler(*kept, std::move(request), std::move(caller));
-  });
+  net::add_unary<Req, Resp>(server, "rekindle.v1." + method, access,
+                            [kept, handler](Req request, net::Caller caller) {
+                              return handler(*kept, std::move(request), std::move(caller));
+                            });
 }
 
 template <typename Req, typename Resp>

@@ -40,14 +40,16 @@ Result<v1::DatasetSnapshot> snapshot_of(Context& c, const std::string& dataset, 
   return found->second.at(name);
 }
 
-awaitable<Result<v1::DatasetSnapshot>> add_snapshot(Context& c, v1::AddSnapshotRequest request, Caller caller) {
+awaitable<Result<v1::DatasetSnapshot>> add_snapshot(Context& c, v1::AddSnapshotRequest request,
+                                                    Caller caller) {
   v1::DatasetSnapshot snapshot = std::move(*request.mutable_snapshot());
   Status dataset = check_name("dataset", snapshot.dataset());
   if (!dataset.ok()) co_return dataset;
   Status name = check_name("snapshot", snapshot.name());
   if (!name.ok()) co_return name;
   if (snapshot.parts_size() > kPartsMax || snapshot.columns_size() > kColumnsMax)
-    co_return invalid_argument(fmt::format("a snapshot has at most {} parts and {} columns", kPartsMax, kColumnsMax));
+    co_return invalid_argument(
+        fmt::format("a snapshot has at most {} parts and {} columns", kPartsMax, kColumnsMax));
   auto shared = std::make_shared<const v1::DatasetSnapshot>(snapshot);
   const artifacts::Store* store = &c.store;
   std::function<Status()> work = [store, shared] { return check_parts(*store, *shared); };
@@ -59,7 +61,8 @@ awaitable<Result<v1::DatasetSnapshot>> add_snapshot(Context& c, v1::AddSnapshotR
   co_return snapshot_of(c, shared->dataset(), shared->name());
 }
 
-awaitable<Result<v1::ListDatasetsResponse>> list_datasets(Context& c, v1::ListDatasetsRequest request, Caller) {
+awaitable<Result<v1::ListDatasetsResponse>> list_datasets(Context& c, v1::ListDatasetsRequest request,
+                                                          Caller) {
   co_await c.core.durable();
   std::vector<v1::DatasetSnapshot> all;
   for (const auto& [dataset, snapshots] : c.core.state().datasets)
@@ -93,7 +96,8 @@ awaitable<Result<v1::DriftStatusResponse>> drift_status(Context& c, v1::DriftSta
   co_return out;
 }
 
-awaitable<Result<v1::ListQuarantineResponse>> list_quarantine(Context& c, v1::ListQuarantineRequest request, Caller) {
+awaitable<Result<v1::ListQuarantineResponse>> list_quarantine(Context& c, v1::ListQuarantineRequest request,
+                                                              Caller) {
   co_await c.core.durable();
   v1::ListQuarantineResponse out;
   for (const auto& [id, quarantine] : c.core.state().quarantines)
@@ -101,7 +105,8 @@ awaitable<Result<v1::ListQuarantineResponse>> list_quarantine(Context& c, v1::Li
   co_return out;
 }
 
-awaitable<Result<v1::Quarantine>> resolve_quarantine(Context& c, v1::ResolveQuarantineRequest request, Caller caller) {
+awaitable<Result<v1::Quarantine>> resolve_quarantine(Context& c, v1::ResolveQuarantineRequest request,
+                                                     Caller caller) {
   const uint64_t id = request.id();
   Status checked = check_length("reason", request.reason(), 2'000);
   if (!checked.ok()) co_return checked;

@@ -31,7 +31,9 @@ awaitable<Result<v1::AppendResponse>> append(Context& c, v1::EventBatch request,
   if (!done.ok()) co_return done.status();
   c.metrics.batch(done->requests, done->labels, done->refused, done->duplicate);
   if (done->refused > 0)
-    log_warning("event records refused", {{"node", batch->node()}, {"seq", batch->seq()}, {"records", done->refused},
+    log_warning("event records refused", {{"node", batch->node()},
+                                          {"seq", batch->seq()},
+                                          {"records", done->refused},
                                           {"first", done->first_refusal}});
   v1::AppendResponse out;
   out.set_seq(done->seq);
@@ -42,7 +44,8 @@ awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest
   Status room = check_room(c);
   if (!room.ok()) co_return room;
   if (request.labels_size() > kLabelsMax)
-    co_return invalid_argument(fmt::format("{} labels: at most {} in one request", request.labels_size(), kLabelsMax));
+    co_return invalid_argument(
+        fmt::format("{} labels: at most {} in one request", request.labels_size(), kLabelsMax));
   if (core::find_job(c.core.state(), request.model()) == nullptr)
     co_return not_found(fmt::format("no model '{}'", request.model()));
   auto labels = std::make_shared<const v1::FeedbackRequest>(std::move(request));

@@ -34,7 +34,8 @@ awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request,
 awaitable<Result<v1::Job>> get_job(Context& c, v1::GetJobRequest request, Caller) {
   co_await c.core.durable();
   const v1::Job* job = core::find_job(c.core.state(), request.name());
-  if (job == nullptr) co_return not_found(fmt::format("no job named '{}': `rekindle get jobs` lists them", request.name()));
+  if (job == nullptr)
+    co_return not_found(fmt::format("no job named '{}': `rekindle get jobs` lists them", request.name()));
   co_return *job;
 }
 
@@ -56,14 +57,18 @@ Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection
 void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
   const uint32_t ranks = std::max(1u, spec.train().ranks().count());
   const core::Schedule now = core::schedule(c.core.state(), c.core.slots(), c.core.now());
-  const std::string line = ranks == 1 ? std::string("rekindle-trainer") : fmt::format("mpirun -n {} rekindle-trainer", ranks);
+  const std::string line =
+      ranks == 1 ? std::string("rekindle-trainer") : fmt::format("mpirun -n {} rekindle-trainer", ranks);
   out.set_placement(fmt::format("pool {}: {} of this host's {} slots, {} in use now; {}", spec.pool(), ranks,
                                 c.core.slots(), now.slots_used, line));
   if (ranks > c.core.slots())
-    out.add_problems(fmt::format("train.ranks.count is {} but this host has {} slots: lower it, or start rekindled with "
-                                 "--slots {}", ranks, c.core.slots(), ranks));
+    out.add_problems(
+        fmt::format("train.ranks.count is {} but this host has {} slots: lower it, or start rekindled with "
+                    "--slots {}",
+                    ranks, c.core.slots(), ranks));
   else if (now.slots_used + ranks > c.core.slots())
-    out.add_problems(fmt::format("{} slots are free now, {} are needed: it would wait", c.core.slots() - now.slots_used, ranks));
+    out.add_problems(fmt::format("{} slots are free now, {} are needed: it would wait",
+                                 c.core.slots() - now.slots_used, ranks));
 }
 
 awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest request, Caller) {
@@ -74,8 +79,9 @@ awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest r
   co_await c.core.durable();
   const v1::JobSpec& spec = resolved->spec;
   v1::PlanRunResponse out;
-  const int64_t as_of = request.as_of_us() != 0 ? request.as_of_us()
-                                                : core::model_clock_us(c.core.state(), spec.name(), c.core.now());
+  const int64_t as_of = request.as_of_us() != 0
+                            ? request.as_of_us()
+                            : core::model_clock_us(c.core.state(), spec.name(), c.core.now());
   if (const v1::ModelState* model = core::find_model(c.core.state(), spec.name()))
     out.set_champion(registry::champion(*model));
   describe_placement(c, spec, out);

@@ -17,7 +17,8 @@ constexpr size_t kAliasBytesMax = 63;
 
 Result<v1::ModelState> model_of(Context& c, const std::string& name) {
   const v1::ModelState* model = core::find_model(c.core.state(), name);
-  if (model == nullptr) return not_found(fmt::format("no model '{}': `rekindle apply` a job of that name first", name));
+  if (model == nullptr)
+    return not_found(fmt::format("no model '{}': `rekindle apply` a job of that name first", name));
   return *model;
 }
 
@@ -26,8 +27,8 @@ awaitable<Result<v1::ModelState>> list_versions(Context& c, v1::ListVersionsRequ
   co_return model_of(c, request.model());
 }
 
-awaitable<Result<v1::ModelState>> change(Context& c, core::Command command, std::string model, std::string reason,
-                                         Caller caller) {
+awaitable<Result<v1::ModelState>> change(Context& c, core::Command command, std::string model,
+                                         std::string reason, Caller caller) {
   Status checked = check_length("reason", reason, kReasonBytesMax);
   if (!checked.ok()) co_return checked;
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
@@ -57,7 +58,8 @@ awaitable<Result<v1::ModelState>> freeze(Context& c, v1::FreezeRequest request, 
 
 awaitable<Result<v1::WhyResponse>> why(Context& c, v1::WhyRequest request, Caller) {
   co_await c.core.durable();
-  if (core::find_model(c.core.state(), request.model()) == nullptr) co_return model_of(c, request.model()).status();
+  if (core::find_model(c.core.state(), request.model()) == nullptr)
+    co_return model_of(c, request.model()).status();
   auto events = co_await c.core.events_about(request.model());
   if (!events.ok()) co_return events.status();
   co_return core::why(c.core.state(), request.model(), request.version(), *events);

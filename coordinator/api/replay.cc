@@ -21,14 +21,15 @@ std::string unsettled(Context& c, const v1::ModelState& model) {
     const v1::Run& run = c.core.state().runs.at(id);
     if (run.job() != model.name() || run.state() == v1::HELD) continue;
     std::string state = v1::RunState_Name(run.state());
-    std::transform(state.begin(), state.end(), state.begin(), [](unsigned char ch) { return std::tolower(ch); });
+    std::transform(state.begin(), state.end(), state.begin(),
+                   [](unsigned char ch) { return std::tolower(ch); });
     return fmt::format("run {} is {}{}{}", run.id(), state, run.reason().empty() ? "" : ": ", run.reason());
   }
   if (c.nodes.presumed(model.name())) return "serving nodes have not reported since the daemon's start";
   for (const v1::NodeReport& node : c.nodes.live(model.name()))
     if (node.revision() < model.plan().revision())
-      return fmt::format("node {} is at revision {} of the serving plan, {} is wanted", node.node(), node.revision(),
-                         model.plan().revision());
+      return fmt::format("node {} is at revision {} of the serving plan, {} is wanted", node.node(),
+                         node.revision(), model.plan().revision());
   return "";
 }
 
@@ -53,7 +54,8 @@ Status check_session(Context& c, const std::string& name, const std::string& ses
   const v1::ModelState* model = core::find_model(c.core.state(), name);
   if (model == nullptr) return not_found(fmt::format("no model '{}'", name));
   if (!session.empty() && model->replay_session() == session) return ok_status();
-  return failed_precondition(fmt::format("session '{}' does not hold the clock of {}: begin the replay first", session, name));
+  return failed_precondition(
+      fmt::format("session '{}' does not hold the clock of {}: begin the replay first", session, name));
 }
 
 awaitable<Result<v1::ReplayState>> begin(Context& c, v1::BeginReplayRequest request, Caller caller) {
@@ -73,7 +75,9 @@ awaitable<Result<uint64_t>> canary_answers(Context& c, const std::string& name) 
   using Counts = Result<std::vector<v1::SlotCounts>>;
   events::EventStore* events = &c.events;
   const uint64_t version = model->rollout().version();
-  std::function<Counts()> ask = [events, name, version] { return events->counts(name, version, 0, INT64_MAX); };
+  std::function<Counts()> ask = [events, name, version] {
+    return events->counts(name, version, 0, INT64_MAX);
+  };
   Counts counts = co_await done_on(c.events_worker, std::move(ask));
   if (!counts.ok()) co_return counts.status();
   uint64_t rows = 0;
@@ -97,7 +101,8 @@ awaitable<Result<v1::ReplayState>> advance(Context& c, v1::AdvanceRequest reques
 awaitable<Result<v1::ReplayState>> await_settled(Context& c, v1::AwaitSettledRequest request, Caller caller) {
   Status held = check_session(c, request.model(), request.session());
   if (!held.ok()) co_return held;
-  const auto wanted = Seconds(request.max_wait().seconds()) + std::chrono::nanoseconds(request.max_wait().nanos());
+  const auto wanted =
+      Seconds(request.max_wait().seconds()) + std::chrono::nanoseconds(request.max_wait().nanos());
   auto until = std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(wanted, kWaitMost);
   if (caller.deadline) until = std::min(until, *caller.deadline - std::chrono::milliseconds(50));
   for (;;) {

@@ -24,7 +24,8 @@ std::chrono::steady_clock::time_point beat_due(const Context& c) {
   return std::chrono::steady_clock::now() + c.options.heartbeat;
 }
 
-awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller, net::Writer<v1::RunUpdate>& writer) {
+awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller,
+                            net::Writer<v1::RunUpdate>& writer) {
   Changes* changes = &c.core.changes();
   writer.on_close([changes] { changes->notify(); });
   std::string said;
@@ -35,7 +36,8 @@ awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller, net
     v1::RunUpdate update;
     *update.mutable_run() = *run;
     explain_waiting(c, {update.mutable_run()});
-    if (const LiveProgress* live = c.effects.progress(request.id())) *update.mutable_progress() = live->progress;
+    if (const LiveProgress* live = c.effects.progress(request.id()))
+      *update.mutable_progress() = live->progress;
     const bool last = core::terminal(run->state());
     std::string now = update.SerializeAsString();
     if (now == said) {
@@ -76,9 +78,11 @@ Result<LogTail> open_tail(Context& c, const std::string& id, uint32_t attempt, i
     return not_found(fmt::format("run {} has no attempt {}: {}", id, attempt,
                                  run->attempts().empty() ? run->reason() : "see `rekindle describe`"));
   const uint32_t world = core::slots_needed(*run);
-  if (rank >= static_cast<int>(world)) return invalid_argument(fmt::format("run {} has ranks 0 to {}", id, world - 1));
+  if (rank >= static_cast<int>(world))
+    return invalid_argument(fmt::format("run {} has ranks 0 to {}", id, world - 1));
   LogTail tail{id, attempt, rank, follow, nullptr};
-  tail.reader = std::make_shared<LogReader>(launch::AttemptFolder(c.folder.attempt(id, attempt)), world, rank);
+  tail.reader =
+      std::make_shared<LogReader>(launch::AttemptFolder(c.folder.attempt(id, attempt)), world, rank);
   return tail;
 }
 
@@ -114,7 +118,8 @@ awaitable<Lines> next_lines(Context& c, LogTail tail, bool* over) {
   co_return lines;
 }
 
-awaitable<Status> read_logs(Context& c, v1::ReadLogsRequest request, Caller, net::Writer<v1::LogChunk>& writer) {
+awaitable<Status> read_logs(Context& c, v1::ReadLogsRequest request, Caller,
+                            net::Writer<v1::LogChunk>& writer) {
   auto tail = open_tail(c, request.run(), request.attempt(), request.rank(), request.follow());
   if (!tail.ok()) co_return tail.status();
   Status sought = co_await seek(c, *tail, request.tail_lines());
@@ -161,8 +166,8 @@ awaitable<Status> logs_ndjson(Context& c, net::Request request, net::Stream& str
   for (const Result<int>* value : {&attempt, &rank, &lines_wanted})
     if (!value->ok()) co_return value->status();
   const std::string follow = request.query_value("follow");
-  auto tail = open_tail(c, std::string(request.param("id")), static_cast<uint32_t>(std::max(0, *attempt)), *rank,
-                        follow == "1" || follow == "true");
+  auto tail = open_tail(c, std::string(request.param("id")), static_cast<uint32_t>(std::max(0, *attempt)),
+                        *rank, follow == "1" || follow == "true");
   if (!tail.ok()) co_return tail.status();
   Status sought = co_await seek(c, *tail, static_cast<uint32_t>(std::max(0, *lines_wanted)));
   if (!sought.ok()) co_return sought;
@@ -195,8 +200,9 @@ void add_run_streams(net::HttpServer& server, Context& context) {
   add_stream(server, context, "RunService/WatchRun", Access::kOperator, &watch_run);
   add_stream(server, context, "RunService/ReadLogs", Access::kOperator, &read_logs);
   Context* c = &context;
-  server.stream_route("GET", "/v1/runs/{id}/logs", Access::kOperator,
-                      [c](net::Request request, net::Stream& stream) { return logs_ndjson(*c, std::move(request), stream); });
+  server.stream_route(
+      "GET", "/v1/runs/{id}/logs", Access::kOperator,
+      [c](net::Request request, net::Stream& stream) { return logs_ndjson(*c, std::move(request), stream); });
 }
 
 }  // namespace rekindle::coordinator

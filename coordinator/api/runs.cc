@@ -36,7 +36,8 @@ Status check_start(const Context& c, const v1::StartRunRequest& request) {
   TRY_STATUS(check_length("idempotency_key", request.idempotency_key(), kKeyBytesMax));
   TRY_STATUS(check_length("dataset", request.dataset(), kKeyBytesMax));
   if (request.score_size() > kScoreTargetsMax)
-    return invalid_argument(fmt::format("{} score targets: at most {} in one run", request.score_size(), kScoreTargetsMax));
+    return invalid_argument(
+        fmt::format("{} score targets: at most {} in one run", request.score_size(), kScoreTargetsMax));
   if (!request.fault().empty() && !c.options.allow_faults)
     return permission_denied("fault is for tests: the daemon was not started with --allow-faults");
   return ok_status();

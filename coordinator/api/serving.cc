@@ -18,7 +18,8 @@ awaitable<Status> watch_plan(Context& c, v1::WatchPlanRequest request, Caller ca
                              net::Writer<v1::PlanUpdate>& writer) {
   Changes* changes = &c.core.changes();
   writer.on_close([changes] { changes->notify(); });
-  log_info("node watches the serving plan", {{"node", request.node()}, {"model", request.model()}, {"peer", caller.peer}});
+  log_info("node watches the serving plan",
+           {{"node", request.node()}, {"model", request.model()}, {"peer", caller.peer}});
   std::map<std::string, uint64_t> said;  // revision by model
   // The first beat at once: a client learns that the stream stands even when there is no plan yet.
   auto due = std::chrono::steady_clock::now();
@@ -63,11 +64,13 @@ awaitable<Result<v1::ReportNodeResponse>> report_node(Context& c, v1::NodeReport
   co_await c.core.durable(told->seq);
   c.core.changes().notify();
   v1::ReportNodeResponse out;
-  if (const v1::ModelState* state = core::find_model(c.core.state(), model)) out.set_revision(state->plan().revision());
+  if (const v1::ModelState* state = core::find_model(c.core.state(), model))
+    out.set_revision(state->plan().revision());
   co_return out;
 }
 
-awaitable<Result<v1::ServingStatusResponse>> serving_status(Context& c, v1::ServingStatusRequest request, Caller) {
+awaitable<Result<v1::ServingStatusResponse>> serving_status(Context& c, v1::ServingStatusRequest request,
+                                                            Caller) {
   co_await c.core.durable();
   v1::ServingStatusResponse out;
   for (const auto& [name, model] : c.core.state().models) {

@@ -7,10 +7,15 @@ namespace rekindle::coordinator {
 
 AttemptThread::AttemptThread(launch::Launcher& launcher, const Clock& clock, AttemptThreadOptions options,
                              std::function<void(Observation)> on_observation)
-    : launcher_(launcher), clock_(clock), options_(options), on_observation_(std::move(on_observation)),
+    : launcher_(launcher),
+      clock_(clock),
+      options_(options),
+      on_observation_(std::move(on_observation)),
       thread_([this] { loop(); }) {}
 
-AttemptThread::~AttemptThread() { stop(); }
+AttemptThread::~AttemptThread() {
+  stop();
+}
 
 void AttemptThread::stop() {
   {
@@ -31,13 +36,21 @@ void AttemptThread::post(std::function<void()> task) {
 
 void AttemptThread::watch(AttemptId id, launch::AttemptFolder folder, uint32_t world, v1::Limits limits,
                           bool has_started) {
-  post([this, id = std::move(id), folder = std::move(folder), world, limits = std::move(limits), has_started] {
-    if (watched_.contains(id) || finished_.contains(id)) return;
-    Watched attempt{folder, {}, HangWatch(world, from_proto(limits.hang()), from_proto(limits.hang_warm()),
-                                          clock_.monotonic()), has_started, false, false, std::nullopt};
-    for (uint32_t rank = 0; rank < world; ++rank) attempt.readers.emplace_back(folder, static_cast<int>(rank));
-    watched_.emplace(id, std::move(attempt));
-  });
+  post(
+      [this, id = std::move(id), folder = std::move(folder), world, limits = std::move(limits), has_started] {
+        if (watched_.contains(id) || finished_.contains(id)) return;
+        Watched attempt{
+            folder,
+            {},
+            HangWatch(world, from_proto(limits.hang()), from_proto(limits.hang_warm()), clock_.monotonic()),
+            has_started,
+            false,
+            {},
+            std::nullopt};
+        for (uint32_t rank = 0; rank < world; ++rank)
+          attempt.readers.emplace_back(folder, static_cast<int>(rank));
+        watched_.emplace(id, std::move(attempt));
+      });
 }
 
 void AttemptThread::start(AttemptId id, v1::Plan plan) {
@@ -88,7 +101,8 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
   // Probed before the reports are read: what a rank wrote before its gang ended is then never missed.
   auto state = launcher_.probe(attempt.folder);
   if (!state.ok()) {
-    log_warning("attempt probe", {{"run", id.run}, {"attempt", id.attempt}, {"error", state.status().message()}});
+    log_warning("attempt probe",
+                {{"run", id.run}, {"attempt", id.attempt}, {"error", state.status().message()}});
     return;
   }
   if (!attempt.started && state->gang) {
@@ -104,25 +118,32 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
   switch (state->kind) {
     case launch::GangState::kNotStarted:
       if (attempt.has_started)
-        return finish(id, {v1::END_NODE_LOST, "the attempt's folder has gone: " + attempt.folder.root().string(), {}});
+        return finish(
+            id, {v1::END_NODE_LOST, "the attempt's folder has gone: " + attempt.folder.root().string(), {}});
       if (attempt.handed_over && clock_.monotonic() - *attempt.handed_over > options_.start_deadline)
         finish(id, {v1::END_LAUNCH_FAILED, "the gang supervisor did not start within its time", {}});
       return;
     case launch::GangState::kEnded:
     case launch::GangState::kLost:  // the launcher has seen that no rank is left
-      return finish(id, ending_of(attempt.folder, *state, world));
+      return finish(id, after_hang(attempt, ending_of(attempt.folder, *state, world)));
     case launch::GangState::kAlive:
       break;
   }
-  if (attempt.hang_reported) return;
+  if (!attempt.hang_said.empty()) return;
   if (auto hang = attempt.hang.check(clock_.monotonic())) {
-    attempt.hang_reported = true;
+    attempt.hang_said = hang->message;
     Observation seen;
     seen.kind = Observation::kHang;
     seen.id = id;
     seen.message = hang->message;
     on_observation_(std::move(seen));
   }
+}
+
+// The kill that ended it is not what was wrong with it.
+Ending AttemptThread::after_hang(const Watched& attempt, Ending ending) {
+  if (!attempt.hang_said.empty()) ending.message = attempt.hang_said;
+  return ending;
 }
 
 void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {
@@ -134,7 +155,8 @@ void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {
       continue;
     }
     for (const v1::Report& report : *reports) {
-      if (report.has_beat()) attempt.hang.beat(static_cast<uint32_t>(rank), report.beat(), clock_.monotonic());
+      if (report.has_beat())
+        attempt.hang.beat(static_cast<uint32_t>(rank), report.beat(), clock_.monotonic());
       if (report.has_progress()) newest = report.progress();
       if (report.has_metric()) {
         Observation seen;

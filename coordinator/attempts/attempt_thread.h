@@ -67,7 +67,7 @@ class AttemptThread {
     HangWatch hang;
     bool has_started = false;  // known before it was watched
     bool started = false;      // seen and reported
-    bool hang_reported = false;
+    std::string hang_said;     // why it is being ended, once reported
     std::optional<std::chrono::steady_clock::time_point> handed_over;
   };
 
@@ -75,6 +75,7 @@ class AttemptThread {
   void loop();
   void poll(const AttemptId& id, Watched& attempt);
   void read_reports(const AttemptId& id, Watched& attempt);
+  static Ending after_hang(const Watched& attempt, Ending ending);
   void finish(const AttemptId& id, Ending ending);
   void do_start(const AttemptId& id, const v1::Plan& plan);
 

@@ -19,22 +19,32 @@ constexpr Seconds kVerifyAgain{1};
 
 // Proves to the ranks that they share the folder; the same for each write of the same plan.
 std::string nonce(const AttemptId& id, const v1::Run& run) {
-  return sha256_hex(fmt::format("{}/{} {} {}", id.run, id.attempt, run.spec_sha256(), run.queued_us())).substr(0, 32);
+  return sha256_hex(fmt::format("{}/{} {} {}", id.run, id.attempt, run.spec_sha256(), run.queued_us()))
+      .substr(0, 32);
 }
 
 }  // namespace
 
-Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store, const StateFolder& folder,
-                 Worker& pool, const Clock& clock, EffectsOptions options)
-    : core_(core), store_(store), folder_(folder), pool_(pool), clock_(clock), options_(std::move(options)),
+Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store,
+                 const StateFolder& folder, Worker& pool, const Clock& clock, EffectsOptions options)
+    : core_(core),
+      store_(store),
+      folder_(folder),
+      pool_(pool),
+      clock_(clock),
+      options_(std::move(options)),
       attempts_(launcher, clock, options_.attempts, [this](Observation seen) {
         auto shared = std::make_shared<const Observation>(std::move(seen));
         boost::asio::post(pool_.io(), [this, shared] { observe(*shared); });
       }) {}
 
-Effects::~Effects() { stop(); }
+Effects::~Effects() {
+  stop();
+}
 
-void Effects::stop() { attempts_.stop(); }
+void Effects::stop() {
+  attempts_.stop();
+}
 
 void Effects::perform(const std::vector<core::Effect>& effects) {
   // Watching comes first: an attempt is watched before it is started.
@@ -54,8 +64,9 @@ void Effects::perform(const core::WatchAttempt& watch, const std::string& key) {
   CHECK(run != nullptr, "an attempt is watched of a run that is there");
   const v1::Attempt* attempt = core::live_attempt(*run);
   attempts_.watch({watch.run.value, watch.attempt},
-                  launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)), core::slots_needed(*run),
-                  run->spec().train().limits(), attempt != nullptr && attempt->state() == v1::Attempt::STARTED);
+                  launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)),
+                  core::slots_needed(*run), run->spec().train().limits(),
+                  attempt != nullptr && attempt->state() == v1::Attempt::STARTED);
 }
 
 void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string& key) {
@@ -76,7 +87,8 @@ void Effects::perform(const core::SignalAttempt& signal, const std::string& key)
   auto& next = not_before_[key];
   if (clock_.monotonic() < next) return;
   next = clock_.monotonic() + kSignalAgain;
-  log_info("attempt signalled", {{"run", signal.run.value}, {"attempt", signal.attempt},
+  log_info("attempt signalled", {{"run", signal.run.value},
+                                 {"attempt", signal.attempt},
                                  {"signal", v1::AttemptSignalled::Signal_Name(signal.signal)}});
   attempts_.signal({signal.run.value, signal.attempt}, signal.signal == v1::AttemptSignalled::YIELD
                                                            ? launch::Signal::kYield
@@ -98,7 +110,8 @@ void Effects::perform(const core::VerifyArtifacts& verify, const std::string& ke
       }
       core::ArtifactsVerified seen{verify.run, verify.manifest, status.ok(), status.message()};
       auto told = core_.submit(seen);
-      if (!told.ok()) log_error("verification refused", {{"run", verify.run.value}, {"error", told.status().to_string()}});
+      if (!told.ok())
+        log_error("verification refused", {{"run", verify.run.value}, {"error", told.status().to_string()}});
     });
   });
 }
@@ -110,15 +123,18 @@ void Effects::observe(const Observation& seen) {
       told = core_.submit(core::GangStarted{RunId(seen.id.run), seen.id.attempt, seen.gang});
       break;
     case Observation::kEnded: {
-      log_info("attempt ended", {{"run", seen.id.run}, {"attempt", seen.id.attempt},
-                                 {"end", v1::EndClass_Name(seen.ending.end)}, {"message", seen.ending.message}});
+      log_info("attempt ended", {{"run", seen.id.run},
+                                 {"attempt", seen.id.attempt},
+                                 {"end", v1::EndClass_Name(seen.ending.end)},
+                                 {"message", seen.ending.message}});
       progress_.erase(seen.id.run);
       told = core_.submit(core::AttemptEnded{RunId(seen.id.run), seen.id.attempt, seen.ending.end,
                                              seen.ending.message, seen.ending.outcome});
       break;
     }
     case Observation::kHang:
-      log_warning("attempt hangs", {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
+      log_warning("attempt hangs",
+                  {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
       told = core_.submit(core::HangDetected{RunId(seen.id.run), seen.id.attempt, seen.message});
       break;
     case Observation::kProgress:

@@ -19,7 +19,7 @@
 namespace rekindle::coordinator {
 
 struct EffectsOptions {
-  fs::path artifacts;             // root that ranks read and write
+  fs::path artifacts;  // root that ranks read and write
   uint32_t threads_per_rank = 1;
   AttemptThreadOptions attempts;
 };

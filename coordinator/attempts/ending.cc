@@ -16,7 +16,8 @@ std::string last_words(const fs::path& log) {
   std::ifstream in(log, std::ios::binary | std::ios::ate);
   if (!in) return "";
   std::streamoff size = in.tellg();
-  std::streamoff begin = size > static_cast<std::streamoff>(kTailBytes) ? size - static_cast<std::streamoff>(kTailBytes) : 0;
+  std::streamoff begin =
+      size > static_cast<std::streamoff>(kTailBytes) ? size - static_cast<std::streamoff>(kTailBytes) : 0;
   in.seekg(begin);
   std::string tail(static_cast<size_t>(size - begin), '\0');
   in.read(tail.data(), static_cast<std::streamsize>(tail.size()));
@@ -27,7 +28,8 @@ std::string last_words(const fs::path& log) {
 }
 
 std::string how(int code, int signal) {
-  return signal != 0 ? fmt::format("ended by signal {} ({})", signal, strsignal(signal)) : fmt::format("left with {}", code);
+  return signal != 0 ? fmt::format("ended by signal {} ({})", signal, strsignal(signal))
+                     : fmt::format("left with {}", code);
 }
 
 // The first rank that ended badly, else the launcher itself.
@@ -35,21 +37,32 @@ std::string crash_message(const launch::AttemptFolder& folder, const v1::ExitRec
   for (const v1::RankExit& rank : exit.ranks()) {
     if (rank.code() == 0 && rank.signal() == 0) continue;
     std::string words = last_words(folder.log(rank.rank()));
-    return fmt::format("rank {} {}{}{}", rank.rank(), how(rank.code(), rank.signal()), words.empty() ? "" : ": ", words);
+    return fmt::format("rank {} {}{}{}", rank.rank(), how(rank.code(), rank.signal()),
+                       words.empty() ? "" : ": ", words);
   }
   std::string words;
-  for (uint32_t rank = 0; rank < world && words.empty(); ++rank) words = last_words(folder.log(static_cast<int>(rank)));
+  for (uint32_t rank = 0; rank < world && words.empty(); ++rank)
+    words = last_words(folder.log(static_cast<int>(rank)));
   std::string note = exit.note().empty() ? "" : " (" + exit.note() + ")";
-  return fmt::format("the gang {}{}{}{}", how(exit.code(), exit.signal()), note, words.empty() ? "" : ": ", words);
+  return fmt::format("the gang {}{}{}{}", how(exit.code(), exit.signal()), note, words.empty() ? "" : ": ",
+                     words);
 }
 
 Ending of_outcome(v1::Outcome outcome) {
   Ending out;
   switch (outcome.kind()) {
-    case v1::Outcome::FINISHED: out.end = v1::END_FINISHED; break;
-    case v1::Outcome::YIELDED: out.end = v1::END_YIELDED; break;
-    case v1::Outcome::SPEC_REFUSED: out.end = v1::END_SPEC_REFUSED; break;
-    case v1::Outcome::DATA_REFUSED: out.end = v1::END_DATA_REFUSED; break;
+    case v1::Outcome::FINISHED:
+      out.end = v1::END_FINISHED;
+      break;
+    case v1::Outcome::YIELDED:
+      out.end = v1::END_YIELDED;
+      break;
+    case v1::Outcome::SPEC_REFUSED:
+      out.end = v1::END_SPEC_REFUSED;
+      break;
+    case v1::Outcome::DATA_REFUSED:
+      out.end = v1::END_DATA_REFUSED;
+      break;
     default:
       out.end = v1::END_CRASH;
       out.message = "outcome.pb names no known kind of end";
@@ -64,11 +77,16 @@ Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, 
   std::string message = crash_message(folder, exit, world);
   if (exit.signal() == 0) {
     switch (exit.code()) {
-      case launch::kExitFinished: return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}};
-      case launch::kExitYielded: return {v1::END_YIELDED, "left on request", {}};
-      case launch::kExitSpecRefused: return {v1::END_SPEC_REFUSED, message, {}};
-      case launch::kExitDataRefused: return {v1::END_DATA_REFUSED, message, {}};
-      default: break;
+      case launch::kExitFinished:
+        return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}};
+      case launch::kExitYielded:
+        return {v1::END_YIELDED, "left on request", {}};
+      case launch::kExitSpecRefused:
+        return {v1::END_SPEC_REFUSED, message, {}};
+      case launch::kExitDataRefused:
+        return {v1::END_DATA_REFUSED, message, {}};
+      default:
+        break;
     }
   }
   return {v1::END_CRASH, message, {}};
@@ -82,8 +100,10 @@ Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& s
   if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}};
   if (outcome->has_value()) return of_outcome(**outcome);
   if (state.kind == launch::GangState::kLost || !state.exit)
-    return {v1::END_NODE_LOST, "the gang's supervisor is gone without a word" +
-                                   (state.detail.empty() ? std::string() : ": " + state.detail), {}};
+    return {v1::END_NODE_LOST,
+            "the gang's supervisor is gone without a word" +
+                (state.detail.empty() ? std::string() : ": " + state.detail),
+            {}};
   return of_exit(folder, *state.exit, world);
 }
 

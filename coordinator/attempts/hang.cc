@@ -60,9 +60,10 @@ std::optional<Hang> HangWatch::check(Instant now) {
   const auto still = std::chrono::duration_cast<Seconds>(now - rank.advanced);
   Hang hang;
   hang.rank = static_cast<int>(culprit);
-  hang.message = fmt::format("rank {} has made no progress for {}s in phase {} at step {}{} (limit {})", culprit,
-                             still.count(), phase_name(rank.last.phase()), rank.last.step(),
-                             now - rank.heard > kSilent ? " and no longer beats" : "", format_duration(limit));
+  hang.message =
+      fmt::format("rank {} has made no progress for {}s in phase {} at step {}{} (limit {})", culprit,
+                  still.count(), phase_name(rank.last.phase()), rank.last.step(),
+                  now - rank.heard > kSilent ? " and no longer beats" : "", format_duration(limit));
   return hang;
 }
 

@@ -13,7 +13,8 @@ namespace {
 // Empty when the file is not there yet.
 Result<std::string> read_at(const fs::path& path, uint64_t offset, size_t bytes_max) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return errno == ENOENT ? Result<std::string>(std::string()) : errno_status("opening", path);
+  if (!fd.valid())
+    return errno == ENOENT ? Result<std::string>(std::string()) : errno_status("opening", path);
   std::string out(bytes_max, '\0');
   ssize_t got = pread(fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
   if (got < 0) return errno_status("reading", path);

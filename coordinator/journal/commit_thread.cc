@@ -9,11 +9,19 @@ namespace rekindle::coordinator {
 CommitThread::CommitThread(std::unique_ptr<Journal> journal, CommitObserver observer)
     : journal_(std::move(journal)), observer_(std::move(observer)), thread_([this] { loop(); }) {}
 
-CommitThread::~CommitThread() { stop(); }
+CommitThread::~CommitThread() {
+  stop();
+}
 
-void CommitThread::append(std::vector<v1::Event> events) { push(std::move(events)); }
-void CommitThread::save_snapshot(v1::Snapshot snapshot) { push(std::move(snapshot)); }
-void CommitThread::query(std::function<void(Journal&)> question) { push(std::move(question)); }
+void CommitThread::append(std::vector<v1::Event> events) {
+  push(std::move(events));
+}
+void CommitThread::save_snapshot(v1::Snapshot snapshot) {
+  push(std::move(snapshot));
+}
+void CommitThread::query(std::function<void(Journal&)> question) {
+  push(std::move(question));
+}
 
 void CommitThread::push(Item item) {
   {

@@ -33,7 +33,8 @@ Status FakeJournal::save_snapshot(const v1::Snapshot& snapshot) {
   return ok_status();
 }
 
-Result<std::vector<v1::Event>> FakeJournal::about(const std::string& subject, uint64_t from_seq, uint32_t limit) {
+Result<std::vector<v1::Event>> FakeJournal::about(const std::string& subject, uint64_t from_seq,
+                                                  uint32_t limit) {
   std::vector<v1::Event> out;
   for (const v1::Event& event : storage_->events)
     if (event.seq() >= from_seq && out.size() < limit && subject_of(event) == subject) out.push_back(event);

@@ -22,7 +22,8 @@ class FakeJournal final : public Journal {
   Result<Loaded> load() override;
   Status append(std::span<const v1::Event> events) override;
   Status save_snapshot(const v1::Snapshot& snapshot) override;
-  Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq, uint32_t limit) override;
+  Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq,
+                                       uint32_t limit) override;
   Result<std::vector<RunRow>> runs(uint32_t limit) override;
   Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) override;
   Result<std::vector<v1::Version>> versions(const std::string& model) override;

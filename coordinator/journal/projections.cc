@@ -6,7 +6,8 @@ Status Projections::prepare(Sqlite& db) {
   run_queued_ = TRY(db.prepare("INSERT OR REPLACE INTO runs VALUES(?,?,?,?,?,0,0,?)"));
   run_ended_ = TRY(db.prepare("UPDATE runs SET state = ?2, ended_us = ?3, version = ?4 WHERE id = ?1"));
   version_published_ = TRY(db.prepare("INSERT OR REPLACE INTO versions VALUES(?,?,?,0,'')"));
-  version_barred_ = TRY(db.prepare("UPDATE versions SET barred = 1, barred_reason = ?3 WHERE model = ?1 AND number = ?2"));
+  version_barred_ =
+      TRY(db.prepare("UPDATE versions SET barred = 1, barred_reason = ?3 WHERE model = ?1 AND number = ?2"));
   alias_moved_ = TRY(db.prepare("INSERT OR REPLACE INTO alias_history VALUES(?,?,?,?)"));
   return ok_status();
 }
@@ -15,7 +16,10 @@ Status Projections::apply(const v1::Event& event) {
   switch (event.what_case()) {
     case v1::Event::kRunQueued: {
       const v1::Run& run = event.run_queued();
-      run_queued_.bind(1, run.id()).bind(2, run.job()).bind(3, int64_t{run.state()}).bind(4, int64_t{run.cause()});
+      run_queued_.bind(1, run.id())
+          .bind(2, run.job())
+          .bind(3, int64_t{run.state()})
+          .bind(4, int64_t{run.cause()});
       run_queued_.bind(5, run.queued_us()).bind(6, static_cast<int64_t>(event.seq()));
       return run_queued_.run();
     }
@@ -49,8 +53,9 @@ Status Projections::apply(const v1::Event& event) {
 }
 
 Result<std::vector<RunRow>> Projections::runs(Sqlite& db, uint32_t limit) {
-  Statement rows = TRY(db.prepare(
-      "SELECT id, job, state, cause, queued_us, ended_us, version FROM runs ORDER BY queued_seq DESC LIMIT ?"));
+  Statement rows =
+      TRY(db.prepare("SELECT id, job, state, cause, queued_us, ended_us, version FROM runs ORDER BY "
+                     "queued_seq DESC LIMIT ?"));
   rows.bind(1, static_cast<int64_t>(limit));
   std::vector<RunRow> out;
   while (TRY(rows.step())) {
@@ -78,12 +83,14 @@ Result<std::vector<v1::AliasMove>> Projections::alias_history(Sqlite& db, const 
 }
 
 Result<std::vector<v1::Version>> Projections::versions(Sqlite& db, const std::string& model) {
-  Statement rows = TRY(db.prepare("SELECT body, barred, barred_reason FROM versions WHERE model = ? ORDER BY number"));
+  Statement rows =
+      TRY(db.prepare("SELECT body, barred, barred_reason FROM versions WHERE model = ? ORDER BY number"));
   rows.bind(1, model);
   std::vector<v1::Version> out;
   while (TRY(rows.step())) {
     v1::Version& version = out.emplace_back();
-    if (!version.ParseFromString(rows.text(0))) return data_loss(db.file() + ": versions of " + model + " are damaged");
+    if (!version.ParseFromString(rows.text(0)))
+      return data_loss(db.file() + ": versions of " + model + " are damaged");
     version.set_barred(rows.integer(1) != 0);
     version.set_barred_reason(rows.text(2));
   }

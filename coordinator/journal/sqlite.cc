@@ -41,7 +41,9 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(stmt_); }
+Statement::~Statement() {
+  sqlite3_finalize(stmt_);
+}
 
 Statement& Statement::bind(int index, int64_t value) {
   CHECK(sqlite3_bind_int64(stmt_, index, value) == SQLITE_OK);
@@ -49,7 +51,8 @@ Statement& Statement::bind(int index, int64_t value) {
 }
 
 Statement& Statement::bind(int index, std::string_view text) {
-  CHECK(sqlite3_bind_text64(stmt_, index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8) == SQLITE_OK);
+  CHECK(sqlite3_bind_text64(stmt_, index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8) ==
+        SQLITE_OK);
   return *this;
 }
 
@@ -74,12 +77,15 @@ Status Statement::run() {
   return ok_status();
 }
 
-int64_t Statement::integer(int column) const { return sqlite3_column_int64(stmt_, column); }
+int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(stmt_, column);
+}
 
 std::string Statement::text(int column) const {
   const void* bytes = sqlite3_column_blob(stmt_, column);
   if (bytes == nullptr) return "";
-  return std::string(static_cast<const char*>(bytes), static_cast<size_t>(sqlite3_column_bytes(stmt_, column)));
+  return std::string(static_cast<const char*>(bytes),
+                     static_cast<size_t>(sqlite3_column_bytes(stmt_, column)));
 }
 
 void Statement::reset() {
@@ -87,7 +93,8 @@ void Statement::reset() {
   sqlite3_clear_bindings(stmt_);
 }
 
-Sqlite::Sqlite(Sqlite&& other) noexcept : db_(std::exchange(other.db_, nullptr)), file_(std::move(other.file_)) {}
+Sqlite::Sqlite(Sqlite&& other) noexcept
+    : db_(std::exchange(other.db_, nullptr)), file_(std::move(other.file_)) {}
 
 Sqlite& Sqlite::operator=(Sqlite&& other) noexcept {
   std::swap(db_, other.db_);
@@ -95,7 +102,9 @@ Sqlite& Sqlite::operator=(Sqlite&& other) noexcept {
   return *this;
 }
 
-Sqlite::~Sqlite() { sqlite3_close_v2(db_); }
+Sqlite::~Sqlite() {
+  sqlite3_close_v2(db_);
+}
 
 Result<Sqlite> Sqlite::open(const std::filesystem::path& path) {
   Sqlite out;

@@ -16,7 +16,8 @@ namespace rekindle::coordinator {
 class Statement {
  public:
   Statement() = default;
-  Statement(sqlite3* db, sqlite3_stmt* stmt, std::string file) : db_(db), stmt_(stmt), file_(std::move(file)) {}
+  Statement(sqlite3* db, sqlite3_stmt* stmt, std::string file)
+      : db_(db), stmt_(stmt), file_(std::move(file)) {}
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&& other) noexcept;
   ~Statement();

@@ -1,5 +1,6 @@
 #include "coordinator/journal/sqlite_journal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "coordinator/journal/projections.h"
 #include "coordinator/journal/sqlite.h"
+#include "coordinator/journal/wal_check.h"
 
 namespace rekindle::coordinator {
 
@@ -35,7 +37,9 @@ PRAGMA user_version=1;
 COMMIT;
 )sql";
 
-int64_t checksum(uint64_t seq, std::string_view body) { return static_cast<int64_t>(stable_hash(body, seq)); }
+int64_t checksum(uint64_t seq, std::string_view body) {
+  return static_cast<int64_t>(stable_hash(body, seq));
+}
 
 class SqliteJournal final : public Journal {
  public:
@@ -57,7 +61,8 @@ class SqliteJournal final : public Journal {
     while (TRY(rows.step())) {
       uint64_t seq = static_cast<uint64_t>(rows.integer(0));
       if (seq != next)
-        return data_loss(fmt::format("{}: event {} is missing: restore the file from a copy", db_.file(), next));
+        return data_loss(
+            fmt::format("{}: event {} is missing: restore the file from a copy", db_.file(), next));
       out.events.push_back(TRY(parse(seq, rows.text(1), rows.integer(2))));
       ++next;
     }
@@ -89,17 +94,19 @@ class SqliteJournal final : public Journal {
 
   Status save_snapshot(const v1::Snapshot& snapshot) override {
     if (snapshot.seq() > last_)
-      return invalid_argument(fmt::format("{}: a snapshot at {} of events that end at {}", db_.file(),
-                                          snapshot.seq(), last_));
+      return invalid_argument(
+          fmt::format("{}: a snapshot at {} of events that end at {}", db_.file(), snapshot.seq(), last_));
     std::string body = snapshot.SerializeAsString();
     Statement insert = TRY(db_.prepare("INSERT OR REPLACE INTO snapshots VALUES(?,?,?)"));
     insert.bind(1, static_cast<int64_t>(snapshot.seq())).bind_blob(2, body);
     insert.bind(3, checksum(snapshot.seq(), body));
     TRY_STATUS(insert.run());
-    return db_.execute("DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)");
+    return db_.execute(
+        "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)");
   }
 
-  Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq, uint32_t limit) override {
+  Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq,
+                                       uint32_t limit) override {
     Statement rows = TRY(db_.prepare(
         "SELECT seq, body, checksum FROM events WHERE subject = ? AND seq >= ? ORDER BY seq LIMIT ?"));
     rows.bind(1, subject).bind(2, static_cast<int64_t>(from_seq)).bind(3, static_cast<int64_t>(limit));
@@ -167,8 +174,10 @@ Status check_schema(Sqlite& db) {
   if (schema > kSchema)
     return failed_precondition(
         fmt::format("{} was written by a newer rekindle (schema {}, this program knows up to {}): "
-                    "start that version, or restore an older copy", db.file(), schema, kSchema));
-  if (schema < 1) return data_loss(fmt::format("{} has no schema version: restore it from a copy", db.file()));
+                    "start that version, or restore an older copy",
+                    db.file(), schema, kSchema));
+  if (schema < 1)
+    return data_loss(fmt::format("{} has no schema version: restore it from a copy", db.file()));
   Statement check = TRY(db.prepare("PRAGMA quick_check(1)"));
   bool row = TRY(check.step());
   if (!row || check.text(0) != "ok")
@@ -184,9 +193,16 @@ Result<std::unique_ptr<Journal>> open_sqlite_journal(const std::filesystem::path
   if (!network.empty())
     return failed_precondition(
         fmt::format("{} lies on {}, a network filesystem, which does not keep SQLite's promises: "
-                    "put the state folder on a local disk", file.parent_path().string(), network));
+                    "put the state folder on a local disk",
+                    file.parent_path().string(), network));
+  TRY_STATUS(check_write_ahead_log(file.string() + "-wal"));
+  // Made here, so that it is private whatever the umask; the log inherits its mode.
+  if (Fd made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)); !made.valid())
+    return errno_status("opening", file);
   Sqlite db = TRY(Sqlite::open(file));
   TRY_STATUS(check_schema(db));
+  // An empty log to start with: what a torn write left behind never meets new frames.
+  TRY_STATUS(db.execute("PRAGMA wal_checkpoint(TRUNCATE)"));
   log_info("journal opened", {{"file", file.string()}, {"sqlite", sqlite3_libversion()}});
   auto journal = std::make_unique<SqliteJournal>(std::move(db));
   TRY_STATUS(journal->prepare());

@@ -15,7 +15,8 @@ namespace rekindle::coordinator {
 struct Judging::Profiles {
   std::map<std::string, std::shared_ptr<const v1::Profile>> by_manifest;
 
-  Result<std::shared_ptr<const v1::Profile>> find(const artifacts::Store& store, const std::string& manifest) {
+  Result<std::shared_ptr<const v1::Profile>> find(const artifacts::Store& store,
+                                                  const std::string& manifest) {
     if (auto it = by_manifest.find(manifest); it != by_manifest.end()) return it->second;
     v1::Manifest files = TRY(artifacts::load_manifest(store, manifest, artifacts::Verify::kSize));
     std::string json = TRY(artifacts::read_file(store, files, "profile.json"));
@@ -48,7 +49,11 @@ struct Judging::Answer {
 
 Judging::Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const artifacts::Store& store,
                  Worker& events_worker)
-    : core_(core), nodes_(nodes), events_(events), store_(store), worker_(events_worker),
+    : core_(core),
+      nodes_(nodes),
+      events_(events),
+      store_(store),
+      worker_(events_worker),
       profiles_(std::make_shared<Profiles>()) {}
 
 Judging::~Judging() = default;
@@ -77,7 +82,8 @@ std::shared_ptr<Judging::Question> Judging::question(const std::string& model) {
   auto out = std::make_shared<Question>();
   out->spec = job->spec();
   out->champion = registry::champion(*state);
-  for (const v1::Version& version : state->versions()) out->manifests.emplace_back(version.number(), version.manifest());
+  for (const v1::Version& version : state->versions())
+    out->manifests.emplace_back(version.number(), version.manifest());
   for (const auto& [id, quarantine] : core_.state().quarantines)
     if (quarantine.model() == model) out->quarantines.push_back(quarantine);
   out->watermark_us = watermark_us(model);

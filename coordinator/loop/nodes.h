@@ -18,10 +18,13 @@ namespace rekindle::coordinator {
 
 // Nodes report once a second; heard within this, a node is live.
 inline constexpr Seconds kNodeLive{10};
+// expire() is called once a second; when nothing was asked for this long, the daemon itself stood still (it
+// was stopped, or its host was), and nodes are not to blame that they went unheard.
+inline constexpr Seconds kOwnPause{3};
 
 class Nodes {
  public:
-  explicit Nodes(const Clock& clock) : clock_(clock) {}
+  explicit Nodes(const Clock& clock) : clock_(clock), awake_(clock.monotonic()) {}
 
   // Models that were being served before the restart.
   void presume(std::vector<std::string> models);
@@ -43,10 +46,13 @@ class Nodes {
     std::chrono::steady_clock::time_point at;
   };
   bool alive(const Heard& heard) const { return clock_.monotonic() - heard.at <= kNodeLive; }
+  void forgive_own_pause() const;
 
   const Clock& clock_;
-  std::map<std::pair<std::string, std::string>, Heard> heard_;  // by model, node
-  std::map<std::string, std::chrono::steady_clock::time_point> presumed_;
+  // Mutable: a pause of this process is taken out of all times before they are looked at.
+  mutable std::chrono::steady_clock::time_point awake_;
+  mutable std::map<std::pair<std::string, std::string>, Heard> heard_;  // by model, node
+  mutable std::map<std::string, std::chrono::steady_clock::time_point> presumed_;
 };
 
 }  // namespace rekindle::coordinator

@@ -104,13 +104,16 @@ TEST_F(Api, SnapshotsNeedTheirBlobs) {
   v1::AddSnapshotRequest request = sample_snapshot(state() / "artifacts");
   auto added = call<v1::DatasetSnapshot>("DataService/AddSnapshot", request);
   ASSERT_TRUE(added.ok()) << added.status().to_string();
-  EXPECT_TRUE(call<v1::DatasetSnapshot>("DataService/AddSnapshot", request).ok()) << "equal content: no change";
+  EXPECT_TRUE(call<v1::DatasetSnapshot>("DataService/AddSnapshot", request).ok())
+      << "equal content: no change";
   v1::AddSnapshotRequest other = request;
   other.mutable_snapshot()->set_rows(999);
-  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kAlreadyExists);
+  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(),
+            Code::kAlreadyExists);
   other.mutable_snapshot()->set_name("2013-02");
   other.mutable_snapshot()->mutable_parts(0)->set_bytes(3);
-  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(),
+            Code::kInvalidArgument);
   other.mutable_snapshot()->mutable_parts(0)->set_sha256(std::string(64, '0'));
   EXPECT_EQ(call<v1::DatasetSnapshot>("DataService/AddSnapshot", other).status().code(), Code::kNotFound);
   v1::ListDatasetsRequest list;
@@ -143,7 +146,8 @@ TEST_F(Api, ARunIsLaunchedAndRetriedByClassOfEnd) {
   ASSERT_TRUE(eventually([&] { return run("flight-delay-1").attempts(0).state() == v1::Attempt::ENDED; }));
   v1::Run after = run("flight-delay-1");
   EXPECT_EQ(after.attempts(0).end(), v1::END_CRASH);
-  EXPECT_NE(after.attempts(0).message().find("rank 1 ended by signal 9"), std::string::npos) << after.attempts(0).message();
+  EXPECT_NE(after.attempts(0).message().find("rank 1 ended by signal 9"), std::string::npos)
+      << after.attempts(0).message();
   EXPECT_NE(after.attempts(0).message().find("out of luck"), std::string::npos);
   EXPECT_EQ(after.crash_failures(), 1u);
   // What is refused is not tried again.
@@ -168,6 +172,36 @@ TEST_F(Api, ALostGangIsANodeFailure) {
   started_attempt("flight-delay-1", 2);
 }
 
+TEST_F(Api, ARankThatStandsStillIsNamedAndItsGangKilled) {
+  v1::ApplyRequest apply;
+  *apply.mutable_spec() = sample_spec("a");
+  apply.mutable_spec()->mutable_train()->mutable_limits()->mutable_hang()->set_seconds(1);
+  apply.mutable_spec()->mutable_train()->mutable_limits()->mutable_hang_warm()->set_seconds(1);
+  ASSERT_TRUE(call<v1::ApplyResponse>("JobService/Apply", apply).ok());
+  ASSERT_TRUE(
+      call<v1::DatasetSnapshot>("DataService/AddSnapshot", sample_snapshot(state() / "artifacts")).ok());
+  ASSERT_TRUE(start_run("a").ok());
+  auto folder = started_attempt("a-1");
+  for (int rank = 0; rank < 2; ++rank) {
+    auto writer = launch::ReportWriter::open(folder, rank);
+    v1::Report report;
+    report.mutable_beat()->set_step(3);
+    report.mutable_beat()->set_collective(rank == 1 ? 6 : 7);
+    report.mutable_beat()->set_progress(9);
+    report.mutable_beat()->set_phase(v1::PHASE_BACKWARD);
+    ASSERT_TRUE(writer->append(report).ok());
+  }
+  ASSERT_TRUE(eventually(
+      [&] { return launcher_.with([](launch::FakeLauncher& fake) { return !fake.signals().empty(); }); }));
+  EXPECT_EQ(launcher_.with([](launch::FakeLauncher& fake) { return fake.signals()[0].second; }),
+            launch::Signal::kKill);
+  end_attempt(folder, 0, 9);
+  ASSERT_TRUE(eventually([&] { return run("a-1").crash_failures() == 1; }));
+  EXPECT_EQ(run("a-1").attempts(0).end(), v1::END_HANG);
+  EXPECT_NE(run("a-1").attempts(0).message().find("rank 1 has made no progress"), std::string::npos)
+      << run("a-1").attempts(0).message();
+}
+
 TEST_F(Api, TheSameKeyIsTheSameRun) {
   apply_and_add_rows();
   auto first = start_run("flight-delay", "key-1");
@@ -189,11 +223,12 @@ TEST_F(Api, TheSameKeyIsTheSameRun) {
 
 TEST_F(Api, SlotsAreSharedAndWaitersHaveAReason) {
   apply_and_add_rows();
-  start_run();
-  start_run();
+  ASSERT_TRUE(start_run().ok());
+  ASSERT_TRUE(start_run().ok());
   started_attempt("flight-delay-1");
   EXPECT_EQ(run("flight-delay-2").state(), v1::QUEUED);
-  EXPECT_NE(run("flight-delay-2").reason().find("slots"), std::string::npos) << run("flight-delay-2").reason();
+  EXPECT_NE(run("flight-delay-2").reason().find("slots"), std::string::npos)
+      << run("flight-delay-2").reason();
   auto status = call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest());
   EXPECT_EQ(status->slots_used(), 2u);
   EXPECT_EQ(status->runs_queued(), 1u);
@@ -204,17 +239,17 @@ TEST_F(Api, SlotsAreSharedAndWaitersHaveAReason) {
   EXPECT_EQ(run("flight-delay-2").state(), v1::CANCELLED);
   cancel.set_id("flight-delay-1");
   ASSERT_TRUE(call<v1::Run>("RunService/CancelRun", cancel).ok());
-  ASSERT_TRUE(eventually([&] {
-    return launcher_.with([](launch::FakeLauncher& fake) { return !fake.signals().empty(); });
-  }));
-  EXPECT_EQ(launcher_.with([](launch::FakeLauncher& fake) { return fake.signals()[0].second; }), launch::Signal::kYield);
+  ASSERT_TRUE(eventually(
+      [&] { return launcher_.with([](launch::FakeLauncher& fake) { return !fake.signals().empty(); }); }));
+  EXPECT_EQ(launcher_.with([](launch::FakeLauncher& fake) { return fake.signals()[0].second; }),
+            launch::Signal::kYield);
   end_attempt(started_attempt("flight-delay-1"), 75);
   EXPECT_TRUE(reaches("flight-delay-1", v1::CANCELLED));
 }
 
 TEST_F(Api, WatchRunShowsProgressAndEnds) {
   apply_and_add_rows();
-  start_run();
+  ASSERT_TRUE(start_run().ok());
   auto folder = started_attempt("flight-delay-1");
   auto writer = launch::ReportWriter::open(folder, 0);
   ASSERT_TRUE(writer.ok());
@@ -238,7 +273,8 @@ TEST_F(Api, WatchRunShowsProgressAndEnds) {
     }
     return true;
   };
-  Status status = watcher.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun", request, seen);
+  Status status =
+      watcher.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun", request, seen);
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_TRUE(progressed && beaten && ended);
   EXPECT_EQ(run("flight-delay-1").state(), v1::FAILED_RUN);
@@ -246,16 +282,19 @@ TEST_F(Api, WatchRunShowsProgressAndEnds) {
 
 TEST_F(Api, LogsAreReadAndFollowed) {
   apply_and_add_rows();
-  start_run();
+  ASSERT_TRUE(start_run().ok());
   auto folder = started_attempt("flight-delay-1");
   std::ofstream(folder.log(0)) << "zero one\nzero two\nunfinished";
   std::ofstream(folder.log(1)) << "one one\n";
-  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "token").value()});
+  net::HttpClient http(
+      net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "token").value()});
   auto reply = http.request("GET", "/v1/runs/flight-delay-1/logs");
   ASSERT_TRUE(reply.ok());
-  EXPECT_EQ(reply->body,
-            "{\"attempt\":1,\"rank\":0,\"line\":\"zero one\"}\n{\"attempt\":1,\"rank\":0,\"line\":\"zero two\"}\n"
-            "{\"attempt\":1,\"rank\":0,\"line\":\"unfinished\"}\n{\"attempt\":1,\"rank\":1,\"line\":\"one one\"}\n");
+  EXPECT_EQ(
+      reply->body,
+      "{\"attempt\":1,\"rank\":0,\"line\":\"zero one\"}\n{\"attempt\":1,\"rank\":0,\"line\":\"zero two\"}\n"
+      "{\"attempt\":1,\"rank\":0,\"line\":\"unfinished\"}\n{\"attempt\":1,\"rank\":1,\"line\":\"one "
+      "one\"}\n");
   EXPECT_EQ(http.request("GET", "/v1/runs/flight-delay-1/logs?rank=1&tail=1")->body,
             "{\"attempt\":1,\"rank\":1,\"line\":\"one one\"}\n");
   EXPECT_EQ(http.request("GET", "/v1/runs/flight-delay-1/logs?rank=7")->status, 400);
@@ -281,7 +320,8 @@ TEST_F(Api, LogsAreReadAndFollowed) {
     }
     return true;
   };
-  Status status = follower.stream<v1::ReadLogsRequest, v1::LogChunk>("rekindle.v1.RunService/ReadLogs", request, seen);
+  Status status =
+      follower.stream<v1::ReadLogsRequest, v1::LogChunk>("rekindle.v1.RunService/ReadLogs", request, seen);
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(lines, (std::vector<std::string>{"unfinished now", "last words"}));
 }
@@ -318,7 +358,7 @@ TEST_F(Api, AReplayHoldsTheClock) {
   advance.set_clock_us(kJanuary + 40 * kDay);
   EXPECT_FALSE(call<v1::ReplayState>("ReplayService/Advance", advance).ok());
 
-  start_run();
+  ASSERT_TRUE(start_run().ok());
   v1::AwaitSettledRequest wait;
   wait.set_model("flight-delay");
   wait.set_session("s1");
@@ -342,11 +382,11 @@ TEST_F(Api, PlanStreamBeatsAndNodesAreSeen) {
   v1::WatchPlanRequest watch;
   watch.set_model("flight-delay");
   watch.set_node("node-1");
-  Status status = node.stream<v1::WatchPlanRequest, v1::PlanUpdate>(
-      "rekindle.v1.ServingService/WatchPlan", watch, [&](const v1::PlanUpdate& update) {
-        beats += update.heartbeat() ? 1 : 0;
-        return beats < 3;
-      });
+  Status status = node.stream<v1::WatchPlanRequest, v1::PlanUpdate>("rekindle.v1.ServingService/WatchPlan",
+                                                                    watch, [&](const v1::PlanUpdate& update) {
+                                                                      beats += update.heartbeat() ? 1 : 0;
+                                                                      return beats < 3;
+                                                                    });
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(beats, 3);
   v1::NodeReport report;
@@ -354,10 +394,13 @@ TEST_F(Api, PlanStreamBeatsAndNodesAreSeen) {
   report.set_model("flight-delay");
   ASSERT_TRUE(coordinator::call<v1::ReportNodeResponse>(node, "ServingService/ReportNode", report).ok());
   EXPECT_EQ(call<v1::StatusResponse>("AdminService/Status", v1::StatusRequest())->nodes(), 1u);
-  EXPECT_EQ(call<v1::ServingStatusResponse>("ServingService/ServingStatus", v1::ServingStatusRequest())->nodes_size(), 1);
+  EXPECT_EQ(call<v1::ServingStatusResponse>("ServingService/ServingStatus", v1::ServingStatusRequest())
+                ->nodes_size(),
+            1);
   report.set_node("../etc");
-  EXPECT_EQ(coordinator::call<v1::ReportNodeResponse>(node, "ServingService/ReportNode", report).status().code(),
-            Code::kInvalidArgument);
+  EXPECT_EQ(
+      coordinator::call<v1::ReportNodeResponse>(node, "ServingService/ReportNode", report).status().code(),
+      Code::kInvalidArgument);
 }
 
 TEST_F(Api, EventsAreTakenOnce) {
@@ -384,7 +427,8 @@ TEST_F(Api, EventsAreTakenOnce) {
   ASSERT_TRUE(accepted.ok()) << accepted.status().to_string();
   EXPECT_EQ(accepted->accepted(), 1u);
   feedback.set_model("nothing");
-  EXPECT_EQ(coordinator::call<v1::FeedbackResponse>(node, "EventService/Feedback", feedback).status().code(), Code::kNotFound);
+  EXPECT_EQ(coordinator::call<v1::FeedbackResponse>(node, "EventService/Feedback", feedback).status().code(),
+            Code::kNotFound);
   v1::DriftStatusRequest drift;
   drift.set_model("flight-delay");
   EXPECT_EQ(call<v1::DriftStatusResponse>("DataService/DriftStatus", drift)->waiting_labels(), 1u);
@@ -392,17 +436,20 @@ TEST_F(Api, EventsAreTakenOnce) {
 
 TEST_F(Api, MetricsAndDoctorSpeak) {
   apply_and_add_rows();
-  net::HttpClient http(net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "serving-token").value()});
+  net::HttpClient http(
+      net::ClientOptions{.url = daemon_->url(), .token = net::load_token(state() / "serving-token").value()});
   auto metrics = http.request("GET", "/metrics");
   ASSERT_EQ(metrics->status, 200);
-  for (const char* name : {"rekindle_runs{state=\"queued\"} 0", "rekindle_commit_seconds_count", "rekindle_slots 2"})
+  for (const char* name :
+       {"rekindle_runs{state=\"queued\"} 0", "rekindle_commit_seconds_count", "rekindle_slots 2"})
     EXPECT_NE(metrics->body.find(name), std::string::npos) << name;
   fs::permissions(state() / "token", fs::perms::group_read, fs::perm_options::add);
   auto doctor = call<v1::DoctorResponse>("AdminService/Doctor", v1::DoctorRequest());
   ASSERT_TRUE(doctor.ok());
   bool named = false;
   for (const v1::Finding& finding : doctor->findings())
-    named = named || (finding.level() == v1::Finding::ERROR && finding.what().find("token can be read by others") != std::string::npos);
+    named = named || (finding.level() == v1::Finding::ERROR &&
+                      finding.what().find("token can be read by others") != std::string::npos);
   EXPECT_TRUE(named) << doctor->DebugString();
 }
 

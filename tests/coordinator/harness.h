@@ -15,9 +15,9 @@
 
 #include "artifacts/store.h"
 #include "coordinator/daemon.h"
+#include "jobs/spec.h"
 #include "launch/fake.h"
 #include "launch/report_log.h"
-#include "jobs/spec.h"
 #include "net/client.h"
 #include "rekindle/v1/api.pb.h"
 
@@ -102,7 +102,9 @@ class TestDaemon {
   const Status& started() const { return started_; }
   const std::string& url() const { return daemon_->url(); }
   net::ConnectClient client() const { return net::ConnectClient(daemon_->url(), daemon_->operator_token()); }
-  net::ConnectClient serving_client() const { return net::ConnectClient(daemon_->url(), daemon_->serving_token()); }
+  net::ConnectClient serving_client() const {
+    return net::ConnectClient(daemon_->url(), daemon_->serving_token());
+  }
 
  private:
   SharedLauncher& launcher_;
@@ -135,7 +137,8 @@ inline v1::JobSpec sample_spec(const std::string& name, uint32_t ranks = 2) {
 }
 
 // A snapshot whose blob is there but is no Parquet: enough for everything but training.
-inline v1::AddSnapshotRequest sample_snapshot(const fs::path& artifacts, const std::string& name = "2013-01") {
+inline v1::AddSnapshotRequest sample_snapshot(const fs::path& artifacts,
+                                              const std::string& name = "2013-01") {
   auto store = artifacts::open_folder_store(artifacts);
   const std::string bytes = "rows of " + name;
   v1::AddSnapshotRequest request;
@@ -146,7 +149,8 @@ inline v1::AddSnapshotRequest sample_snapshot(const fs::path& artifacts, const s
   snapshot.set_time_column("sched_dep");
   snapshot.set_first_time_us(kJanuary);
   snapshot.set_last_time_us(kJanuary + 31 * kDay - 1);
-  for (auto [column, type] : {std::pair("sched_dep", v1::TIMESTAMP), {"distance", v1::NUMBER}, {"late", v1::BOOL}}) {
+  for (auto [column, type] :
+       {std::pair("sched_dep", v1::TIMESTAMP), {"distance", v1::NUMBER}, {"late", v1::BOOL}}) {
     snapshot.add_columns()->set_name(column);
     snapshot.mutable_columns(snapshot.columns_size() - 1)->set_type(type);
   }

@@ -61,8 +61,8 @@ class DaemonProcess : public testing::Test {
 
   // Gangs whose rank cannot work: runs crash and are retried, which is all that is wanted here.
   std::vector<std::string> argv(std::vector<std::string> more = {}) const {
-    std::vector<std::string> out = {program("rekindled"), "--state", state().string(), "--slots", "1",
-                                    "--trainer-program", "/bin/false"};
+    std::vector<std::string> out = {program("rekindled"), "--state",   state().string(), "--slots", "1",
+                                    "--trainer-program",  "/bin/false"};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -84,7 +84,8 @@ class DaemonProcess : public testing::Test {
     *apply.mutable_spec() = sample_spec("a", 1);
     auto applied = coordinator::call<v1::ApplyResponse>(to, "JobService/Apply", apply);
     ASSERT_TRUE(applied.ok()) << applied.status().to_string();
-    auto added = coordinator::call<v1::DatasetSnapshot>(to, "DataService/AddSnapshot", sample_snapshot(state() / "artifacts"));
+    auto added = coordinator::call<v1::DatasetSnapshot>(to, "DataService/AddSnapshot",
+                                                        sample_snapshot(state() / "artifacts"));
     ASSERT_TRUE(added.ok()) << added.status().to_string();
   }
 
@@ -188,23 +189,26 @@ TEST_F(DaemonProcess, SaysWhyItDoesNotStart) {
   std::string url = read_file(state() / "address").value();
   std::string port = url.substr(url.rfind(':') + 1);
   port.pop_back();
-  Process taken({program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "127.0.0.1:" + port},
-                folder_.path() / "third");
+  Process taken(
+      {program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "127.0.0.1:" + port},
+      folder_.path() / "third");
   EXPECT_EQ(taken.wait(), 78);
   EXPECT_NE(read_file(folder_.path() / "third").value().find(port), std::string::npos);
 
   Process wrong({program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "nowhere"},
                 folder_.path() / "fourth");
   EXPECT_EQ(wrong.wait(), 64);
-  Process open({program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "0.0.0.0:0"},
-               folder_.path() / "fifth");
+  Process open(
+      {program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "0.0.0.0:0"},
+      folder_.path() / "fifth");
   EXPECT_EQ(open.wait(), 78) << "anything but loopback needs TLS";
 }
 
 TEST_F(DaemonProcess, TokensArePrivate) {
   std::unique_ptr<Process> daemon = start();
   for (const char* name : {"token", "serving-token"}) {
-    EXPECT_EQ(fs::status(state() / name).permissions(), fs::perms::owner_read | fs::perms::owner_write) << name;
+    EXPECT_EQ(fs::status(state() / name).permissions(), fs::perms::owner_read | fs::perms::owner_write)
+        << name;
     const std::string secret = net::load_token(state() / name).value();
     EXPECT_GE(secret.size(), 64u);
     EXPECT_EQ(read_file(log()).value().find(secret), std::string::npos);
