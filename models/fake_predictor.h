@@ -11,8 +11,10 @@ namespace rekindle::models {
 class FakePredictor final : public Predictor {
  public:
   using Rule = std::function<double(const dataio::Table&, size_t row)>;
-  explicit FakePredictor(Rule rule, v1::ModelCard card = {}) : rule_(std::move(rule)), card_(std::move(card)) {}
-  explicit FakePredictor(double constant) : rule_([constant](const dataio::Table&, size_t) { return constant; }) {}
+  explicit FakePredictor(Rule rule, v1::ModelCard card = {})
+      : rule_(std::move(rule)), card_(std::move(card)) {}
+  explicit FakePredictor(double constant)
+      : rule_([constant](const dataio::Table&, size_t) { return constant; }) {}
 
   Result<std::vector<double>> predict(const dataio::Table& rows) const override {
     std::vector<double> out(rows.rows());

@@ -11,30 +11,31 @@ constexpr int64_t kLanes = 16;     // outputs are padded to whole vectors of the
 constexpr size_t kBlockRows = 4;   // rows that share each load of a weight
 constexpr size_t kChunkRows = 64;  // rows whose activations stay in the first cache level
 
-int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+int64_t padded(int64_t n) {
+  return (n + kLanes - 1) / kLanes * kLanes;
+}
 
-// One layer for kRows rows, kLanes outputs at a time. The clones do the same arithmetic in registers of
-// different width.
+// A vector of the widest kind; on narrower processors the compiler takes several.
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+// One layer for some rows, kLanes outputs at a time, each sum in a register. The clones do the same
+// arithmetic, and weights, biases and rows begin at multiples of a vector.
 #define REKINDLE_DENSE(rows)                                                                                 \
   __attribute__((target_clones("default", "avx2", "avx512f"))) void dense_##rows(                            \
       const float* __restrict in, int64_t stride, int64_t inputs, const float* __restrict weight,            \
       const float* __restrict bias, int64_t outputs, bool relu, float* __restrict out, int64_t out_stride) { \
+    const Lanes zero = {};                                                                                   \
     for (int64_t o = 0; o < outputs; o += kLanes) {                                                          \
-      float sum[rows][kLanes];                                                                               \
-      for (int r = 0; r < rows; ++r)                                                                         \
-        for (int64_t k = 0; k < kLanes; ++k) sum[r][k] = bias[o + k];                                        \
+      Lanes sum[rows];                                                                                       \
+      for (int r = 0; r < rows; ++r) sum[r] = *reinterpret_cast<const Lanes*>(bias + o);                     \
       for (int64_t i = 0; i < inputs; ++i) {                                                                 \
-        const float* w = weight + i * outputs + o;                                                           \
-        for (int r = 0; r < rows; ++r) {                                                                     \
-          const float x = in[r * stride + i];                                                                \
-          for (int64_t k = 0; k < kLanes; ++k) sum[r][k] += x * w[k];                                        \
-        }                                                                                                    \
+        const Lanes w = *reinterpret_cast<const Lanes*>(weight + i * outputs + o);                           \
+        for (int r = 0; r < rows; ++r) sum[r] += w * in[r * stride + i];                                     \
       }                                                                                                      \
-      for (int r = 0; r < rows; ++r)                                                                         \
-        for (int64_t k = 0; k < kLanes; ++k) {                                                               \
-          const float y = sum[r][k];                                                                         \
-          out[r * out_stride + o + k] = relu && y < 0.0f ? 0.0f : y;                                         \
-        }                                                                                                    \
+      for (int r = 0; r < rows; ++r) {                                                                       \
+        if (relu) sum[r] = sum[r] < zero ? zero : sum[r];                                                    \
+        *reinterpret_cast<Lanes*>(out + r * out_stride + o) = sum[r];                                        \
+      }                                                                                                      \
     }                                                                                                        \
   }
 REKINDLE_DENSE(4)
@@ -88,7 +89,8 @@ std::vector<double> Forward::run(const dataio::Encoded& inputs) const {
   // Kept between calls: a small request would spend more on the memory than on the sums.
   thread_local dataio::AlignedVector<float> buffers[2];
   for (auto& b : buffers) {
-    if (b.size() < kChunkRows * static_cast<size_t>(width_)) b.resize(kChunkRows * static_cast<size_t>(width_));
+    if (b.size() < kChunkRows * static_cast<size_t>(width_))
+      b.resize(kChunkRows * static_cast<size_t>(width_));
   }
   for (size_t begin = 0; begin < inputs.rows; begin += kChunkRows) {
     const size_t count = std::min(kChunkRows, inputs.rows - begin);

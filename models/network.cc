@@ -43,7 +43,9 @@ int64_t embedding_width(int64_t values, uint32_t limit) {
   return std::clamp<int64_t>(rule, 1, std::max<int64_t>(limit, 1));
 }
 
-int64_t Network::input_width() const { return layers.front().inputs; }
+int64_t Network::input_width() const {
+  return layers.front().inputs;
+}
 
 std::vector<Parameter> Network::parameters() const {
   std::vector<Parameter> out;
@@ -129,7 +131,9 @@ std::string save_parameters(const Network& network, const Parameters& parameters
   std::vector<NamedTensor> tensors;
   for (const auto& p : network.parameters()) {
     const auto& values = parameters.at(p.name);
-    tensors.push_back({p.name, "F32", p.shape,
+    tensors.push_back({p.name,
+                       "F32",
+                       p.shape,
                        {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}});
   }
   return write_safetensors(std::move(tensors), {{"format", "rekindle"}});
@@ -141,7 +145,8 @@ Result<Parameters> read_parameters(const Network& network, std::string_view safe
   for (const auto& p : network.parameters()) out[p.name] = TRY(file.floats(p.name, p.shape));
   if (file.tensors.size() != out.size()) {
     for (const auto& [name, tensor] : file.tensors) {
-      if (!out.contains(name)) return data_loss("model.safetensors holds '" + name + "', which the model card does not name");
+      if (!out.contains(name))
+        return data_loss("model.safetensors holds '" + name + "', which the model card does not name");
     }
   }
   return out;

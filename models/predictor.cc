@@ -39,7 +39,8 @@ Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std
   auto parameters = TRY(read_parameters(network, safetensors));
   for (const auto& [name, values] : parameters) {
     for (float v : values) {
-      if (!std::isfinite(v)) return data_loss("the parameter '" + name + "' holds a value that is not finite");
+      if (!std::isfinite(v))
+        return data_loss("the parameter '" + name + "' holds a value that is not finite");
     }
   }
   auto encoder = TRY(dataio::Encoder::make(card.transforms()));
@@ -47,7 +48,8 @@ Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std
   return std::unique_ptr<Predictor>(std::make_unique<BuiltIn>(card, std::move(encoder), std::move(forward)));
 }
 
-Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store, std::string_view manifest_sha256) {
+Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
+                                                  std::string_view manifest_sha256) {
   auto manifest = TRY(artifacts::load_manifest(store, manifest_sha256, artifacts::Verify::kSize));
   auto json = TRY(artifacts::read_file(store, manifest, "model.json"));
   auto weights = TRY(artifacts::read_file(store, manifest, "model.safetensors"));

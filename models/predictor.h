@@ -30,7 +30,8 @@ class Predictor {
 
 // The predictor of a published version: manifest and files are verified against their hashes.
 // A kind that this build does not know is unimplemented; damaged files are data_loss.
-Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store, std::string_view manifest_sha256);
+Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
+                                                  std::string_view manifest_sha256);
 
 // The same from model.json's message and the bytes of model.safetensors.
 Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std::string_view safetensors);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <cstring>
 
 #include "models/safetensors_header.h"
 
@@ -32,11 +32,14 @@ bool expected_bytes(const std::string& dtype, const std::vector<int64_t>& shape,
   return true;
 }
 
-Status damaged(const std::string& what) { return data_loss("not a valid safetensors file: " + what); }
+Status damaged(const std::string& what) {
+  return data_loss("not a valid safetensors file: " + what);
+}
 
 }  // namespace
 
-std::string write_safetensors(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata) {
+std::string write_safetensors(std::vector<NamedTensor> tensors,
+                              const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   boost::json::object header;
   if (!metadata.empty()) {
@@ -46,10 +49,12 @@ std::string write_safetensors(std::vector<NamedTensor> tensors, const std::map<s
   uint64_t offset = 0;
   for (const auto& t : tensors) {
     uint64_t bytes = 0;
-    CHECK(expected_bytes(t.dtype, t.shape, bytes) && bytes == t.bytes.size(), "tensor bytes differ from its shape");
+    CHECK(expected_bytes(t.dtype, t.shape, bytes) && bytes == t.bytes.size(),
+          "tensor bytes differ from its shape");
     CHECK(!header.contains(t.name) && t.name != "__metadata__", "two tensors of one name");
     boost::json::array shape(t.shape.begin(), t.shape.end());
-    header[t.name] = {{"dtype", t.dtype}, {"shape", std::move(shape)}, {"data_offsets", {offset, offset + bytes}}};
+    header[t.name] = {
+        {"dtype", t.dtype}, {"shape", std::move(shape)}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text = boost::json::serialize(header);
@@ -84,23 +89,30 @@ Result<Safetensors> parse_safetensors(std::string_view bytes) {
   uint64_t covered = 0;
   for (const auto* e : by_offset) {
     uint64_t size = 0;
-    if (dtype_bytes(e->dtype) == 0) return damaged("'" + e->name + "' has the unknown dtype '" + e->dtype + "'");
-    if (!expected_bytes(e->dtype, e->shape, size)) return damaged("'" + e->name + "' has an impossible shape");
+    if (dtype_bytes(e->dtype) == 0)
+      return damaged("'" + e->name + "' has the unknown dtype '" + e->dtype + "'");
+    if (!expected_bytes(e->dtype, e->shape, size))
+      return damaged("'" + e->name + "' has an impossible shape");
     if (e->begin != covered) return damaged("a gap or an overlap before '" + e->name + "'");
-    if (e->end < e->begin || e->end > data.size()) return damaged("'" + e->name + "' lies outside of the file");
+    if (e->end < e->begin || e->end > data.size())
+      return damaged("'" + e->name + "' lies outside of the file");
     if (e->end - e->begin != size) return damaged("'" + e->name + "' has offsets that do not fit its shape");
     covered = e->end;
     out.tensors[e->name] = {e->name, e->dtype, e->shape, data.substr(e->begin, size)};
   }
-  if (covered != data.size()) return damaged(std::to_string(data.size() - covered) + " bytes belong to no tensor");
+  if (covered != data.size())
+    return damaged(std::to_string(data.size() - covered) + " bytes belong to no tensor");
   return out;
 }
 
-Result<std::vector<float>> Safetensors::floats(const std::string& name, const std::vector<int64_t>& shape) const {
+Result<std::vector<float>> Safetensors::floats(const std::string& name,
+                                               const std::vector<int64_t>& shape) const {
   auto it = tensors.find(name);
   if (it == tensors.end()) return data_loss("the tensor '" + name + "' is missing");
-  if (it->second.dtype != "F32") return data_loss("the tensor '" + name + "' is " + it->second.dtype + ", not F32");
-  if (it->second.shape != shape) return data_loss("the tensor '" + name + "' has another shape than the model");
+  if (it->second.dtype != "F32")
+    return data_loss("the tensor '" + name + "' is " + it->second.dtype + ", not F32");
+  if (it->second.shape != shape)
+    return data_loss("the tensor '" + name + "' has another shape than the model");
   std::vector<float> out(it->second.bytes.size() / sizeof(float));
   if (!out.empty()) std::memcpy(out.data(), it->second.bytes.data(), it->second.bytes.size());
   return out;

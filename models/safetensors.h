@@ -24,7 +24,8 @@ struct NamedTensor {
 };
 
 // Sorted by name; data begins at a multiple of 64 bytes. Names must differ and sizes fit (CHECK).
-std::string write_safetensors(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata = {});
+std::string write_safetensors(std::vector<NamedTensor> tensors,
+                              const std::map<std::string, std::string>& metadata = {});
 
 struct Safetensors {
   std::map<std::string, NamedTensor> tensors;  // views into the parsed bytes

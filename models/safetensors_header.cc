@@ -99,7 +99,9 @@ struct Handler {
     return number(static_cast<uint64_t>(value));
   }
   bool on_uint64(uint64_t value, json::string_view, json::error_code&) { return number(value); }
-  bool on_double(double, json::string_view, json::error_code&) { return refuse("a fraction in '" + name_ + "'"); }
+  bool on_double(double, json::string_view, json::error_code&) {
+    return refuse("a fraction in '" + name_ + "'");
+  }
   bool on_bool(bool, json::error_code&) { return refuse("a boolean in '" + name_ + "'"); }
   bool on_null(json::error_code&) { return refuse("a null in '" + name_ + "'"); }
   bool on_comment_part(json::string_view, json::error_code&) { return true; }

@@ -12,8 +12,11 @@
 namespace rekindle::trainer {
 
 Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) {
-  static const std::map<std::string, Kind> kKinds = {
-      {"kill", Kind::kKill}, {"exit", Kind::kExit}, {"hang", Kind::kHang}, {"nan", Kind::kNan}, {"slow", Kind::kSlow}};
+  static const std::map<std::string, Kind> kKinds = {{"kill", Kind::kKill},
+                                                     {"exit", Kind::kExit},
+                                                     {"hang", Kind::kHang},
+                                                     {"nan", Kind::kNan},
+                                                     {"slow", Kind::kSlow}};
   Faults out;
   std::stringstream all{std::string(text)};
   for (std::string one; std::getline(all, one, ';');) {
@@ -21,7 +24,8 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
     std::string word;
     if (!(words >> word)) continue;
     auto kind = kKinds.find(word);
-    if (kind == kKinds.end()) return invalid_argument("fault '" + word + "' is unknown: kill, exit, hang, nan, slow");
+    if (kind == kKinds.end())
+      return invalid_argument("fault '" + word + "' is unknown: kill, exit, hang, nan, slow");
     Fault fault{kind->second, std::nullopt};
     bool here = true;
     uint64_t wanted_attempt = 1;
@@ -30,14 +34,20 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
       const std::string key = word.substr(0, equals);
       uint64_t value = 0;
       const char* begin = equals == std::string::npos ? nullptr : word.data() + equals + 1;
-      if (begin == nullptr || std::from_chars(begin, word.data() + word.size(), value).ptr != word.data() + word.size()) {
+      if (begin == nullptr ||
+          std::from_chars(begin, word.data() + word.size(), value).ptr != word.data() + word.size()) {
         return invalid_argument("fault: '" + word + "' is not key=number");
       }
-      if (key == "rank") here = value == static_cast<uint64_t>(rank);
-      else if (key == "step") fault.step = value;
-      else if (key == "ms") fault.ms = value;
-      else if (key == "attempt") wanted_attempt = value;
-      else return invalid_argument("fault: the key '" + key + "' is unknown: rank, step, ms, attempt");
+      if (key == "rank")
+        here = value == static_cast<uint64_t>(rank);
+      else if (key == "step")
+        fault.step = value;
+      else if (key == "ms")
+        fault.ms = value;
+      else if (key == "attempt")
+        wanted_attempt = value;
+      else
+        return invalid_argument("fault: the key '" + key + "' is unknown: rank, step, ms, attempt");
     }
     if (here && (wanted_attempt == 0 || wanted_attempt == attempt)) out.faults_.push_back(fault);
   }

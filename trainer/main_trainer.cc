@@ -16,7 +16,9 @@ namespace {
 std::atomic<bool> yield_asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
 
-void on_yield(int) { yield_asked.store(true); }
+void on_yield(int) {
+  yield_asked.store(true);
+}
 
 }  // namespace
 

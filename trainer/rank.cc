@@ -82,7 +82,8 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   if (!plan.champion_manifest().empty()) {
     auto champion = models::load_predictor(context.store, plan.champion_manifest());
     auto loaded = agreed(context.collectives, champion.status());
-    const std::string who = "the champion, version " + std::to_string(plan.champion_version()) + ", cannot be compared with";
+    const std::string who =
+        "the champion, version " + std::to_string(plan.champion_version()) + ", cannot be compared with";
     if (!loaded.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, loaded.within(who));
     auto scores = score_window(context.collectives, **champion, holdout.rows);
     if (!scores.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, scores.status().within(who));
@@ -92,8 +93,8 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   context.reporter.phase(v1::PHASE_PUBLISH);
   v1::Outcome out;
   out.set_kind(v1::Outcome::FINISHED);
-  *out.mutable_evaluation() =
-      evaluate(holdout, candidate_scores, champion_scores, mean(prepared.rows.train.labels), plan.spec().data());
+  *out.mutable_evaluation() = evaluate(holdout, candidate_scores, champion_scores,
+                                       mean(prepared.rows.train.labels), plan.spec().data());
   out.set_train_rows(prepared.rows.train.size());
   out.set_valid_rows(prepared.rows.valid.size());
   out.set_holdout_rows(holdout.size());
@@ -102,7 +103,8 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   files.card = prepared.card;
   files.safetensors = safetensors;
   files.profile = TRY(make_profile(plan.spec().data(), prepared.rows.train, candidate_scores));
-  files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
+  files.evaluation_parquet =
+      TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
   files.lineage = make_lineage(plan, context.collectives.describe(), fitted.parameters_sha256);
   out.set_manifest(TRY(publish(context.store, files)));
   return out;
@@ -166,8 +168,8 @@ int exit_code(v1::Outcome::Kind kind) {
   }
 }
 
-Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan& plan, Collectives& collectives,
-                            Reporter& reporter, const std::atomic<bool>& yield) {
+Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan& plan,
+                            Collectives& collectives, Reporter& reporter, const std::atomic<bool>& yield) {
   auto faults = TRY(Faults::parse(plan.fault(), collectives.rank(), plan.attempt()));
   auto store = TRY(artifacts::open_folder_store(plan.artifacts()));
   Context context{plan, folder, *store, collectives, reporter, faults, yield};
@@ -203,14 +205,16 @@ int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collecti
   }
   if (!outcome.ok()) {
     // Peers may wait in a collective: leaving with a failure has mpirun end them.
-    log_error("the rank cannot go on", {{"rank", collectives.rank()}, {"reason", outcome.status().message()}});
+    log_error("the rank cannot go on",
+              {{"rank", collectives.rank()}, {"reason", outcome.status().message()}});
     (*reporter)->note(outcome.status().to_string());
     return 1;
   }
   (*reporter)->phase(v1::PHASE_END);
   collectives.barrier();
   if (!outcome->message().empty() && collectives.rank() == 0) {
-    log_info("the attempt ends", {{"outcome", v1::Outcome::Kind_Name(outcome->kind())}, {"message", outcome->message()}});
+    log_info("the attempt ends",
+             {{"outcome", v1::Outcome::Kind_Name(outcome->kind())}, {"message", outcome->message()}});
   }
   return exit_code(outcome->kind());
 }

@@ -7,7 +7,8 @@
 
 namespace rekindle::trainer {
 
-Result<std::unique_ptr<Reporter>> Reporter::open(const launch::AttemptFolder& folder, int rank, std::string nonce) {
+Result<std::unique_ptr<Reporter>> Reporter::open(const launch::AttemptFolder& folder, int rank,
+                                                 std::string nonce) {
   auto writer = TRY(launch::ReportWriter::open(folder, rank));
   std::unique_ptr<Reporter> out(new Reporter(std::move(writer)));
   v1::Report report;

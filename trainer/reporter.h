@@ -17,7 +17,8 @@ namespace rekindle::trainer {
 
 class Reporter {
  public:
-  static Result<std::unique_ptr<Reporter>> open(const launch::AttemptFolder& folder, int rank, std::string nonce);
+  static Result<std::unique_ptr<Reporter>> open(const launch::AttemptFolder& folder, int rank,
+                                                std::string nonce);
   ~Reporter();
 
   // Where the beat reads the number of collectives from; nullptr before they are gone.

@@ -31,7 +31,8 @@ Result<std::vector<double>> labels_of(const dataio::Table& rows, const std::stri
   const dataio::Column* found = rows.find(column);
   if (found == nullptr) return not_found("the rows have no column '" + column + "', which data.label names");
   if (found->type != v1::BOOL && found->type != v1::NUMBER) {
-    return invalid_argument("the label column '" + column + "' is a " + std::string(dataio::type_word(found->type)) +
+    return invalid_argument("the label column '" + column + "' is a " +
+                            std::string(dataio::type_word(found->type)) +
                             "; a binary label is a bool, or the numbers 0 and 1");
   }
   for (double v : found->numbers) {
@@ -43,8 +44,8 @@ Result<std::vector<double>> labels_of(const dataio::Table& rows, const std::stri
   return found->numbers;
 }
 
-Window labelled(const dataio::Table& rows, const std::vector<double>& labels, const std::vector<int64_t>& times,
-                int64_t from_us, int64_t until_us) {
+Window labelled(const dataio::Table& rows, const std::vector<double>& labels,
+                const std::vector<int64_t>& times, int64_t from_us, int64_t until_us) {
   std::vector<uint32_t> picked;
   Window out;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -76,17 +77,19 @@ Result<RunRows> read_run_rows(const artifacts::Store& store, const v1::Plan& pla
   out.valid = labelled(rows, labels, times, w.valid_from_us(), w.holdout_from_us());
   out.holdout = labelled(rows, labels, times, w.holdout_from_us(), w.until_us());
   if (out.train.size() == 0) {
-    return failed_precondition("no labelled rows to train on in " + range(w.train_from_us(), w.valid_from_us()) +
+    return failed_precondition("no labelled rows to train on in " +
+                               range(w.train_from_us(), w.valid_from_us()) +
                                ": name more data, or widen train.rows");
   }
   if (out.valid.size() == 0) {
-    return failed_precondition("no labelled rows to validate on in " + range(w.valid_from_us(), w.holdout_from_us()) +
-                               ": raise train.validation");
+    return failed_precondition("no labelled rows to validate on in " +
+                               range(w.valid_from_us(), w.holdout_from_us()) + ": raise train.validation");
   }
   const size_t positives = out.train.positives();
   if (positives == 0 || positives == out.train.size()) {
-    return failed_precondition("every one of the " + std::to_string(out.train.size()) + " training rows has the label " +
-                               (positives == 0 ? "0" : "1") + ": there is nothing to tell apart in " +
+    return failed_precondition("every one of the " + std::to_string(out.train.size()) +
+                               " training rows has the label " + (positives == 0 ? "0" : "1") +
+                               ": there is nothing to tell apart in " +
                                range(w.train_from_us(), w.valid_from_us()));
   }
   return out;

@@ -35,7 +35,7 @@ std::vector<std::string> feature_columns(const v1::Data& data);
 Result<std::vector<double>> labels_of(const dataio::Table& rows, const std::string& column);
 
 // Rows with a label and an event time in [from_us, until_us), in order.
-Window labelled(const dataio::Table& rows, const std::vector<double>& labels, const std::vector<int64_t>& times,
-                int64_t from_us, int64_t until_us);
+Window labelled(const dataio::Table& rows, const std::vector<double>& labels,
+                const std::vector<int64_t>& times, int64_t from_us, int64_t until_us);
 
 }  // namespace rekindle::trainer

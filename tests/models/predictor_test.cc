@@ -64,7 +64,8 @@ std::string weights(const v1::ModelCard& card) {
   auto parameters = initial_parameters(network, 7, 0.3);
   // The output begins at zero; give every row something to differ by.
   for (auto& [name, values] : parameters) {
-    for (size_t i = 0; i < values.size(); ++i) values[i] += 0.05f * std::cos(static_cast<float>(i) + name.size());
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] += 0.05f * std::cos(static_cast<float>(i) + name.size());
   }
   return save_parameters(network, parameters);
 }
@@ -75,14 +76,18 @@ double reference(const v1::ModelCard& card, const dataio::Table& table, size_t r
   auto parameters = read_parameters(network, weights(card)).value();
   auto encoded = dataio::apply(card.transforms(), table).value();
   std::vector<double> x;
-  for (size_t i = 0; i < encoded.numeric_width; ++i) x.push_back(encoded.numeric[row * encoded.numeric_width + i]);
+  for (size_t i = 0; i < encoded.numeric_width; ++i)
+    x.push_back(encoded.numeric[row * encoded.numeric_width + i]);
   double additive = 0;
   for (size_t c = 0; c < network.embeddings.size(); ++c) {
     const auto& e = network.embeddings[c];
     int64_t index = encoded.categorical[row * encoded.categorical_width + c];
     for (int64_t k = 0; k < e.width; ++k) {
       double value = parameters[e.parameter][index * e.width + k];
-      if (network.additive) additive += value; else x.push_back(value);
+      if (network.additive)
+        additive += value;
+      else
+        x.push_back(value);
     }
   }
   for (const auto& l : network.layers) {
@@ -149,7 +154,8 @@ TEST(Predictor, ASmallRequestTakesMicroseconds) {
   for (int i = 0; i < 200; ++i) {
     auto begin = std::chrono::steady_clock::now();
     auto got = predictor->predict(table);
-    best = std::min(best, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
+    best = std::min(
+        best, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
     ASSERT_TRUE(got.ok());
   }
   RecordProperty("microseconds", std::to_string(best));
@@ -214,7 +220,8 @@ TEST(Network, InitialParametersFollowFromSeedAlone) {
   EXPECT_NE(initial_parameters(network, 1, 0.2), initial_parameters(network, 2, 0.2));
   auto first = initial_parameters(network, 1, 0.2);
   for (const auto& e : network.embeddings) {
-    for (int64_t k = 0; k < e.width; ++k) EXPECT_EQ(first[e.parameter][k], 0) << "the unknown category begins at zero";
+    for (int64_t k = 0; k < e.width; ++k)
+      EXPECT_EQ(first[e.parameter][k], 0) << "the unknown category begins at zero";
   }
   EXPECT_NEAR(first["layer2.bias"][0], std::log(0.25), 1e-6);
 }

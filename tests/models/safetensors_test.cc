@@ -21,8 +21,9 @@ std::string file(std::string header, std::string data = "") {
 
 TEST(Safetensors, WhatIsWrittenIsRead) {
   std::vector<float> a = {1, 2, 3, 4, 5, 6}, b = {7};
-  auto bytes = write_safetensors({{"b", "F32", {1}, view(b)}, {"a", "F32", {2, 3}, view(a)}, {"e", "F32", {0, 4}, {}}},
-                                 {{"format", "rekindle"}});
+  auto bytes =
+      write_safetensors({{"b", "F32", {1}, view(b)}, {"a", "F32", {2, 3}, view(a)}, {"e", "F32", {0, 4}, {}}},
+                        {{"format", "rekindle"}});
   auto parsed = parse_safetensors(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status().message();
   EXPECT_EQ(parsed->tensors.size(), 3u);
@@ -69,10 +70,13 @@ INSTANTIATE_TEST_SUITE_P(
     Table, MalformedFile,
     ::testing::Values(
         Malformed{"", 0, "does not begin with"}, Malformed{" {}", 0, "does not begin with"},
-        Malformed{"[1]", 0, "does not begin with"}, Malformed{"{", 0, "JSON"}, Malformed{"{} {}", 0, "follows"},
-        Malformed{"{}", 4, "belong to no tensor"},
-        Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "comes twice"},
-        Malformed{R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "comes twice"},
+        Malformed{"[1]", 0, "does not begin with"}, Malformed{"{", 0, "JSON"},
+        Malformed{"{} {}", 0, "follows"}, Malformed{"{}", 4, "belong to no tensor"},
+        Malformed{
+            R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+            4, "comes twice"},
+        Malformed{R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4,
+                  "comes twice"},
         Malformed{R"({"a":{"dtype":"F32","shape":[1]}})", 4, "lacks"},
         Malformed{R"({"a":{"dtype":"F32","data_offsets":[0,4]}})", 4, "lacks"},
         Malformed{R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4, "lacks"},
@@ -82,11 +86,15 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 4, "outside"},
         Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, "gap"},
         Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "gap"},
-        Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6, "overlap"},
+        Malformed{
+            R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+            6, "overlap"},
         Malformed{R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, "negative"},
         Malformed{R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4, "fraction"},
-        Malformed{R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,4]}})", 4, "impossible"},
-        Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}})", 4, "out of range"},
+        Malformed{R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,4]}})", 4,
+                  "impossible"},
+        Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}})", 4,
+                  "out of range"},
         Malformed{R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}})", 8, "more than two"},
         Malformed{R"({"a":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})", 4, "array where none"},
         Malformed{R"({"a":{"dtype":"F32","shape":{"x":"y"},"data_offsets":[0,4]}})", 4, "object inside"},

@@ -12,14 +12,17 @@
 namespace rekindle::trainer {
 namespace {
 
-int world() { return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE")); }
+int world() {
+  return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE"));
+}
 
 // Values whose sum depends on the order in which they are added.
 template <typename T>
 std::vector<T> values_of(int rank, size_t count) {
   std::vector<T> out(count);
   for (size_t i = 0; i < count; ++i) {
-    out[i] = static_cast<T>(std::sin(1.0 + rank * 7919.0 + static_cast<double>(i) * 0.37) * std::pow(10.0, (i + rank) % 7));
+    out[i] = static_cast<T>(std::sin(1.0 + rank * 7919.0 + static_cast<double>(i) * 0.37) *
+                            std::pow(10.0, (i + rank) % 7));
   }
   return out;
 }
@@ -40,14 +43,16 @@ std::string check_sums(Collectives& c) {
     auto whole = values_of<T>(c.rank(), count);
     c.sum(std::span<T>(whole));
     const auto want = sum_in_rank_order<T>(c.size(), count);
-    if (std::memcmp(whole.data(), want.data(), count * sizeof(T)) != 0) return "a sum of " + std::to_string(count);
+    if (std::memcmp(whole.data(), want.data(), count * sizeof(T)) != 0)
+      return "a sum of " + std::to_string(count);
     // The same values in pieces, at other addresses: not a bit may change.
     auto pieces = values_of<T>(c.rank(), count);
     for (size_t at = 0, piece = 1; at < count; at += piece, piece = piece * 3 + 1) {
       piece = std::min(piece, count - at);
       std::vector<T> moved(pieces.begin() + at, pieces.begin() + at + piece);
       c.sum(std::span<T>(moved));
-      if (std::memcmp(moved.data(), want.data() + at, piece * sizeof(T)) != 0) return "a piece of " + std::to_string(piece);
+      if (std::memcmp(moved.data(), want.data() + at, piece * sizeof(T)) != 0)
+        return "a piece of " + std::to_string(piece);
     }
   }
   return "";
@@ -63,11 +68,13 @@ std::string check_all(Transport transport) {
     for (int root = 0; root < c.size(); ++root) {
       std::vector<std::byte> bytes(count, std::byte(c.rank() == root ? 40 + root : 1));
       c.broadcast(bytes, root);
-      for (auto b : bytes) if (b != std::byte(40 + root)) return "a broadcast of " + std::to_string(count);
+      for (auto b : bytes)
+        if (b != std::byte(40 + root)) return "a broadcast of " + std::to_string(count);
     }
     std::vector<std::byte> mine(count, std::byte(c.rank() + 1)), all(count * c.size());
     c.gather(mine, all);
-    for (size_t i = 0; i < all.size(); ++i) if (all[i] != std::byte(i / count + 1)) return "a gather";
+    for (size_t i = 0; i < all.size(); ++i)
+      if (all[i] != std::byte(i / count + 1)) return "a gather";
   }
   // Many short operations of all kinds in a row: a fast rank must not overtake a slow one.
   for (int i = 0; i < 3000; ++i) {
@@ -84,8 +91,12 @@ std::string check_all(Transport transport) {
   return "";
 }
 
-RANK_BODY(window) { return check_all(Transport::kBest); }
-RANK_BODY(messages) { return check_all(Transport::kMessages); }
+RANK_BODY(window) {
+  return check_all(Transport::kBest);
+}
+RANK_BODY(messages) {
+  return check_all(Transport::kMessages);
+}
 RANK_BODY(wrong_world) {
   auto opened = open_mpi(world() + 1);
   return opened.ok() ? "another world size was accepted" : "";
@@ -99,7 +110,8 @@ RANK_BODY(speed) {
     c->barrier();
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < rounds; ++i) c->sum(std::span<float>(values));
-    const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() / rounds;
+    const double us =
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() / rounds;
     if (c->rank() == 0) std::printf("sum of %zu bytes: %.1f us\n", bytes, us);
   }
   return "";
@@ -107,7 +119,8 @@ RANK_BODY(speed) {
 
 class Ranks : public ::testing::TestWithParam<std::tuple<int, const char*>> {};
 INSTANTIATE_TEST_SUITE_P(Table, Ranks,
-                         ::testing::Combine(::testing::Values(1, 2, 3), ::testing::Values("window", "messages")));
+                         ::testing::Combine(::testing::Values(1, 2, 3),
+                                            ::testing::Values("window", "messages")));
 
 TEST_P(Ranks, CollectivesAreExactInRankOrder) {
   auto ended = run_ranks(std::get<0>(GetParam()), std::get<1>(GetParam()));

@@ -46,7 +46,8 @@ dataio::Encoded inputs(size_t rows, uint64_t salt = 0) {
   out.rows = rows;
   out.numeric_width = 6;
   out.categorical_width = 2;
-  for (size_t i = 0; i < rows * 6; ++i) out.numeric.push_back(std::sin(1.0f + static_cast<float>(i * 3 + salt)));
+  for (size_t i = 0; i < rows * 6; ++i)
+    out.numeric.push_back(std::sin(1.0f + static_cast<float>(i * 3 + salt)));
   for (size_t i = 0; i < rows * 2; ++i) out.categorical.push_back(static_cast<int64_t>((i * 5 + salt) % 7));
   return out;
 }
@@ -61,7 +62,8 @@ struct Fixture {
   models::Network network;
   Module module;
   explicit Fixture(bool linear = false)
-      : network(models::network_of(card(linear)).value()), module(network, Layout(network).flat(begin(network))) {}
+      : network(models::network_of(card(linear)).value()),
+        module(network, Layout(network).flat(begin(network))) {}
 
   static models::Parameters begin(const models::Network& network) {
     auto out = models::initial_parameters(network, 3, 0.4);
@@ -114,8 +116,9 @@ TEST_P(Kinds, GradientsEqualFiniteDifferences) {
       const double down = f.loss(x, y, &key).item<double>();
       f.module.values()[i] = kept;
       // At a kink of the ReLU the gradient is that of one side.
-      const double off = std::min({std::abs(got[i] - (up - down) / (2 * h)), std::abs(got[i] - (up - middle) / h),
-                                   std::abs(got[i] - (middle - down) / h)});
+      const double off =
+          std::min({std::abs(got[i] - (up - down) / (2 * h)), std::abs(got[i] - (up - middle) / h),
+                    std::abs(got[i] - (middle - down) / h)});
       EXPECT_LT(off, 2e-3) << p.parameter.name << " " << i;
       ++checked;
     }
@@ -168,7 +171,8 @@ TEST(Dropout, MasksBelongToGlobalRows) {
   fill_dropout_mask({5, 9, 13}, 1, 0.25, 4 / 3.0f, rows - 13, width, parts.data() + 13 * width);
   EXPECT_EQ(whole, parts);
   std::vector<float> other(rows * width);
-  for (const auto& [key, layer] : {std::pair{DropoutKey{6, 9, 0}, 1}, {DropoutKey{5, 10, 0}, 1}, {DropoutKey{5, 9, 0}, 2}}) {
+  for (const auto& [key, layer] :
+       {std::pair{DropoutKey{6, 9, 0}, 1}, {DropoutKey{5, 10, 0}, 1}, {DropoutKey{5, 9, 0}, 2}}) {
     fill_dropout_mask(key, layer, 0.25, 4 / 3.0f, rows, width, other.data());
     EXPECT_NE(whole, other);
   }
@@ -201,7 +205,9 @@ RANK_BODY(reducer) {
   const float share = 1.0f / static_cast<float>(c->size());
   for (uint64_t step = 0; step < 6; ++step) {
     // In step 3 the last rank has no rows.
-    auto rows_of = [&](int rank) { return step == 3 && rank == c->size() - 1 ? size_t{0} : size_t{4} + rank; };
+    auto rows_of = [&](int rank) {
+      return step == 3 && rank == c->size() - 1 ? size_t{0} : size_t{4} + rank;
+    };
     FlatBuffer want;
     for (int r = 0; r < c->size(); ++r) {
       auto x = inputs(rows_of(r), step * 10 + r);
@@ -210,8 +216,10 @@ RANK_BODY(reducer) {
       single.backward(alone.loss(x, y));
       auto part = alone.module.gradients();
       for (float& g : part) g *= share;
-      if (r == 0) want = part;
-      else for (size_t i = 0; i < want.size(); ++i) want[i] += part[i];
+      if (r == 0)
+        want = part;
+      else
+        for (size_t i = 0; i < want.size(); ++i) want[i] += part[i];
     }
     auto x = inputs(rows_of(c->rank()), step * 10 + c->rank());
     auto y = labels(rows_of(c->rank()), step + c->rank());
@@ -245,7 +253,8 @@ class Checkpoints : public ::testing::Test {
     out.state.set_step(step);
     out.state.set_identity("one fit");
     for (const auto& p : layout.placed()) {
-      for (size_t i = p.begin; i < p.begin + p.elements; ++i) out.values[i] = static_cast<float>(step + i), out.best[i] = -1;
+      for (size_t i = p.begin; i < p.begin + p.elements; ++i)
+        out.values[i] = static_cast<float>(step + i), out.best[i] = -1;
     }
     return out;
   }

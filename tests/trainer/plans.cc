@@ -24,11 +24,13 @@ dataio::Table made_up_rows(size_t count, uint64_t salt) {
     return static_cast<double>(x >> 11) * 0x1.0p-53;
   };
   for (size_t i = 0; i < count; ++i) {
-    times.push_back(begin + static_cast<int64_t>(10.0 * kDayUs * static_cast<double>(i) / static_cast<double>(count)));
+    times.push_back(
+        begin + static_cast<int64_t>(10.0 * kDayUs * static_cast<double>(i) / static_cast<double>(count)));
     minute.push_back(std::floor(draw() * 1440));
     wind.push_back(draw() < 0.05 ? NAN : draw() * 30);
     temp.push_back(20 + 30 * draw());
-    weekday.push_back(std::vector<std::string>{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}[(i * 7 / count) % 7]);
+    weekday.push_back(
+        std::vector<std::string>{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}[(i * 7 / count) % 7]);
     carrier.push_back("c" + std::to_string(static_cast<int>(draw() * draw() * 12)));
     const double logit = -1.5 + minute.back() / 700 + (std::isnan(wind.back()) ? 0.5 : wind.back() / 20) +
                          (carrier.back() == "c0" ? 1 : 0) - (carrier.back() == "c3" ? 1 : 0);
@@ -49,11 +51,14 @@ TestRun::TestRun() {
   char name[] = "/tmp/rekindle-trainer-XXXXXX";
   root = mkdtemp(name);
   store = artifacts::open_folder_store(root / "artifacts").value();
-  snapshot = dataio::make_snapshot(*store, "made-up", "2013-01", made_up_rows(6000), "when", "a test").value();
+  snapshot =
+      dataio::make_snapshot(*store, "made-up", "2013-01", made_up_rows(6000), "when", "a test").value();
   first_us = snapshot.first_time_us();
 }
 
-TestRun::~TestRun() { fs::remove_all(root); }
+TestRun::~TestRun() {
+  fs::remove_all(root);
+}
 
 v1::Plan TestRun::plan(uint32_t world) const {
   v1::Plan out;
@@ -67,7 +72,8 @@ v1::Plan TestRun::plan(uint32_t world) const {
       "train": {"model": {"tabular": {"hidden": [32, 16], "dropout": 0.1, "embedding": 4}}, "batch": 256,
                 "stop": {"epochs": 4, "patience": 2}, "optimizer": {"adamw": {"rate": 0.01, "decay": 0.01}},
                 "seed": 1, "validation": 0.1, "checkpoints": {"every": "60s", "keep": 2}}}
-  })", &out);
+  })",
+                                                            &out);
   EXPECT_TRUE(parsed.ok()) << std::string(parsed.message());
   out.set_world(world);
   out.set_artifacts(root / "artifacts");
@@ -91,8 +97,9 @@ Ended TestRun::run(const v1::Plan& plan, const std::function<void(int)>& ready) 
   EXPECT_TRUE(made.ok()) << made.message();
   auto command = plan.world() > 1 ? mpirun(static_cast<int>(plan.world())) : std::vector<std::string>{};
   const char* programs = std::getenv("REKINDLE_BIN");
-  for (const std::string& word : {std::string(programs == nullptr ? "." : programs) + "/rekindle-trainer",
-                                  std::string("--unsupervised"), std::string("--folder"), folder.root().string()}) {
+  for (const std::string& word :
+       {std::string(programs == nullptr ? "." : programs) + "/rekindle-trainer",
+        std::string("--unsupervised"), std::string("--folder"), folder.root().string()}) {
     command.push_back(word);
   }
   return run_command(command, ready);
@@ -114,7 +121,8 @@ models::Parameters TestRun::parameters(const std::string& sha256) const {
   auto json = artifacts::read_file(*store, manifest, "model.json").value();
   EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &card).ok());
   auto network = models::network_of(card).value();
-  return models::read_parameters(network, artifacts::read_file(*store, manifest, "model.safetensors").value()).value();
+  return models::read_parameters(network, artifacts::read_file(*store, manifest, "model.safetensors").value())
+      .value();
 }
 
 }  // namespace rekindle::trainer

@@ -30,24 +30,32 @@ TEST(Attempt, OneRankTrainsAndPublishesWhatCanBeServed) {
   EXPECT_GT(outcome.first_step_us(), 0);
   const auto& whole = outcome.evaluation().slices(0);
   EXPECT_EQ(whole.slice(), "");
-  EXPECT_LT(whole.candidate_log_loss_sum(), 0.97 * whole.constant_log_loss_sum()) << "the model has learned something";
+  EXPECT_LT(whole.candidate_log_loss_sum(), 0.97 * whole.constant_log_loss_sum())
+      << "the model has learned something";
   EXPECT_GT(whole.candidate_auroc(), 0.65);
   int64_t rows = 0;
-  for (const auto& s : outcome.evaluation().slices()) rows += s.slice().starts_with("weekday=") ? s.rows() : 0;
+  for (const auto& s : outcome.evaluation().slices())
+    rows += s.slice().starts_with("weekday=") ? s.rows() : 0;
   EXPECT_EQ(rows, whole.rows()) << "slices cover the holdout";
 
   auto manifest = artifacts::load_manifest(*run.store, outcome.manifest()).value();
-  for (const char* name : {"model.json", "model.safetensors", "profile.json", "evaluation.parquet", "lineage.json"}) {
+  for (const char* name :
+       {"model.json", "model.safetensors", "profile.json", "evaluation.parquet", "lineage.json"}) {
     EXPECT_TRUE(artifacts::find_file(manifest, name).ok()) << name;
   }
   // The predictor of the published files gives the figures of the evaluation again.
   auto predictor = models::load_predictor(*run.store, outcome.manifest()).value();
-  auto table = dataio::read_parquet(artifacts::read_file(*run.store, manifest, "evaluation.parquet").value(), "e").value();
-  auto holdout = dataio::read_rows(*run.store, std::vector{run.snapshot},
-                                   std::vector<std::string>{"minute", "wind", "temp", "weekday", "carrier", "late"},
-                                   plan.windows().holdout_from_us(), plan.windows().until_us()).value();
+  auto table =
+      dataio::read_parquet(artifacts::read_file(*run.store, manifest, "evaluation.parquet").value(), "e")
+          .value();
+  auto holdout =
+      dataio::read_rows(*run.store, std::vector{run.snapshot},
+                        std::vector<std::string>{"minute", "wind", "temp", "weekday", "carrier", "late"},
+                        plan.windows().holdout_from_us(), plan.windows().until_us())
+          .value();
   std::vector<uint32_t> known;
-  for (uint32_t r = 0; r < holdout.rows(); ++r) if (!holdout.find("late")->missing(r)) known.push_back(r);
+  for (uint32_t r = 0; r < holdout.rows(); ++r)
+    if (!holdout.find("late")->missing(r)) known.push_back(r);
   EXPECT_EQ(predictor->predict(dataio::take(holdout, known)).value(), table.find("candidate")->numbers);
   EXPECT_NEAR(log_loss(table.find("label")->numbers, table.find("candidate")->numbers) * whole.rows(),
               whole.candidate_log_loss_sum(), 1e-6);
@@ -83,7 +91,8 @@ TEST_P(Worlds, MoreRanksEndWithTheParametersOfOne) {
   auto a = one.parameters(lone.manifest()), b = more.parameters(together.manifest());
   double largest = 0;
   for (const auto& [name, values] : a) {
-    for (size_t i = 0; i < values.size(); ++i) largest = std::max(largest, std::abs(double(values[i]) - b[name][i]));
+    for (size_t i = 0; i < values.size(); ++i)
+      largest = std::max(largest, std::abs(double(values[i]) - b[name][i]));
   }
   EXPECT_LT(largest, 2e-3) << "dropout masks, order and loss do not depend on the world size";
 }
@@ -167,7 +176,9 @@ struct Refusal {
   v1::Outcome::Kind kind;
   const char* says;
 };
-std::ostream& operator<<(std::ostream& out, const Refusal& r) { return out << r.name; }
+std::ostream& operator<<(std::ostream& out, const Refusal& r) {
+  return out << r.name;
+}
 
 class Refusals : public ::testing::TestWithParam<Refusal> {};
 
@@ -186,35 +197,48 @@ TEST_P(Refusals, SayWhatIsWrongAndPublishNothing) {
 INSTANTIATE_TEST_SUITE_P(
     Table, Refusals,
     ::testing::Values(
-        Refusal{"no rows", [](TestRun& run, v1::Plan& p) {
+        Refusal{"no rows",
+                [](TestRun& run, v1::Plan& p) {
                   auto* w = p.mutable_windows();
                   for (auto set : {&v1::Windows::set_train_from_us, &v1::Windows::set_valid_from_us,
                                    &v1::Windows::set_holdout_from_us, &v1::Windows::set_until_us}) {
                     (w->*set)(run.first_us - 5 * kDayUs);
                   }
-                }, 65, v1::Outcome::DATA_REFUSED, "no labelled rows to train on"},
-        Refusal{"a missing column", [](TestRun&, v1::Plan& p) { p.mutable_spec()->mutable_data()->add_numeric("visib"); },
-                65, v1::Outcome::DATA_REFUSED, "visib"},
-        Refusal{"one class only", [](TestRun& run, v1::Plan& p) {
+                },
+                65, v1::Outcome::DATA_REFUSED, "no labelled rows to train on"},
+        Refusal{"a missing column",
+                [](TestRun&, v1::Plan& p) { p.mutable_spec()->mutable_data()->add_numeric("visib"); }, 65,
+                v1::Outcome::DATA_REFUSED, "visib"},
+        Refusal{"one class only",
+                [](TestRun& run, v1::Plan& p) {
                   auto rows = made_up_rows(3000);
                   for (double& v : rows.find("late")->numbers) v = 0;
-                  *p.mutable_data(0) = dataio::make_snapshot(*run.store, "made-up", "flat", rows, "when", "a test").value();
-                }, 65, v1::Outcome::DATA_REFUSED, "label 0"},
-        Refusal{"a label that is not binary", [](TestRun&, v1::Plan& p) {
+                  *p.mutable_data(0) =
+                      dataio::make_snapshot(*run.store, "made-up", "flat", rows, "when", "a test").value();
+                },
+                65, v1::Outcome::DATA_REFUSED, "label 0"},
+        Refusal{"a label that is not binary",
+                [](TestRun&, v1::Plan& p) {
                   p.mutable_spec()->mutable_data()->mutable_label()->set_column("temp");
-                }, 65, v1::Outcome::DATA_REFUSED, "binary"},
-        Refusal{"a damaged blob", [](TestRun& run, v1::Plan&) {
+                },
+                65, v1::Outcome::DATA_REFUSED, "binary"},
+        Refusal{"a damaged blob",
+                [](TestRun& run, v1::Plan&) {
                   const auto path = run.store->path(run.snapshot.parts(0).sha256()).value();
                   fs::permissions(path, fs::perms::owner_all);
                   fs::resize_file(path, fs::file_size(path) - 100);
-                }, 65, v1::Outcome::DATA_REFUSED, ""},
-        Refusal{"an unknown champion", [](TestRun&, v1::Plan& p) {
+                },
+                65, v1::Outcome::DATA_REFUSED, ""},
+        Refusal{"an unknown champion",
+                [](TestRun&, v1::Plan& p) {
                   p.set_champion_manifest(std::string(64, 'a'));
                   p.set_champion_version(7);
-                }, 65, v1::Outcome::DATA_REFUSED, "version 7"},
-        Refusal{"no model", [](TestRun&, v1::Plan& p) { p.mutable_spec()->mutable_train()->clear_model(); }, 78,
-                v1::Outcome::SPEC_REFUSED, "linear or tabular"},
-        Refusal{"no task", [](TestRun&, v1::Plan& p) { p.clear_task(); }, 78, v1::Outcome::SPEC_REFUSED, "no task"},
+                },
+                65, v1::Outcome::DATA_REFUSED, "version 7"},
+        Refusal{"no model", [](TestRun&, v1::Plan& p) { p.mutable_spec()->mutable_train()->clear_model(); },
+                78, v1::Outcome::SPEC_REFUSED, "linear or tabular"},
+        Refusal{"no task", [](TestRun&, v1::Plan& p) { p.clear_task(); }, 78, v1::Outcome::SPEC_REFUSED,
+                "no task"},
         Refusal{"a loss that is not a number", [](TestRun&, v1::Plan& p) { p.set_fault("nan step=30"); }, 78,
                 v1::Outcome::SPEC_REFUSED, "not finite at step 30"}));
 
@@ -237,7 +261,8 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
   EXPECT_GT(whole.champion_auroc(), 0.6);
   EXPECT_NEAR(whole.gain_sum(), whole.champion_log_loss_sum() - whole.candidate_log_loss_sum(), 1e-6);
   EXPECT_GT(whole.gain_square_sum(), 0);
-  EXPECT_NEAR(whole.champion_log_loss_sum(), run.outcome(first).evaluation().slices(0).candidate_log_loss_sum(), 1e-6);
+  EXPECT_NEAR(whole.champion_log_loss_sum(),
+              run.outcome(first).evaluation().slices(0).candidate_log_loss_sum(), 1e-6);
 
   auto score = run.plan(2);
   score.set_task(v1::Plan::SCORE);
@@ -246,7 +271,8 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
     auto* item = score.add_score();
     item->set_manifest(champion);
     item->set_version(1);
-    if (i == 1) item->set_from_us(second.windows().holdout_from_us()), item->set_until_us(second.windows().until_us());
+    if (i == 1)
+      item->set_from_us(second.windows().holdout_from_us()), item->set_until_us(second.windows().until_us());
   }
   ended = run.run(score);
   ASSERT_EQ(ended.code, 0) << ended.log;
@@ -257,7 +283,8 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
   EXPECT_NEAR(outcome.scores(1).log_loss() * whole.rows(), whole.champion_log_loss_sum(), 1e-6);
   auto table = dataio::read_parquet(run.store->get(outcome.scores(0).predictions()).value(), "p").value();
   EXPECT_EQ(table.rows(), 6000u) << "unlabelled rows are predicted too";
-  for (const char* name : {"time", "id", "label", "probability"}) EXPECT_NE(table.find(name), nullptr) << name;
+  for (const char* name : {"time", "id", "label", "probability"})
+    EXPECT_NE(table.find(name), nullptr) << name;
 }
 
 }  // namespace

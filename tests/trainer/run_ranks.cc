@@ -20,8 +20,21 @@ std::map<std::string, RankBody>& rank_bodies() {
 }
 
 std::vector<std::string> mpirun(int ranks) {
-  return {"mpirun",      "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "--mca", "pml", "ob1",
-          "--mca", "btl", "vader,self", "-n", std::to_string(ranks)};
+  return {"mpirun",
+          "--oversubscribe",
+          "--bind-to",
+          "none",
+          "--mca",
+          "mpi_yield_when_idle",
+          "1",
+          "--mca",
+          "pml",
+          "ob1",
+          "--mca",
+          "btl",
+          "vader,self",
+          "-n",
+          std::to_string(ranks)};
 }
 
 Ended run_command(const std::vector<std::string>& command, const std::function<void(int)>& ready) {
@@ -45,7 +58,8 @@ Ended run_command(const std::vector<std::string>& command, const std::function<v
   if (ready) asked = std::thread([&] { ready(pid); });
   Ended out;
   char buffer[4096];
-  for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof(buffer))) > 0;) out.log.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof(buffer))) > 0;)
+    out.log.append(buffer, static_cast<size_t>(n));
   close(pipe_ends[0]);
   int status = 0;
   waitpid(pid, &status, 0);

@@ -16,8 +16,8 @@ std::map<std::string, RankBody>& rank_bodies();
 struct RegisterRankBody {
   RegisterRankBody(const char* name, RankBody body) { rank_bodies()[name] = std::move(body); }
 };
-#define RANK_BODY(name)                                          \
-  std::string rank_body_##name();                                \
+#define RANK_BODY(name)                                            \
+  std::string rank_body_##name();                                  \
   const RegisterRankBody register_##name(#name, rank_body_##name); \
   std::string rank_body_##name()
 

@@ -42,7 +42,9 @@ std::span<std::byte> bytes_of(const at::Tensor& t) {
 class CollectivesBackend final : public c10d::Backend {
  public:
   explicit CollectivesBackend(Collectives& collectives)
-      : Backend(collectives.rank(), collectives.size()), collectives_(collectives), thread_([this] { serve(); }) {}
+      : Backend(collectives.rank(), collectives.size()),
+        collectives_(collectives),
+        thread_([this] { serve(); }) {}
 
   ~CollectivesBackend() override {
     {

@@ -21,6 +21,8 @@ class LoneRank final : public Collectives {
 
 }  // namespace
 
-std::unique_ptr<Collectives> lone_rank() { return std::make_unique<LoneRank>(); }
+std::unique_ptr<Collectives> lone_rank() {
+  return std::make_unique<LoneRank>();
+}
 
 }  // namespace rekindle::trainer

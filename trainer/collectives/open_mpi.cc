@@ -20,7 +20,10 @@ std::string library() {
 class WindowCollectives final : public Collectives {
  public:
   WindowCollectives(int rank, int size, MPI_Win window, std::vector<std::byte*> slots)
-      : Collectives(rank, size), handle_(window), window_(rank, std::move(slots)), thread_(std::this_thread::get_id()) {}
+      : Collectives(rank, size),
+        handle_(window),
+        window_(rank, std::move(slots)),
+        thread_(std::this_thread::get_id()) {}
   ~WindowCollectives() override {
     CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
     MPI_Win_free(&handle_);
@@ -55,7 +58,8 @@ class MessageCollectives final : public Collectives {
   void sum(std::span<double> v) override { count(), sum_of(v, MPI_DOUBLE, doubles_); }
   void broadcast(std::span<std::byte> b, int root) override {
     count();
-    for_rounds(b.size(), [&](size_t at, int n) { MPI_Bcast(b.data() + at, n, MPI_BYTE, root, MPI_COMM_WORLD); });
+    for_rounds(b.size(),
+               [&](size_t at, int n) { MPI_Bcast(b.data() + at, n, MPI_BYTE, root, MPI_COMM_WORLD); });
   }
   void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     count();
@@ -108,7 +112,8 @@ std::vector<std::byte*> open_window(int size, MPI_Comm host, MPI_Win& window) {
   MPI_Info_set(info, "alloc_shared_noncontig", "true");  // each slot on a page of its own
   std::byte* own = nullptr;
   constexpr size_t kLine = 64;
-  MPI_Win_allocate_shared(static_cast<MPI_Aint>(SharedWindow::kSlotBytes + kLine), 1, info, host, &own, &window);
+  MPI_Win_allocate_shared(static_cast<MPI_Aint>(SharedWindow::kSlotBytes + kLine), 1, info, host, &own,
+                          &window);
   MPI_Info_free(&info);
   // MPI's own header shifts all slots by the same odd amount, in all processes alike: they map whole pages.
   auto aligned = [](void* base) {
@@ -144,9 +149,10 @@ Result<std::unique_ptr<Collectives>> open_mpi(int world, Transport transport) {
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   if (size != world || provided < MPI_THREAD_SERIALIZED) {
     MPI_Finalize();
-    if (size == world) return failed_precondition("this MPI cannot be called from a second thread (MPI_THREAD_SERIALIZED)");
-    return failed_precondition("the plan wants " + std::to_string(world) + " ranks, but " + std::to_string(size) +
-                               " were started: launch the gang with rekindle-gang");
+    if (size == world)
+      return failed_precondition("this MPI cannot be called from a second thread (MPI_THREAD_SERIALIZED)");
+    return failed_precondition("the plan wants " + std::to_string(world) + " ranks, but " +
+                               std::to_string(size) + " were started: launch the gang with rekindle-gang");
   }
   MPI_Comm host;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &host);

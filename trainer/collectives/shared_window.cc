@@ -36,7 +36,9 @@ SharedWindow::SharedWindow(int rank, std::vector<std::byte*> slots) : rank_(rank
 
 void SharedWindow::wait_for(int rank) {
   Head& peer = head(rank);
-  auto behind = [&] { return static_cast<int32_t>(peer.arrived.load(std::memory_order_acquire) - meetings_) < 0; };
+  auto behind = [&] {
+    return static_cast<int32_t>(peer.arrived.load(std::memory_order_acquire) - meetings_) < 0;
+  };
   for (int i = 0; i < kSpins; ++i) {
     if (!behind()) return;
     _mm_pause();
@@ -102,8 +104,12 @@ void SharedWindow::sum_of(std::span<T> values) {
   }
 }
 
-void SharedWindow::sum(std::span<float> values) { sum_of(values); }
-void SharedWindow::sum(std::span<double> values) { sum_of(values); }
+void SharedWindow::sum(std::span<float> values) {
+  sum_of(values);
+}
+void SharedWindow::sum(std::span<double> values) {
+  sum_of(values);
+}
 
 void SharedWindow::broadcast(std::span<std::byte> bytes, int root) {
   for (size_t at = 0; at < bytes.size(); at += kHalfBytes) {

@@ -15,10 +15,12 @@ void AdamW::update(const AdamWOptions& options, uint64_t step, FlatBuffer& value
   auto part = [&](size_t begin, size_t end, double decay) {
     if (begin == end) return;
     auto view = [&](FlatBuffer& b) {
-      return std::vector<at::Tensor>{at::from_blob(b.data() + begin, {static_cast<int64_t>(end - begin)}, at::kFloat)};
+      return std::vector<at::Tensor>{
+          at::from_blob(b.data() + begin, {static_cast<int64_t>(end - begin)}, at::kFloat)};
     };
     at::_fused_adamw_(view(values), view(gradients), view(first_), view(second_), {}, {number}, options.rate,
-                      options.beta1, options.beta2, decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+                      options.beta1, options.beta2, decay, options.epsilon, /*amsgrad=*/false,
+                      /*maximize=*/false);
   };
   part(0, layout_.decayed(), options.decay);
   part(layout_.decayed(), layout_.size(), 0.0);

@@ -8,8 +8,8 @@
 namespace rekindle::trainer {
 
 struct AdamWOptions {
-  double rate = 0.001;   // of this step
-  double decay = 0.01;   // applied to matrices, not to biases
+  double rate = 0.001;  // of this step
+  double decay = 0.01;  // applied to matrices, not to biases
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
@@ -27,7 +27,7 @@ class AdamW {
 
  private:
   const Layout& layout_;
-  FlatBuffer first_;   // moments
+  FlatBuffer first_;  // moments
   FlatBuffer second_;
 };
 

@@ -33,14 +33,18 @@ std::string tensors_of(const Layout& layout, const Checkpoint& checkpoint) {
   for (const auto& group : kGroups) {
     const FlatBuffer& flat = checkpoint.*group.member;
     for (const auto& p : layout.placed()) {
-      tensors.push_back({std::string(group.name) + "/" + p.parameter.name, "F32", p.parameter.shape,
+      tensors.push_back({std::string(group.name) + "/" + p.parameter.name,
+                         "F32",
+                         p.parameter.shape,
                          {reinterpret_cast<const char*>(flat.data() + p.begin), p.elements * sizeof(float)}});
     }
   }
   return models::write_safetensors(std::move(tensors));
 }
 
-std::string state_of(const Checkpoint& checkpoint) { return checkpoint.state.SerializeAsString(); }
+std::string state_of(const Checkpoint& checkpoint) {
+  return checkpoint.state.SerializeAsString();
+}
 
 // The folder's own fsync and rename make it seen; until then no name needs to last.
 Status write_synced(const fs::path& path, std::string_view bytes) {
@@ -100,7 +104,8 @@ Result<Checkpoint> unpack(const Layout& layout, std::string_view state, std::str
   return out;
 }
 
-Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint& checkpoint, uint32_t keep) const {
+Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint& checkpoint,
+                                          uint32_t keep) const {
   TRY_STATUS(make_folders_durably(root_));
   const fs::path final = folder(checkpoint.state.step());
   std::error_code error;
@@ -118,7 +123,8 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
   v1::Manifest manifest;
   manifest.set_format(1);
   manifest.set_model("checkpoint");
-  for (const auto& [name, bytes] : {std::pair{kState, state_of(checkpoint)}, {kTensors, tensors_of(layout, checkpoint)}}) {
+  for (const auto& [name, bytes] :
+       {std::pair{kState, state_of(checkpoint)}, {kTensors, tensors_of(layout, checkpoint)}}) {
     TRY_STATUS(write_synced(temp / name, bytes));
     auto* entry = manifest.add_files();
     entry->set_name(name);
@@ -160,11 +166,13 @@ std::optional<Checkpoint> CheckpointFolder::newest(const Layout& layout, const s
   for (uint64_t step : committed()) {
     auto checkpoint = load(layout, folder(step));
     if (!checkpoint.ok()) {
-      passed_over.push_back("checkpoint step-" + std::to_string(step) + " is passed over: " + checkpoint.status().message());
+      passed_over.push_back("checkpoint step-" + std::to_string(step) +
+                            " is passed over: " + checkpoint.status().message());
       continue;
     }
     if (checkpoint->state.identity() != identity) {
-      passed_over.push_back("checkpoint step-" + std::to_string(step) + " is passed over: it belongs to another fit");
+      passed_over.push_back("checkpoint step-" + std::to_string(step) +
+                            " is passed over: it belongs to another fit");
       continue;
     }
     return std::move(checkpoint).value();

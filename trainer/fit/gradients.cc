@@ -22,7 +22,8 @@ Gradients::Gradients(Module& module, Collectives& collectives) : module_(module)
   impl_->group = make_process_group(collectives);
   const auto& leaves = module.leaves();
   const int64_t first = c10d::kDefaultFirstBucketBytes, cap = c10d::kDefaultBucketBytesCap;
-  auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(leaves, {static_cast<size_t>(first), static_cast<size_t>(cap)});
+  auto [buckets, limits] =
+      c10d::compute_bucket_assignment_by_size(leaves, {static_cast<size_t>(first), static_cast<size_t>(cap)});
   // The last layers' gradients come first.
   std::reverse(buckets.begin(), buckets.end());
   std::vector<bool> sparse(leaves.size(), false);

@@ -9,7 +9,8 @@ namespace rekindle::trainer {
 
 Layout::Layout(const models::Network& network) {
   auto parameters = network.parameters();
-  std::stable_partition(parameters.begin(), parameters.end(), [](const auto& p) { return p.shape.size() > 1; });
+  std::stable_partition(parameters.begin(), parameters.end(),
+                        [](const auto& p) { return p.shape.size() > 1; });
   constexpr size_t kLine = 64 / sizeof(float);
   for (auto& p : parameters) {
     Placed placed{p, size_, static_cast<size_t>(p.elements())};

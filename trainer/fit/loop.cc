@@ -120,7 +120,8 @@ Status Loop::resume() {
   state_.set_world(world);
   resumed_from_ = state_.step();
   seconds_before_ = state_.train_seconds();
-  if (context_.first()) context_.reporter.note("resumed from checkpoint step-" + std::to_string(resumed_from_));
+  if (context_.first())
+    context_.reporter.note("resumed from checkpoint step-" + std::to_string(resumed_from_));
   return {};
 }
 
@@ -129,14 +130,16 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
   context_.faults.before_step(state_.step());
   reporter.phase(v1::PHASE_FORWARD);
   const auto whole = dataio::batch_slice(order.size(), spec_.batch(), batch);
-  const auto part = dataio::rank_part(whole, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
+  const auto part =
+      dataio::rank_part(whole, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
   const auto rows = order.subspan(part.begin, part.size());
   dataio::gather(data_.train, rows, local_);
   dataio::gather(data_.train_labels, rows, local_labels_);
   const auto n = static_cast<int64_t>(rows.size());
-  auto numeric = at::from_blob(local_.numeric.data(), {n, static_cast<int64_t>(local_.numeric_width)}, at::kFloat);
-  auto categorical =
-      at::from_blob(local_.categorical.data(), {n, static_cast<int64_t>(local_.categorical_width)}, at::kLong);
+  auto numeric =
+      at::from_blob(local_.numeric.data(), {n, static_cast<int64_t>(local_.numeric_width)}, at::kFloat);
+  auto categorical = at::from_blob(local_.categorical.data(),
+                                   {n, static_cast<int64_t>(local_.categorical_width)}, at::kLong);
   auto labels = at::from_blob(local_labels_.data(), {n}, at::kFloat);
 
   gradients_.before_forward();
@@ -149,7 +152,8 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
 
   // One small reduction carries what the ranks must agree on in this step.
   reporter.phase(v1::PHASE_REDUCE);
-  const bool due = context_.first() && SteadyClock::now() - saved_at_ >= from_proto(spec_.checkpoints().every());
+  const bool due =
+      context_.first() && SteadyClock::now() - saved_at_ >= from_proto(spec_.checkpoints().every());
   double sums[3] = {loss.item<double>() / scale, context_.yield.load() ? 1.0 : 0.0, due ? 1.0 : 0.0};
   if (context_.faults.poisons(state_.step())) sums[0] = std::nan("");
   context_.collectives.sum(std::span<double>(sums));
@@ -177,15 +181,16 @@ Result<Loop::Epoch> Loop::run_epoch() {
     if (!std::isfinite(sums.loss)) return Epoch::kNotFinite;
     if (sums.yield || sums.save) TRY_STATUS(save());
     if (sums.yield) return Epoch::kYielded;
-    if (context_.first() && seconds_since(reported_) >= 0.5) report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
+    if (context_.first() && seconds_since(reported_) >= 0.5)
+      report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
   }
   return Epoch::kDone;
 }
 
 double Loop::validation_loss() {
   context_.reporter.phase(v1::PHASE_VALIDATE);
-  const auto part = dataio::rank_part({0, data_.valid.rows}, static_cast<uint32_t>(context_.collectives.rank()),
-                                      state_.world());
+  const auto part = dataio::rank_part({0, data_.valid.rows},
+                                      static_cast<uint32_t>(context_.collectives.rank()), state_.world());
   const models::Forward forward(network_, module_.layout().named(module_.values()));
   const auto probabilities = forward.run(dataio::slice(data_.valid, part.begin, part.end));
   std::vector<double> losses(probabilities.size());
@@ -224,13 +229,16 @@ Status Loop::save() {
   writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
     const auto begun = SteadyClock::now();
     auto folder = checkpoints_.commit(module_.layout(), checkpoint, spec_.checkpoints().keep());
-    if (folder.ok()) context_.reporter.checkpoint(checkpoint.state.step(), folder->string(), seconds_since(begun));
+    if (folder.ok())
+      context_.reporter.checkpoint(checkpoint.state.step(), folder->string(), seconds_since(begun));
     return folder.status();
   });
   return {};
 }
 
-Status Loop::saved() { return writing_.valid() ? writing_.get() : Status(); }
+Status Loop::saved() {
+  return writing_.valid() ? writing_.get() : Status();
+}
 
 void Loop::report(double rows_per_second) {
   reported_ = SteadyClock::now();
@@ -240,7 +248,8 @@ void Loop::report(double rows_per_second) {
   progress.set_step(state_.step());
   progress.set_steps(steps_max());
   progress.set_rows_per_second(rows_per_second);
-  if (state_.epoch_rows() > 0) progress.set_loss(state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
+  if (state_.epoch_rows() > 0)
+    progress.set_loss(state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
   context_.reporter.progress(progress);
 }
 
@@ -255,8 +264,9 @@ Fitted Loop::fitted(Fitted::End end) const {
   out.resumed_from_step = resumed_from_;
   out.rows_per_second = static_cast<double>(rows_done_) / std::max(1e-9, seconds_since(begun_));
   if (end == Fitted::End::kNotFinite) {
-    out.problem = "the loss is not finite at step " + std::to_string(state_.step()) +
-                  ": nothing is published; lower train.optimizer.adamw.rate or look for extreme values in the rows";
+    out.problem =
+        "the loss is not finite at step " + std::to_string(state_.step()) +
+        ": nothing is published; lower train.optimizer.adamw.rate or look for extreme values in the rows";
   }
   return out;
 }
@@ -279,7 +289,8 @@ Result<Fitted> Loop::run() {
     if (!std::isfinite(loss)) return fitted(Fitted::End::kNotFinite);
     if (context_.first()) {
       report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
-      context_.reporter.metric("train_loss", state_.step(), state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
+      context_.reporter.metric("train_loss", state_.step(),
+                               state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
       context_.reporter.metric("valid_loss", state_.step(), loss);
     }
     if (state_.best_epoch() == 0 || loss < state_.best_loss()) {

@@ -22,8 +22,8 @@ void make_room(FlatBuffer& buffer, int64_t elements) {
 
 }  // namespace
 
-void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows, int64_t width,
-                       float* mask) {
+void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows,
+                       int64_t width, float* mask) {
   // Four units share one draw of 64 bits: 16 bits resolve the share to 0.0015 %.
   const auto threshold = static_cast<uint32_t>(std::lround(share * 65536.0));
   const uint64_t base = mix(mix(mix(key.seed + kGolden) + key.step * kGolden) + layer * kGolden);
@@ -67,9 +67,12 @@ const at::Tensor& Module::leaf(const std::string& name) const {
   __builtin_unreachable();
 }
 
-void Module::zero_gradients() { std::fill(gradients_.begin(), gradients_.end(), 0.0f); }
+void Module::zero_gradients() {
+  std::fill(gradients_.begin(), gradients_.end(), 0.0f);
+}
 
-at::Tensor Module::forward(const at::Tensor& numeric, const at::Tensor& categorical, const DropoutKey* dropout) {
+at::Tensor Module::forward(const at::Tensor& numeric, const at::Tensor& categorical,
+                           const DropoutKey* dropout) {
   std::vector<at::Tensor> embedded;
   for (size_t c = 0; c < embeddings_.size(); ++c) {
     embedded.push_back(at::embedding(embeddings_[c], categorical.select(1, static_cast<int64_t>(c))));
@@ -102,7 +105,8 @@ at::Tensor Module::drop_fields(const at::Tensor& input, const DropoutKey& key) {
   float* out = input_mask_.data();
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t f = 0; f < fields; ++f) {
-      out = std::fill_n(out, field_widths_[static_cast<size_t>(f)], fields_[static_cast<size_t>(r * fields + f)]);
+      out = std::fill_n(out, field_widths_[static_cast<size_t>(f)],
+                        fields_[static_cast<size_t>(r * fields + f)]);
     }
   }
   return input * at::from_blob(input_mask_.data(), {rows, width}, at::kFloat);

@@ -18,15 +18,16 @@ struct DropoutKey {
 };
 
 // Fills mask[rows, width] with 0 (a `share` of them) or `kept`.
-void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows, int64_t width,
-                       float* mask);
+void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows,
+                       int64_t width, float* mask);
 
 class Module {
  public:
   Module(models::Network network, const FlatBuffer& parameters);
   Module(const Module&) = delete;  // tensors look into the buffers
 
-  // Logits [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is dropped.
+  // Logits [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is
+  // dropped.
   at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const DropoutKey* dropout);
   // Sum of the cross-entropy over the rows, times `scale`; gradients are added to the flat buffer.
   static at::Tensor loss(const at::Tensor& logits, const at::Tensor& labels, double scale);

@@ -14,8 +14,9 @@
 namespace rekindle::trainer {
 namespace {
 
-v1::SliceSums slice_sums(const std::string& name, const std::vector<double>& labels, std::span<const double> candidate,
-                         std::span<const double> champion, double constant_rate, std::span<const size_t> rows) {
+v1::SliceSums slice_sums(const std::string& name, const std::vector<double>& labels,
+                         std::span<const double> candidate, std::span<const double> champion,
+                         double constant_rate, std::span<const size_t> rows) {
   v1::SliceSums out;
   out.set_slice(name);
   out.set_rows(static_cast<int64_t>(rows.size()));
@@ -101,8 +102,8 @@ Result<std::vector<double>> score_window(Collectives& collectives, const models:
   return out;
 }
 
-v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate, std::span<const double> champion,
-                        double constant_rate, const v1::Data& data) {
+v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate,
+                        std::span<const double> champion, double constant_rate, const v1::Data& data) {
   v1::Evaluation out;
   out.set_constant_rate(constant_rate);
   std::vector<size_t> all(holdout.size());

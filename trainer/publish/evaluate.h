@@ -21,8 +21,8 @@ Result<std::vector<double>> score_window(Collectives& collectives, const models:
 
 // `champion` is empty when there is none. Slices: the whole, then those of the first categorical column
 // with few values.
-v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate, std::span<const double> champion,
-                        double constant_rate, const v1::Data& data);
+v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate,
+                        std::span<const double> champion, double constant_rate, const v1::Data& data);
 
 // evaluation.parquet: time, label, candidate, champion (missing without one).
 Result<std::string> evaluation_rows(const Window& holdout, const std::string& time_column,

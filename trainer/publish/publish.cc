@@ -15,7 +15,8 @@ Result<std::string> json_of(const google::protobuf::Message& message) {
   options.add_whitespace = true;
   std::string out;
   auto status = google::protobuf::util::MessageToJsonString(message, &out, options);
-  if (!status.ok()) return internal_error("a record cannot be written as JSON: " + std::string(status.message()));
+  if (!status.ok())
+    return internal_error("a record cannot be written as JSON: " + std::string(status.message()));
   return out;
 }
 
@@ -41,7 +42,8 @@ v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
   return out;
 }
 
-Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> predictions) {
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train,
+                                 std::span<const double> predictions) {
   v1::Profile out;
   for (const auto& name : data.numeric()) {
     const auto* column = train.rows.find(name);
@@ -52,7 +54,10 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std:
     const auto* column = TRY(train.rows.get(name, v1::TEXT));
     drift::CategoryTally tally;
     for (size_t r = 0; r < column->rows(); ++r) {
-      if (column->missing(r)) tally.add_missing(); else tally.add(column->text(r));
+      if (column->missing(r))
+        tally.add_missing();
+      else
+        tally.add(column->text(r));
     }
     *out.add_features() = tally.profile(name);
   }
@@ -62,7 +67,8 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std:
   return out;
 }
 
-v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& parameters_sha256) {
+v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives,
+                         const std::string& parameters_sha256) {
   v1::Lineage out;
   out.set_model(plan.spec().name());
   out.set_run(plan.run());

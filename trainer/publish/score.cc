@@ -16,7 +16,8 @@ namespace {
 
 std::string item_name(const v1::ScoreItem& item) {
   if (item.version() != 0) return "version " + std::to_string(item.version());
-  return item.run().empty() ? "manifest " + item.manifest().substr(0, 12) : "the candidate of run " + item.run();
+  return item.run().empty() ? "manifest " + item.manifest().substr(0, 12)
+                            : "the candidate of run " + item.run();
 }
 
 std::vector<std::string> row_ids(const dataio::Table& rows) {
@@ -24,8 +25,10 @@ std::vector<std::string> row_ids(const dataio::Table& rows) {
   const auto* number = rows.find("row");
   std::vector<std::string> out(rows.rows());
   for (size_t r = 0; r < out.size(); ++r) {
-    const bool settled = request != nullptr && number != nullptr && !request->missing(r) && !number->missing(r);
-    out[r] = settled ? std::string(request->text(r)) + "/" + std::to_string(static_cast<int64_t>(number->numbers[r]))
+    const bool settled =
+        request != nullptr && number != nullptr && !request->missing(r) && !number->missing(r);
+    out[r] = settled ? std::string(request->text(r)) + "/" +
+                           std::to_string(static_cast<int64_t>(number->numbers[r]))
                      : std::to_string(r);
   }
   return out;
