@@ -65,7 +65,8 @@ class Filler {
       return;
     }
     if (field.is_map()) return;
-    check(message, field, path);
+    // What may be anything is not written out: a duration may overflow.
+    if (!sound(message, field, path)) return;
     const bool by_default = reason != nullptr;
     fields_.push_back(
         {path, format_value(message, field), by_default ? *reason : std::string(kWritten), by_default});
@@ -85,15 +86,17 @@ class Filler {
       message(*access.MutableRepeatedMessage(&parent, &field, i), fmt::format("{}[{}]", path, i), reason);
   }
 
-  void check(const Message& message, const Field& field, const std::string& path) {
-    if (!field.is_repeated()) {
-      if (std::string wrong = check_value(message, field); !wrong.empty())
-        problems_.add(path, std::move(wrong));
-      return;
+  bool sound(const Message& message, const Field& field, const std::string& path) {
+    const int values = field.is_repeated() ? message.GetReflection()->FieldSize(message, &field) : 1;
+    bool all = true;
+    for (int i = 0; i < values; ++i) {
+      const bool listed = field.is_repeated();
+      std::string wrong = check_value(message, field, listed ? i : -1);
+      if (wrong.empty()) continue;
+      all = false;
+      problems_.add(listed ? fmt::format("{}[{}]", path, i) : path, std::move(wrong));
     }
-    for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i)
-      if (std::string wrong = check_value(message, field, i); !wrong.empty())
-        problems_.add(fmt::format("{}[{}]", path, i), std::move(wrong));
+    return all;
   }
 
   std::vector<ResolvedField>& fields_;

