@@ -99,11 +99,11 @@ bool wait_until_released(const fs::path& state, std::chrono::seconds patience) {
   const Fd lock(open((state / "lock").c_str(), O_RDONLY | O_CLOEXEC));
   if (!lock.valid()) return true;
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (flock(lock.get(), LOCK_SH | LOCK_NB) == 0) return true;
+  while (flock(lock.get(), LOCK_SH | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
     std::this_thread::sleep_for(kPoll);
   }
-  return false;
+  return true;
 }
 
 }  // namespace rekindle::cli

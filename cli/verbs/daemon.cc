@@ -31,11 +31,9 @@ Result<int> up(const Context& context, const UpArguments& args) {
   if (!context.server.empty())
     return invalid_argument("up starts a coordinator on this host; --server names another");
   // A daemon that is only slow to answer still holds its lock: a second one would be refused by it.
-  if (fs::exists(state / "lock") && !wait_until_released(state, std::chrono::seconds(0)))
-    if (!wait_until_released(state, std::chrono::seconds(10)))
-      return failed_precondition(
-          fmt::format("a coordinator holds {} but does not answer; see {}/rekindled.log", state.string(),
-                      state.string()));
+  if (!wait_until_released(state, std::chrono::seconds(10)))
+    return failed_precondition(fmt::format("a coordinator holds {} but does not answer; see {}/rekindled.log",
+                                           state.string(), state.string()));
   const fs::path program = TRY(sibling_program("rekindled"));
   std::vector<std::string> words;
   if (!args.listen.empty()) words.insert(words.end(), {"--listen", args.listen});
