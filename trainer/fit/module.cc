@@ -6,14 +6,6 @@
 namespace rekindle::trainer {
 namespace {
 
-// SplitMix64: a counter in, 64 well mixed bits out.
-inline uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-constexpr uint64_t kGolden = 0x9e3779b97f4a7c15ull;
 constexpr uint64_t kInputLayer = ~uint64_t{0};
 
 void make_room(FlatBuffer& buffer, int64_t elements) {
@@ -21,24 +13,6 @@ void make_room(FlatBuffer& buffer, int64_t elements) {
 }
 
 }  // namespace
-
-void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows,
-                       int64_t width, float* mask) {
-  // Four units share one draw of 64 bits: 16 bits resolve the share to 0.0015 %.
-  const auto threshold = static_cast<uint32_t>(std::lround(share * 65536.0));
-  const uint64_t base = mix(mix(mix(key.seed + kGolden) + key.step * kGolden) + layer * kGolden);
-  const uint64_t draws = static_cast<uint64_t>(width + 3) / 4;
-  for (int64_t r = 0; r < rows; ++r) {
-    const uint64_t row = (key.first_row + static_cast<uint64_t>(r)) * draws;
-    float* out = mask + r * width;
-    for (uint64_t d = 0; d < draws; ++d) {
-      uint64_t bits = mix(base + (row + d) * kGolden);
-      const int64_t begin = static_cast<int64_t>(d) * 4;
-      const int64_t end = std::min<int64_t>(begin + 4, width);
-      for (int64_t u = begin; u < end; ++u, bits >>= 16) out[u] = (bits & 0xffff) < threshold ? 0.0f : kept;
-    }
-  }
-}
 
 Module::Module(models::Network network, const FlatBuffer& parameters)
     : network_(std::move(network)), layout_(network_), values_(parameters), gradients_(layout_.zeros()) {
