@@ -43,12 +43,12 @@ bool take_char(std::string_view& text, char c) {
 
 Result<Time> parse_time(std::string_view original) {
   using namespace std::chrono;
-  const Status bad = invalid_argument(
-      fmt::format("'{}' is not a time; write 2013-02-01, 2013-02-01T10:00 or 2013-02-01T10:00:00Z", original));
+  const Status bad = invalid_argument(fmt::format(
+      "'{}' is not a time; write 2013-02-01, 2013-02-01T10:00 or 2013-02-01T10:00:00Z", original));
   std::string_view text = original;
   int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0;
-  if (!take_number(text, 4, y) || !take_char(text, '-') || !take_number(text, 2, mo) || !take_char(text, '-') ||
-      !take_number(text, 2, d))
+  if (!take_number(text, 4, y) || !take_char(text, '-') || !take_number(text, 2, mo) ||
+      !take_char(text, '-') || !take_number(text, 2, d))
     return bad;
   const year_month_day ymd{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
   if (!ymd.ok()) return bad;

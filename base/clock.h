@@ -15,12 +15,17 @@ using Micros = std::chrono::microseconds;
 using Seconds = std::chrono::seconds;
 using Time = std::chrono::time_point<std::chrono::system_clock, Micros>;
 
-inline Time time_from_micros(int64_t micros) { return Time(Micros(micros)); }
-inline int64_t to_micros(Time time) { return time.time_since_epoch().count(); }
+inline Time time_from_micros(int64_t micros) {
+  return Time(Micros(micros));
+}
+inline int64_t to_micros(Time time) {
+  return time.time_since_epoch().count();
+}
 
 // "2013-02-01T10:00:00Z"; fractions of a second only when there are any.
 std::string format_time(Time time);
-// Accepts "2013-02-01", "2013-02-01T10:00", "2013-02-01T10:00:00[.ffffff][Z|+hh:mm]". UTC when no zone is named.
+// Accepts "2013-02-01", "2013-02-01T10:00", "2013-02-01T10:00:00[.ffffff][Z|+hh:mm]". UTC when no zone is
+// named.
 Result<Time> parse_time(std::string_view text);
 
 // What the daemons read and tests replace.

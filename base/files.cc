@@ -47,7 +47,8 @@ Result<std::string> read_file(const fs::path& path, uint64_t limit_bytes) {
   if (!fd.valid()) return errno_status("opening", path);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return errno_status("reading", path);
-  if (S_ISDIR(info.st_mode)) return invalid_argument(fmt::format("{} is a folder, not a file", path.string()));
+  if (S_ISDIR(info.st_mode))
+    return invalid_argument(fmt::format("{} is a folder, not a file", path.string()));
   std::string out;
   char buffer[1 << 16];
   for (;;) {
@@ -107,17 +108,28 @@ std::string network_filesystem(const fs::path& path) {
   struct statfs info {};
   if (::statfs(path.c_str(), &info) != 0) return {};
   switch (static_cast<uint32_t>(info.f_type)) {
-    case 0x6969: return "nfs";
-    case 0x517B: return "smb";
-    case 0xFF534D42: return "cifs";
-    case 0xFE534D42: return "smb2";
-    case 0x0BD00BD0: return "lustre";
-    case 0x47504653: return "gpfs";
-    case 0x19830326: return "beegfs";
-    case 0x00C36400: return "ceph";
-    case 0x5346414F: return "afs";
-    case 0x01021997: return "9p";
-    default: return {};
+    case 0x6969:
+      return "nfs";
+    case 0x517B:
+      return "smb";
+    case 0xFF534D42:
+      return "cifs";
+    case 0xFE534D42:
+      return "smb2";
+    case 0x0BD00BD0:
+      return "lustre";
+    case 0x47504653:
+      return "gpfs";
+    case 0x19830326:
+      return "beegfs";
+    case 0x00C36400:
+      return "ceph";
+    case 0x5346414F:
+      return "afs";
+    case 0x01021997:
+      return "9p";
+    default:
+      return {};
   }
 }
 

@@ -40,7 +40,7 @@ Result<std::string> read_file(const fs::path& path, uint64_t limit_bytes = 64ull
 // Temp file beside the target, write, fsync, rename, fsync of the folder. Readers see the old or the
 // new content, never a part.
 Status write_file_durably(const fs::path& path, std::string_view content, int mode = 0600);
-Status fsync_path(const fs::path& path);                // a file or a folder
+Status fsync_path(const fs::path& path);  // a file or a folder
 Status make_folders_durably(const fs::path& path, int mode = 0700);
 Status write_all(int fd, std::string_view bytes, const fs::path& path_for_errors);
 

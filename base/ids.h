@@ -24,9 +24,9 @@ struct Id {
   friend std::ostream& operator<<(std::ostream& out, const Id& id) { return out << id.value; }
 };
 
-using JobName = Id<struct JobNameTag>;      // "flight-delay"; also the model, endpoint and event stream
-using RunId = Id<struct RunIdTag>;          // "flight-delay-3": the job's name and a number counted per job
-using NodeName = Id<struct NodeNameTag>;    // a serving node, unique by configuration
+using JobName = Id<struct JobNameTag>;    // "flight-delay"; also the model, endpoint and event stream
+using RunId = Id<struct RunIdTag>;        // "flight-delay-3": the job's name and a number counted per job
+using NodeName = Id<struct NodeNameTag>;  // a serving node, unique by configuration
 
 // Lower-case letters, digits, '-', '_' and '.', starting with a letter or digit, at most 63 characters.
 bool valid_name(std::string_view text);

@@ -8,10 +8,10 @@ namespace rekindle {
 
 std::string_view code_name(Code code) {
   static constexpr std::array<std::string_view, 17> kNames = {
-      "ok",          "canceled",          "unknown",           "invalid_argument",    "deadline_exceeded",
-      "not_found",   "already_exists",    "permission_denied", "resource_exhausted",  "failed_precondition",
-      "aborted",     "out_of_range",      "unimplemented",     "internal",            "unavailable",
-      "data_loss",   "unauthenticated"};
+      "ok",        "canceled",       "unknown",           "invalid_argument",   "deadline_exceeded",
+      "not_found", "already_exists", "permission_denied", "resource_exhausted", "failed_precondition",
+      "aborted",   "out_of_range",   "unimplemented",     "internal",           "unavailable",
+      "data_loss", "unauthenticated"};
   return kNames.at(static_cast<size_t>(code));
 }
 

@@ -58,8 +58,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}                  // NOLINT: implicit by design
-  Result(Status status) : state_(std::move(status)) {            // NOLINT: implicit by design
+  Result(T value) : state_(std::move(value)) {}        // NOLINT: implicit by design
+  Result(Status status) : state_(std::move(status)) {  // NOLINT: implicit by design
     CHECK(!std::get<Status>(state_).ok(), "a Result cannot be made from an ok Status");
   }
 
@@ -89,34 +89,62 @@ class [[nodiscard]] Result {
   std::variant<T, Status> state_;
 };
 
-inline Status ok_status() { return {}; }
-inline Status invalid_argument(std::string m) { return {Code::kInvalidArgument, std::move(m)}; }
-inline Status not_found(std::string m) { return {Code::kNotFound, std::move(m)}; }
-inline Status already_exists(std::string m) { return {Code::kAlreadyExists, std::move(m)}; }
-inline Status failed_precondition(std::string m) { return {Code::kFailedPrecondition, std::move(m)}; }
-inline Status aborted(std::string m) { return {Code::kAborted, std::move(m)}; }
-inline Status unavailable(std::string m) { return {Code::kUnavailable, std::move(m)}; }
-inline Status data_loss(std::string m) { return {Code::kDataLoss, std::move(m)}; }
-inline Status internal_error(std::string m) { return {Code::kInternal, std::move(m)}; }
-inline Status resource_exhausted(std::string m) { return {Code::kResourceExhausted, std::move(m)}; }
-inline Status permission_denied(std::string m) { return {Code::kPermissionDenied, std::move(m)}; }
-inline Status unauthenticated(std::string m) { return {Code::kUnauthenticated, std::move(m)}; }
-inline Status deadline_exceeded(std::string m) { return {Code::kDeadlineExceeded, std::move(m)}; }
-inline Status unimplemented(std::string m) { return {Code::kUnimplemented, std::move(m)}; }
+inline Status ok_status() {
+  return {};
+}
+inline Status invalid_argument(std::string m) {
+  return {Code::kInvalidArgument, std::move(m)};
+}
+inline Status not_found(std::string m) {
+  return {Code::kNotFound, std::move(m)};
+}
+inline Status already_exists(std::string m) {
+  return {Code::kAlreadyExists, std::move(m)};
+}
+inline Status failed_precondition(std::string m) {
+  return {Code::kFailedPrecondition, std::move(m)};
+}
+inline Status aborted(std::string m) {
+  return {Code::kAborted, std::move(m)};
+}
+inline Status unavailable(std::string m) {
+  return {Code::kUnavailable, std::move(m)};
+}
+inline Status data_loss(std::string m) {
+  return {Code::kDataLoss, std::move(m)};
+}
+inline Status internal_error(std::string m) {
+  return {Code::kInternal, std::move(m)};
+}
+inline Status resource_exhausted(std::string m) {
+  return {Code::kResourceExhausted, std::move(m)};
+}
+inline Status permission_denied(std::string m) {
+  return {Code::kPermissionDenied, std::move(m)};
+}
+inline Status unauthenticated(std::string m) {
+  return {Code::kUnauthenticated, std::move(m)};
+}
+inline Status deadline_exceeded(std::string m) {
+  return {Code::kDeadlineExceeded, std::move(m)};
+}
+inline Status unimplemented(std::string m) {
+  return {Code::kUnimplemented, std::move(m)};
+}
 
 }  // namespace rekindle
 
 // Unwraps a Result, or returns its Status from the enclosing function (not for coroutines).
-#define TRY(expr)                                   \
-  ({                                                \
-    auto try_result_ = (expr);                      \
+#define TRY(expr)                                       \
+  ({                                                    \
+    auto try_result_ = (expr);                          \
     if (!try_result_.ok()) return try_result_.status(); \
-    std::move(try_result_).value();                 \
+    std::move(try_result_).value();                     \
   })
 
 // The same for a bare Status.
-#define TRY_STATUS(expr)                            \
-  do {                                              \
-    ::rekindle::Status try_status_ = (expr);        \
-    if (!try_status_.ok()) return try_status_;      \
+#define TRY_STATUS(expr)                       \
+  do {                                         \
+    ::rekindle::Status try_status_ = (expr);   \
+    if (!try_status_.ok()) return try_status_; \
   } while (false)

@@ -11,11 +11,11 @@ namespace rekindle {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, int64_t>, 6> kDurations = {{{"w", 604800000000},
-                                                                              {"d", 86400000000},
-                                                                              {"h", 3600000000},
-                                                                              {"m", 60000000},
-                                                                              {"s", 1000000},
-                                                                              {"ms", 1000}}};
+                                                                             {"d", 86400000000},
+                                                                             {"h", 3600000000},
+                                                                             {"m", 60000000},
+                                                                             {"s", 1000000},
+                                                                             {"ms", 1000}}};
 
 constexpr std::array<std::pair<std::string_view, uint64_t>, 9> kSizes = {{{"B", 1},
                                                                           {"KB", 1000},

@@ -120,7 +120,8 @@ Result<v1::Transforms> fit(const v1::Data& data, const Table& training, const Fi
   if (training.rows() == 0)
     return failed_precondition("there are no training rows to fit feature transforms on");
   v1::Transforms out;
-  for (const std::string& name : data.numeric()) *out.add_numeric() = TRY(fit_number(training, name, options));
+  for (const std::string& name : data.numeric())
+    *out.add_numeric() = TRY(fit_number(training, name, options));
   for (const std::string& name : data.categorical())
     *out.add_categorical() = TRY(fit_category(training, name, options));
   return out;

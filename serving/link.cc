@@ -103,7 +103,8 @@ void Link::report() {
       done(taken ? ok_status() : unavailable("the coordinator did not take the node's report"));
     lock.lock();
     if (taken)
-      changed_.wait_for(lock, options_.report_every, [this] { return news_ || !waiting_.empty() || stopping_; });
+      changed_.wait_for(lock, options_.report_every,
+                        [this] { return news_ || !waiting_.empty() || stopping_; });
     else
       changed_.wait_for(lock, options_.report_every, [this] { return !waiting_.empty() || stopping_; });
   }

@@ -52,9 +52,8 @@ Result<std::unique_ptr<Node>> Node::start(asio::io_context& io, NodeOptions opti
                                                    .models = its.models,
                                                    .recovered_frames = recovered},
                                        *node->follower_, *node->spool_);
-  node->routes_->report_by([link = node->link_.get()](std::function<void(Status)> done) {
-    link->report_then(std::move(done));
-  });
+  node->routes_->report_by(
+      [link = node->link_.get()](std::function<void(Status)> done) { link->report_then(std::move(done)); });
   // From here on other threads call back into the parts: all of them are in place.
   node->link_->start();
   node->follower_->start();

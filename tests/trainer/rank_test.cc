@@ -69,6 +69,49 @@ TEST(Attempt, OneRankTrainsAndPublishesWhatCanBeServed) {
   EXPECT_TRUE(started && valid && committed);
 }
 
+TEST(Attempt, WithoutHoldoutRowsTheGateIsToldSo) {
+  TestRun run;
+  auto plan = run.plan(2);
+  plan.mutable_windows()->set_holdout_from_us(plan.windows().until_us());
+  auto ended = run.run(plan);
+  ASSERT_EQ(ended.code, 0) << ended.log;
+  EXPECT_EQ(run.outcome(plan).evaluation().slices(0).rows(), 0);
+  EXPECT_FALSE(run.outcome(plan).manifest().empty());
+}
+
+struct OddModel {
+  const char* name;
+  std::function<void(v1::JobSpec&)> change;
+};
+std::ostream& operator<<(std::ostream& out, const OddModel& m) {
+  return out << m.name;
+}
+class OddModels : public ::testing::TestWithParam<OddModel> {};
+TEST_P(OddModels, AreTrained) {
+  TestRun run;
+  auto plan = run.plan(2);
+  GetParam().change(*plan.mutable_spec());
+  auto ended = run.run(plan);
+  ASSERT_EQ(ended.code, 0) << ended.log;
+  const auto evaluation = run.outcome(plan).evaluation();
+  EXPECT_LT(evaluation.slices(0).candidate_log_loss_sum(), evaluation.slices(0).constant_log_loss_sum());
+}
+INSTANTIATE_TEST_SUITE_P(
+    Table, OddModels,
+    ::testing::Values(OddModel{"linear over categories alone",
+                               [](v1::JobSpec& s) {
+                                 s.mutable_data()->clear_numeric();
+                                 s.mutable_train()->mutable_model()->mutable_linear();
+                               }},
+                      OddModel{"tabular over numbers alone",
+                               [](v1::JobSpec& s) { s.mutable_data()->clear_categorical(); }},
+                      OddModel{"one layer, no dropout", [](v1::JobSpec& s) {
+                                 auto* t = s.mutable_train()->mutable_model()->mutable_tabular();
+                                 t->clear_hidden();
+                                 t->add_hidden(7);
+                                 t->set_dropout(0);
+                               }}));
+
 TEST(Attempt, TheSamePlanGivesTheSameVersion) {
   TestRun a, b;
   ASSERT_EQ(a.run(a.plan(1)).code, 0);
