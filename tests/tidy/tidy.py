@@ -15,12 +15,12 @@ SOURCE_LINES_MAX = 500
 HEADER_LINES_MAX = 220
 FOLDER_SOURCES_MAX = 12
 
-# Header prefix -> folders that may include it (a trailing * matches sub-folders).
+# Header prefix -> folders that may include it, their sub-folders too.
 CONFINED = {
     "boost/beast": ["net"],
-    "torch/": ["models", "trainer"],
-    "ATen/": ["models", "trainer"],
-    "c10/": ["models", "trainer"],
+    "torch/": ["trainer"],
+    "ATen/": ["trainer"],
+    "c10/": ["trainer"],
     "arrow/": ["artifacts", "dataio"],
     "parquet/": ["artifacts", "dataio"],
     "mpi.h": ["trainer/collectives"],
