@@ -20,7 +20,7 @@ std::string program(const char* name) {
   return (fs::path(folder != nullptr ? folder : "build/release/bin") / name).string();
 }
 
-// --kills in the environment of a nightly run: how often the daemon is killed.
+// REKINDLE_KILLS says how often the daemon is killed in a nightly run.
 int kills() {
   const char* text = std::getenv("REKINDLE_KILLS");
   return text != nullptr ? std::atoi(text) : 5;
