@@ -117,6 +117,12 @@ Result<v1::Outcome> train(Context& context) {
   auto network = models::network_of(prepared->card);
   if (!network.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, network.status());
 
+  if (context.first()) {
+    log_info("rows are read", {{"train", prepared->rows.train.size()},
+                               {"validation", prepared->rows.valid.size()},
+                               {"holdout", prepared->rows.holdout.size()},
+                               {"world", context.collectives.size()}});
+  }
   auto fitted = TRY(fit(context, prepared->card, prepared->data));
   v1::Outcome out;
   switch (fitted.end) {
@@ -212,7 +218,7 @@ int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collecti
   }
   (*reporter)->phase(v1::PHASE_END);
   collectives.barrier();
-  if (!outcome->message().empty() && collectives.rank() == 0) {
+  if (collectives.rank() == 0) {
     log_info("the attempt ends",
              {{"outcome", v1::Outcome::Kind_Name(outcome->kind())}, {"message", outcome->message()}});
   }

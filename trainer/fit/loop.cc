@@ -7,6 +7,7 @@
 #include <future>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "dataio/order.h"
 #include "models/forward.h"
@@ -289,9 +290,13 @@ Result<Fitted> Loop::run() {
     if (!std::isfinite(loss)) return fitted(Fitted::End::kNotFinite);
     if (context_.first()) {
       report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
-      context_.reporter.metric("train_loss", state_.step(),
-                               state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
+      const double train_loss = state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
+      context_.reporter.metric("train_loss", state_.step(), train_loss);
       context_.reporter.metric("valid_loss", state_.step(), loss);
+      log_info("epoch ended", {{"epoch", state_.epoch() + 1},
+                               {"step", state_.step()},
+                               {"train_loss", train_loss},
+                               {"valid_loss", loss}});
     }
     if (state_.best_epoch() == 0 || loss < state_.best_loss()) {
       state_.set_best_epoch(state_.epoch() + 1);
