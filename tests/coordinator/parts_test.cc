@@ -1,6 +1,8 @@
 // The parts that can be tried alone: hang detection, endings, nodes, logs, the core's loop.
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
+
 #include "coordinator/attempts/ending.h"
 #include "coordinator/attempts/hang.h"
 #include "coordinator/attempts/logs.h"
@@ -257,6 +259,8 @@ class Loop : public testing::Test {
   }
 
   boost::asio::io_context io_{1};
+  // The journal's thread posts when it is done: until then there is nothing to do, but there will be.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   SystemClock clock_;
   std::shared_ptr<FakeJournalStorage> storage_ = std::make_shared<FakeJournalStorage>();
   std::unique_ptr<CoreLoop> loop_;
