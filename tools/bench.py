@@ -37,6 +37,9 @@ train:
   ranks: {count: 2}
 """
 
+# One rank's share of the same steps with nobody to wait for: what no reduction can beat.
+ALONE = SPEC.replace("bench-start", "bench-alone").replace("batch: 1024", "batch: 512").replace("count: 2", "count: 1")
+
 
 class Ours:
     """A coordinator with January imported; each sample is one run of a job."""
@@ -47,8 +50,9 @@ class Ours:
         self.verb("up", "--slots", "2")
         self.verb("dataset", "import", str(ROOT / "jobs/imports/flights.yaml"), "--source", str(data))
         spec = folder / "bench.yaml"
-        spec.write_text(SPEC)
-        self.verb("apply", str(spec))
+        for text in (SPEC, ALONE):
+            spec.write_text(text)
+            self.verb("apply", str(spec))
 
     def verb(self, *arguments):
         done = subprocess.run([self.rekindle, "--state", str(self.state), *arguments], capture_output=True, text=True)
@@ -56,9 +60,9 @@ class Ours:
             raise SystemExit(f"bench: rekindle {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return done.stdout
 
-    def sample(self):
+    def sample(self, job="bench-start"):
         submitted = time.time()
-        run = json.loads(self.verb("run", "bench-start", "--no-publish", "--wait", "--json"))
+        run = json.loads(self.verb("run", job, "--no-publish", "--wait", "--json"))
         outcome = run["outcome"]
         return {"start": int(outcome["firstStepUs"]) / 1e6 - submitted,
                 "steps": int(outcome["steps"]) / float(outcome["trainSeconds"])}
@@ -114,13 +118,14 @@ def bench_start(options):
                         ours.sample() if arm == "ours" else peer_sample(options.peer))
                 print(f"pair {pair + 1}/{options.pairs}: ours {mine[-1]['start']:.2f} s, {mine[-1]['steps']:.0f} steps/s; "
                       f"peer {theirs[-1]['start']:.2f} s, {theirs[-1]['steps']:.0f} steps/s", file=sys.stderr)
+            alone = statistics.median(ours.sample("bench-alone")["steps"] for _ in range(3))
         finally:
             ours.stop()
     limit = spawn_limit()
     return [summary("submit to first optimizer step", "s", [m["start"] for m in mine],
                     [t["start"] for t in theirs], True, f"fork + exec of one process: {limit * 1e3:.1f} ms"),
             summary("small MLP, 2 ranks", "steps/s", [m["steps"] for m in mine], [t["steps"] for t in theirs], False,
-                    "none measured: compute and one reduction per step")]
+                    f"one rank alone with its half of the batch, no reduction: {alone:.0f} steps/s")]
 
 
 def main():
