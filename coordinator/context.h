@@ -13,7 +13,7 @@
 #include "coordinator/metrics.h"
 #include "coordinator/options.h"
 #include "coordinator/state_folder.h"
-#include "coordinator/worker.h"
+#include "coordinator/task_threads.h"
 #include "events/store.h"
 
 namespace rekindle::coordinator {
@@ -29,8 +29,8 @@ struct Context {
   Nodes& nodes;
   Judging& judging;
   events::EventStore& events;
-  Worker& events_worker;  // the event store's one thread
-  Worker& pool;           // whatever else blocks
+  TaskThreads& events_worker;  // the event store's one thread
+  TaskThreads& pool;           // whatever else blocks
   Metrics& metrics;
   Time started;
   std::function<void()> shut_down;

@@ -58,8 +58,8 @@ struct Daemon::Parts {
   std::unique_ptr<events::EventStore> events;
   CoreLoop core;
   Nodes nodes;
-  Worker pool;
-  Worker events_worker;
+  TaskThreads pool;
+  TaskThreads events_worker;
   std::unique_ptr<Effects> effects;
   std::unique_ptr<Judging> judging;
   std::unique_ptr<Context> context;

@@ -1,5 +1,5 @@
 // The services of api.proto. Each adds its routes to the server; handlers run on the core's thread, answer
-// from the state and hand what blocks to a worker. The context outlives the server.
+// from the state and hand what blocks to task threads. The context outlives the server.
 #pragma once
 
 #include "coordinator/context.h"

@@ -26,7 +26,7 @@ std::string nonce(const AttemptId& id, const v1::Run& run) {
 }  // namespace
 
 Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store,
-                 const StateFolder& folder, Worker& pool, const Clock& clock, EffectsOptions options)
+                 const StateFolder& folder, TaskThreads& pool, const Clock& clock, EffectsOptions options)
     : core_(core),
       store_(store),
       folder_(folder),

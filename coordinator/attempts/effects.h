@@ -14,7 +14,7 @@
 #include "coordinator/attempts/attempt_thread.h"
 #include "coordinator/core_loop.h"
 #include "coordinator/state_folder.h"
-#include "coordinator/worker.h"
+#include "coordinator/task_threads.h"
 
 namespace rekindle::coordinator {
 
@@ -33,7 +33,7 @@ struct LiveProgress {
 class Effects {
  public:
   Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store, const StateFolder& folder,
-          Worker& pool, const Clock& clock, EffectsOptions options);
+          TaskThreads& pool, const Clock& clock, EffectsOptions options);
   ~Effects();
 
   void perform(const std::vector<core::Effect>& effects);  // on the core's thread
@@ -52,7 +52,7 @@ class Effects {
   CoreLoop& core_;
   artifacts::Store& store_;
   const StateFolder& folder_;
-  Worker& pool_;
+  TaskThreads& pool_;
   const Clock& clock_;
   EffectsOptions options_;
   std::set<std::string> under_way_;                                          // by key

@@ -31,7 +31,7 @@ struct Judging::Profiles {
   }
 };
 
-// All that one call on the worker needs, copied: the state moves on meanwhile.
+// All that one call on the events thread needs, copied: the state moves on meanwhile.
 struct Judging::Question {
   v1::JobSpec spec;
   uint64_t champion = 0;
@@ -48,12 +48,12 @@ struct Judging::Answer {
 };
 
 Judging::Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const artifacts::Store& store,
-                 Worker& events_worker)
+                 TaskThreads& events_worker)
     : core_(core),
       nodes_(nodes),
       events_(events),
       store_(store),
-      worker_(events_worker),
+      task_threads_(events_worker),
       profiles_(std::make_shared<Profiles>()) {}
 
 Judging::~Judging() = default;
@@ -113,7 +113,7 @@ boost::asio::awaitable<Status> Judging::recover(std::string model) {
   using Settled = Result<std::vector<v1::DatasetSnapshot>>;
   events::EventStore* events = &events_;
   std::function<Settled()> ask = [events, model] { return events->settled(model); };
-  Settled settled = co_await done_on(worker_, std::move(ask));
+  Settled settled = co_await done_on(task_threads_, std::move(ask));
   if (!settled.ok()) co_return settled.status();
   for (v1::DatasetSnapshot& snapshot : *settled) {
     auto dataset = core_.state().datasets.find(model);
@@ -147,7 +147,7 @@ boost::asio::awaitable<Result<bool>> Judging::judge_once(std::string model) {
     answer.window = TRY(events->judge_next(input));
     return answer;
   };
-  Result<Answer> answer = co_await done_on(worker_, std::move(work));
+  Result<Answer> answer = co_await done_on(task_threads_, std::move(work));
   if (!answer.ok()) co_return answer.status();
   for (const v1::DatasetSnapshot& snapshot : answer->settled) {
     core::AddSnapshot add{snapshot, true};

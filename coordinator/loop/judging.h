@@ -14,7 +14,7 @@
 #include "artifacts/store.h"
 #include "coordinator/core_loop.h"
 #include "coordinator/loop/nodes.h"
-#include "coordinator/worker.h"
+#include "coordinator/task_threads.h"
 #include "events/store.h"
 
 namespace rekindle::coordinator {
@@ -23,7 +23,7 @@ class Judging {
  public:
   // `events_worker` is the one thread that the event store is used on.
   Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const artifacts::Store& store,
-          Worker& events_worker);
+          TaskThreads& events_worker);
   ~Judging();
 
   // Everything that the model's watermark has settled and sealed; durable when it returns.
@@ -51,8 +51,8 @@ class Judging {
   Nodes& nodes_;
   events::EventStore& events_;
   const artifacts::Store& store_;
-  Worker& worker_;
-  std::shared_ptr<Profiles> profiles_;  // used on the worker alone
+  TaskThreads& task_threads_;
+  std::shared_ptr<Profiles> profiles_;  // used on the events thread alone
   std::set<std::string> busy_;
   std::set<std::string> recovered_;
   std::map<std::string, int64_t> watermarks_;  // of models on the wall clock

@@ -1,16 +1,16 @@
-#include "coordinator/worker.h"
+#include "coordinator/task_threads.h"
 
 namespace rekindle::coordinator {
 
-Worker::Worker(boost::asio::io_context& io, size_t threads) : io_(io) {
+TaskThreads::TaskThreads(boost::asio::io_context& io, size_t threads) : io_(io) {
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
 }
 
-Worker::~Worker() {
+TaskThreads::~TaskThreads() {
   stop();
 }
 
-void Worker::post(std::function<void()> task) {
+void TaskThreads::post(std::function<void()> task) {
   {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
@@ -19,7 +19,7 @@ void Worker::post(std::function<void()> task) {
   wake_.notify_one();
 }
 
-void Worker::stop() {
+void TaskThreads::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -29,12 +29,12 @@ void Worker::stop() {
     if (thread.joinable()) thread.join();
 }
 
-size_t Worker::waiting() const {
+size_t TaskThreads::waiting() const {
   std::lock_guard lock(mutex_);
   return tasks_.size();
 }
 
-void Worker::loop() {
+void TaskThreads::loop() {
   for (;;) {
     std::function<void()> task;
     {

@@ -1,4 +1,4 @@
-// A thread for work that blocks, and the way to await its answer on the core's thread.
+// Threads for work that blocks, and the way to await its answer on the core's thread.
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
@@ -19,10 +19,10 @@
 namespace rekindle::coordinator {
 
 // Tasks run in order on one thread, or in any order on several.
-class Worker {
+class TaskThreads {
  public:
-  Worker(boost::asio::io_context& io, size_t threads);
-  ~Worker();
+  TaskThreads(boost::asio::io_context& io, size_t threads);
+  ~TaskThreads();
 
   void post(std::function<void()> task);  // from any thread
   // Runs what is queued, then joins. Later tasks are dropped.
@@ -40,17 +40,17 @@ class Worker {
   std::vector<std::thread> threads_;
 };
 
-// Awaits `work` done on the worker. To be awaited on the worker's io_context, whose one thread resumes.
+// Awaits `work` done on one of the threads. To be awaited on their io_context, whose one thread resumes.
 template <typename R>
-boost::asio::awaitable<R> done_on(Worker& worker, std::function<R()> work) {
+boost::asio::awaitable<R> done_on(TaskThreads& task_threads, std::function<R()> work) {
   struct Call {
     explicit Call(boost::asio::io_context& io) : done(io, std::chrono::steady_clock::time_point::max()) {}
     boost::asio::steady_timer done;
     std::optional<R> result;
   };
-  auto call = std::make_shared<Call>(worker.io());
-  boost::asio::io_context* io = &worker.io();
-  worker.post([call, io, work = std::move(work)] {
+  auto call = std::make_shared<Call>(task_threads.io());
+  boost::asio::io_context* io = &task_threads.io();
+  task_threads.post([call, io, work = std::move(work)] {
     call->result.emplace(work());
     boost::asio::post(*io, [call] { call->done.cancel(); });
   });
