@@ -1,7 +1,5 @@
 #include "core/apply.h"
 
-#include <fmt/format.h>
-
 #include "base/check.h"
 #include "registry/aliases.h"
 
@@ -241,17 +239,6 @@ void apply(State& state, const v1::Event& event) {
   }
   if (auto model = state.models.find(JobName(model_of(event))); model != state.models.end())
     apply_to_model(model->second, event);
-}
-
-std::vector<std::string> subjects(const v1::Event& event) {
-  std::vector<std::string> found;
-  if (std::string run = run_of(event); !run.empty()) found.push_back("run:" + run);
-  if (std::string model = model_of(event); !model.empty()) found.push_back("model:" + model);
-  if (event.has_job_applied()) found.push_back("job:" + event.job_applied().name());
-  if (event.has_snapshot_added()) found.push_back("dataset:" + event.snapshot_added().dataset());
-  if (event.has_quarantine_changed())
-    found.push_back(fmt::format("quarantine:{}", event.quarantine_changed().id()));
-  return found;
 }
 
 }  // namespace rekindle::core

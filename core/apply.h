@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/state.h"
 
@@ -17,9 +16,5 @@ void apply_to_model(v1::ModelState& model, const v1::Event& event);
 // The run and the model that an event is about; empty: none.
 std::string run_of(const v1::Event& event);
 std::string model_of(const v1::Event& event);
-
-// What an event is about, for the journal's index: "run:flight-delay-3", "model:flight-delay",
-// "job:flight-delay", "dataset:flights", "quarantine:7". An event may have several.
-std::vector<std::string> subjects(const v1::Event& event);
 
 }  // namespace rekindle::core

@@ -10,7 +10,7 @@
 namespace rekindle::core {
 
 // `events` in order of seq; those about other things are passed over, so all of the journal may be given,
-// or only the events with the subjects model:NAME and run:ID of the version's run.
+// or only the events of the model.
 Result<v1::WhyResponse> why(const State& state, std::string_view model, uint64_t version,
                             const std::vector<v1::Event>& events);
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/stats.h"
-#include "dataio/parquet.h"
+#include "dataio/parquet_events.h"
 #include "dataio/snapshot.h"
 #include "models/predictor.h"
 #include "trainer/publish/evaluate.h"
@@ -21,8 +21,8 @@ std::string item_name(const v1::ScoreItem& item) {
 }
 
 std::vector<std::string> row_ids(const dataio::Table& rows) {
-  const auto* request = rows.find("request_id");
-  const auto* number = rows.find("row");
+  const auto* request = rows.find(dataio::kRequestIdColumn);
+  const auto* number = rows.find(dataio::kRowColumn);
   std::vector<std::string> out(rows.rows());
   for (size_t r = 0; r < out.size(); ++r) {
     const bool settled =
@@ -56,20 +56,20 @@ Result<Loaded> load_item(Context& context, const v1::ScoreItem& item) {
   const int64_t from = all ? std::numeric_limits<int64_t>::min() + 1 : item.from_us();
   const int64_t until = all ? std::numeric_limits<int64_t>::max() : item.until_us();
   std::vector<v1::DatasetSnapshot> snapshots(context.plan.data().begin(), context.plan.data().end());
-  const std::vector<std::string> optional = {"request_id", "row"};
+  const std::vector<std::string> optional = {dataio::kRequestIdColumn, dataio::kRowColumn};
   out.rows = TRY(dataio::read_rows(context.store, snapshots, columns, from, until, optional));
   out.labels = TRY(labels_of(out.rows, data.label().column()));
   return out;
 }
 
 Result<std::string> keep_predictions(Context& context, Loaded loaded, std::vector<double> probabilities) {
-  dataio::Table table;
   const auto* times = TRY(loaded.rows.get(context.plan.spec().data().time(), v1::TIMESTAMP));
-  table.add(dataio::time_column("time", times->times));
-  table.add(dataio::text_column("id", row_ids(loaded.rows)));
-  table.add(dataio::bool_column("label", std::move(loaded.labels)));
-  table.add(dataio::number_column("probability", std::move(probabilities)));
-  return context.store.put(TRY(dataio::write_parquet(table)));
+  dataio::Predictions predictions;
+  predictions.times_us = times->times;
+  predictions.ids = row_ids(loaded.rows);
+  predictions.labels = std::move(loaded.labels);
+  predictions.probabilities = std::move(probabilities);
+  return context.store.put(TRY(dataio::write_predictions(predictions)));
 }
 
 Result<v1::ScoreResult> score_item(Context& context, const v1::ScoreItem& item) {
