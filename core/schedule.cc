@@ -6,6 +6,8 @@
 #include <charconv>
 #include <tuple>
 
+#include "jobs/ranks.h"
+
 namespace rekindle::core {
 namespace {
 
@@ -31,7 +33,7 @@ std::string slots_text(uint32_t slots) {
 
 uint32_t slots_needed(const v1::Run& run) {
   if (run.task() == v1::Plan::SCORE) return 1;
-  return std::max<uint32_t>(1, run.spec().train().ranks().count());
+  return jobs::rank_range(run.spec().train().ranks()).max;
 }
 
 Schedule schedule(const State& state, uint32_t slots, Time now) {

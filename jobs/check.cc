@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
 
@@ -81,9 +82,16 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
 
 void check_train(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
-  if (train.ranks().count() > train.batch())
-    problems.add("train.ranks.count", fmt::format("{} ranks share a batch of {} rows; give each at least one",
-                                                  train.ranks().count(), train.batch()));
+  const v1::Ranks& ranks = train.ranks();
+  if (const uint32_t most = rank_range(ranks).max; most > train.batch())
+    problems.add(ranks.max() ? "train.ranks.max" : "train.ranks.count",
+                 fmt::format("{} ranks share a batch of {} rows; give each at least one", most, train.batch()));
+  if (ranks.count() && (ranks.min() || ranks.max()))
+    problems.add("train.ranks.count", "beside min and max; say how many ranks in one way");
+  if (!ranks.min() != !ranks.max() || ranks.min() > ranks.max())
+    problems.add("train.ranks", "an elastic gang says both, min at most max, as in {min: 1, max: 4}");
+  if (train.has_model() == (train.command_size() > 0))
+    problems.add("train", "say one of model and command; write for example: model: {tabular: {hidden: [128, 64]}}");
   if (train.model().tabular().hidden_size() > kMostLayers)
     problems.add("train.model.tabular.hidden",
                  fmt::format("{} layers; at most {}", train.model().tabular().hidden_size(), kMostLayers));

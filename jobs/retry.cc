@@ -57,6 +57,8 @@ RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limit
       return {false, Micros(0), counts, "the ranks refused the spec; another try would too"};
     case v1::END_DATA_REFUSED:
       return {false, Micros(0), counts, "the ranks refused the data; another try would too"};
+    case v1::END_DIVERGED:
+      return {false, Micros(0), counts, "the ranks hold different parameters: nothing of it may be published"};
     case v1::END_CANCELLED:
       return {false, Micros(0), counts, "it was cancelled"};
     case v1::END_FINISHED:

@@ -5,6 +5,7 @@
 #include "core/schedule.h"
 #include "core/windows.h"
 #include "dataio/snapshot.h"
+#include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "registry/aliases.h"
 
@@ -55,7 +56,7 @@ Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection
 }
 
 void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
-  const uint32_t ranks = std::max(1u, spec.train().ranks().count());
+  const uint32_t ranks = jobs::rank_range(spec.train().ranks()).max;
   const core::Schedule now = core::schedule(c.core.state(), c.core.slots(), c.core.now());
   const std::string line =
       ranks == 1 ? std::string("rekindle-trainer") : fmt::format("mpirun -n {} rekindle-trainer", ranks);

@@ -64,7 +64,7 @@ std::vector<Case> cases() {
       {"wrong_type_word_for_list", with("[distance]", "distance"),
        "'numeric' must be a list, as in [a, b]; here is a single word"},
       {"wrong_type_word_for_keys", with("label: {column: late}", "label: late"),
-       "'data.label' must be a set of keys (column, kind or matures), not a single word"},
+       "'data.label' must be a set of keys (column, kind, matures or classes), not a single word"},
       {"wrong_type_list_for_keys", with("model: linear", "model: [linear]"),
        "must be a set of keys (linear or tabular), not a list"},
       {"no_value", with("name: delay", "name:"),
@@ -121,7 +121,7 @@ std::vector<Case> cases() {
       {"oneof_twice", with("model: linear", "model: {linear: {}, tabular: {}}"),
        "'tabular' beside 'linear': only one of linear and tabular may stand here"},
       {"oneof_unknown_word", with("model: linear", "model: lniear"),
-       "'lniear' is not one of linear or tabular; did you mean 'linear'?"},
+       "'lniear' is not one of linear, tabular, cnn, transformer or plugin; did you mean 'linear'?"},
       {"oneof_none", with("model: linear", "model: {}"), "say one of linear or tabular"},
       {"word_that_needs_a_value", spec_with("retrain: {when: [age]}\n"),
        "'age' needs a value: {age: a duration such as 7d}"},
@@ -199,7 +199,7 @@ TEST(Refusals, SeveralAtOnceInOrder) {
             "s.yaml:1:1: missing 'name'; write for example: name: flight-delay\n"
             "s.yaml:2:1: unknown key 'nmae'; did you mean 'name'?\n"
             "s.yaml:6:19: 'column': 'yes' unquoted may be read as something else than text; write \"yes\"\n"
-            "s.yaml:9:10: 'cubic' is not one of linear or tabular");
+            "s.yaml:9:10: 'cubic' is not one of linear, tabular, cnn, transformer or plugin");
 }
 
 TEST(Refusals, AtMostTwenty) {

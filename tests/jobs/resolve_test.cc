@@ -110,15 +110,15 @@ TEST(Resolve, RefusesMessagesFromElsewhere) {
   };
   EXPECT_THAT(check(v1::JobSpec()).message(), HasSubstr("name: missing 'name'"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_train()->clear_model(); }),
-              HasSubstr("train.model: missing 'model'"));
+              HasSubstr("train: say one of model and command"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_train()->mutable_model()->clear_kind(); }),
-              HasSubstr("train.model: say one of linear or tabular"));
+              HasSubstr("train.model: say one of linear, tabular, cnn, transformer or plugin"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_margin(std::nan("")); }),
               HasSubstr("gate.margin: is not a finite number"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_serve()->set_canary(1.5); }),
               HasSubstr("serve.canary: 150% is not a share"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_metric(static_cast<v1::Gate::Metric>(99)); }),
-              HasSubstr("gate.metric: 99 is not one of log_loss or auroc"));
+              HasSubstr("gate.metric: 99 is not one of log_loss, auroc, accuracy, squared_error or absolute_error"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(-1); }),
               HasSubstr("data.lateness: is below 0"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_nanos(1); }),
@@ -225,7 +225,7 @@ TEST(Import, RefusesWhatDoesNotJoinUp) {
   EXPECT_EQ(refusal(good), "");
   EXPECT_EQ(parse_import(good, "i.yaml")->rows().types().at("zip"), v1::TEXT);
   EXPECT_THAT(refusal(with("zip: text", "zip: string", good)),
-              HasSubstr("'zip': 'string' is not one of number, text, timestamp or bool"));
+              HasSubstr("'zip': 'string' is not one of number, text, timestamp, bool, bytes or tokens"));
   EXPECT_THAT(refusal(with("time: t", "time: u", good)),
               HasSubstr("column 'u' is not among those that are kept"));
   EXPECT_THAT(refusal(with("a.csv", "../a.csv", good)), HasSubstr("must lie inside the folder"));
