@@ -62,10 +62,10 @@ Result<Prepared> prepare(Context& context) {
   options.clip_share = kClipShare;
   out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows, options)));
   auto encoder = TRY(dataio::Encoder::make(out.card.transforms()));
-  TRY_STATUS(encoder.encode(out.rows.train.rows, out.data.train));
-  TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid));
-  out.data.train_labels = out.rows.train.labels;
-  out.data.valid_labels = out.rows.valid.labels;
+  TRY_STATUS(encoder.encode(out.rows.train.rows, out.data.train.encoded));
+  TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid.encoded));
+  out.data.train.labels = out.rows.train.labels;
+  out.data.valid.labels = out.rows.valid.labels;
   context.reporter.advance();
   return out;
 }
@@ -75,8 +75,7 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   context.reporter.phase(v1::PHASE_SCORE);
   const auto& plan = context.plan;
   const auto& holdout = prepared.rows.holdout;
-  const std::string safetensors = models::save_parameters(fitted.network, fitted.best);
-  auto candidate = TRY(models::make_predictor(prepared.card, safetensors));
+  auto candidate = TRY(models::make_predictor(prepared.card, fitted.safetensors));
   auto candidate_scores = TRY(score_window(context.collectives, *candidate, holdout.rows));
   std::vector<double> champion_scores;
   if (!plan.champion_manifest().empty()) {
@@ -101,7 +100,7 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   if (!context.first()) return out;
   VersionFiles files;
   files.card = prepared.card;
-  files.safetensors = safetensors;
+  files.safetensors = fitted.safetensors;
   files.profile = TRY(make_profile(plan.spec().data(), prepared.rows.train, candidate_scores));
   files.evaluation_parquet =
       TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
@@ -114,8 +113,8 @@ Result<v1::Outcome> train(Context& context) {
   auto prepared = prepare(context);
   auto ready = agreed(context.collectives, prepared.status());
   if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
-  auto network = models::network_of(prepared->card);
-  if (!network.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, network.status());
+  auto module = make_module(prepared->card);
+  if (!module.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, module.status());
 
   if (context.first()) {
     log_info("rows are read", {{"train", prepared->rows.train.size()},
@@ -123,7 +122,7 @@ Result<v1::Outcome> train(Context& context) {
                                {"holdout", prepared->rows.holdout.size()},
                                {"world", context.collectives.size()}});
   }
-  auto fitted = TRY(fit(context, prepared->card, prepared->data));
+  auto fitted = TRY(fit(context, prepared->card, **module, prepared->data));
   v1::Outcome out;
   switch (fitted.end) {
     case Fitted::End::kNotFinite:

@@ -4,26 +4,26 @@
 #include <cmath>
 #include <numbers>
 
-#include "trainer/torch.h"
-
 namespace rekindle::trainer {
 
-void AdamW::update(const AdamWOptions& options, uint64_t step, FlatBuffer& values, FlatBuffer& gradients) {
+void AdamW::update(const AdamWOptions& options, uint64_t step) {
   at::NoGradGuard no_grad;
   // The kernel takes the number of the step as a tensor and reads it as this update's.
-  auto number = at::full({}, static_cast<double>(step), at::kFloat);
+  auto number = at::full({}, static_cast<double>(step), parameters_.values().options());
   auto part = [&](size_t begin, size_t end, double decay) {
     if (begin == end) return;
-    auto view = [&](FlatBuffer& b) {
+    auto view = [&](const at::Tensor& flat) {
       return std::vector<at::Tensor>{
-          at::from_blob(b.data() + begin, {static_cast<int64_t>(end - begin)}, at::kFloat)};
+          flat.narrow(0, static_cast<int64_t>(begin), static_cast<int64_t>(end - begin))};
     };
-    at::_fused_adamw_(view(values), view(gradients), view(first_), view(second_), {}, {number}, options.rate,
-                      options.beta1, options.beta2, decay, options.epsilon, /*amsgrad=*/false,
+    at::_fused_adamw_(view(parameters_.values()), view(parameters_.gradients()), view(first_), view(second_),
+                      {}, {number}, options.rate, options.beta1, options.beta2, decay, options.epsilon,
+                      /*amsgrad=*/false,
                       /*maximize=*/false);
   };
-  part(0, layout_.decayed(), options.decay);
-  part(layout_.decayed(), layout_.size(), 0.0);
+  const auto& layout = parameters_.layout();
+  part(0, layout.decayed(), options.decay);
+  part(layout.decayed(), layout.size(), 0.0);
 }
 
 double scheduled_rate(double peak, uint64_t step, uint64_t steps) {

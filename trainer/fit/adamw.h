@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "trainer/fit/layout.h"
+#include "trainer/kinds/flat_parameters.h"
 
 namespace rekindle::trainer {
 
@@ -17,18 +17,19 @@ struct AdamWOptions {
 
 class AdamW {
  public:
-  explicit AdamW(const Layout& layout) : layout_(layout), first_(layout.zeros()), second_(layout.zeros()) {}
+  explicit AdamW(FlatParameters& parameters)
+      : parameters_(parameters), first_(parameters.zeros()), second_(parameters.zeros()) {}
 
   // The `step`-th update, counted from 1.
-  void update(const AdamWOptions& options, uint64_t step, FlatBuffer& values, FlatBuffer& gradients);
+  void update(const AdamWOptions& options, uint64_t step);
 
-  FlatBuffer& first() { return first_; }
-  FlatBuffer& second() { return second_; }
+  const at::Tensor& first() const { return first_; }
+  const at::Tensor& second() const { return second_; }
 
  private:
-  const Layout& layout_;
-  FlatBuffer first_;  // moments
-  FlatBuffer second_;
+  FlatParameters& parameters_;
+  at::Tensor first_;  // moments
+  at::Tensor second_;
 };
 
 // Learning rate of a step: linear warm-up, then a cosine down to a tenth. A function of the step alone,

@@ -11,7 +11,7 @@
 
 #include "base/files.h"
 #include "rekindle/v1/checkpoint.pb.h"
-#include "trainer/fit/layout.h"
+#include "trainer/kinds/layout.h"
 
 namespace rekindle::trainer {
 

@@ -16,11 +16,11 @@ struct Gradients::Impl {
   std::unique_ptr<c10d::Reducer> reducer;
 };
 
-Gradients::Gradients(Module& module, Collectives& collectives) : module_(module) {
+Gradients::Gradients(FlatParameters& parameters, Collectives& collectives) : parameters_(parameters) {
   if (collectives.size() == 1) return;
   impl_ = std::make_unique<Impl>();
   impl_->group = make_process_group(collectives);
-  const auto& leaves = module.leaves();
+  const auto& leaves = parameters.leaves();
   const int64_t first = c10d::kDefaultFirstBucketBytes, cap = c10d::kDefaultBucketBytesCap;
   auto [buckets, limits] =
       c10d::compute_bucket_assignment_by_size(leaves, {static_cast<size_t>(first), static_cast<size_t>(cap)});
@@ -28,7 +28,7 @@ Gradients::Gradients(Module& module, Collectives& collectives) : module_(module)
   std::reverse(buckets.begin(), buckets.end());
   std::vector<bool> sparse(leaves.size(), false);
   std::unordered_map<size_t, std::string> names;
-  for (size_t i = 0; i < leaves.size(); ++i) names[i] = module.layout().placed()[i].parameter.name;
+  for (size_t i = 0; i < leaves.size(); ++i) names[i] = parameters.layout().placed()[i].parameter.name;
   impl_->reducer = std::make_unique<c10d::Reducer>(
       leaves, std::move(buckets), impl_->group, std::move(sparse), cap, /*find_unused_parameters=*/false,
       /*gradient_as_bucket_view=*/false, std::move(names), first, /*skip_all_reduce_unused_params=*/false,
@@ -38,7 +38,7 @@ Gradients::Gradients(Module& module, Collectives& collectives) : module_(module)
 Gradients::~Gradients() = default;
 
 void Gradients::before_forward() {
-  module_.zero_gradients();
+  parameters_.zero_gradients();
   if (!impl_) return;
   impl_->reducer->prepare_for_forward();
   impl_->reducer->rebuild_buckets();

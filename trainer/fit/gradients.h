@@ -6,23 +6,23 @@
 #include <memory>
 
 #include "trainer/collectives/collectives.h"
-#include "trainer/fit/module.h"
+#include "trainer/kinds/flat_parameters.h"
 
 namespace rekindle::trainer {
 
 class Gradients {
  public:
-  Gradients(Module& module, Collectives& collectives);
+  Gradients(FlatParameters& parameters, Collectives& collectives);
   ~Gradients();
 
   // Call around each forward; a rank without rows too. backward() returns when the mean over the ranks is
-  // in the module's gradients.
+  // in the flat gradients.
   void before_forward();
   void backward(const at::Tensor& loss);
 
  private:
   struct Impl;
-  Module& module_;
+  FlatParameters& parameters_;
   std::unique_ptr<Impl> impl_;  // nothing for one rank
 };
 

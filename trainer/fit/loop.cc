@@ -10,12 +10,11 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "dataio/order.h"
-#include "models/forward.h"
 #include "proto/time.h"
 #include "trainer/fit/adamw.h"
 #include "trainer/fit/checkpoint.h"
 #include "trainer/fit/gradients.h"
-#include "trainer/fit/module.h"
+#include "trainer/kinds/heads.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -28,16 +27,17 @@ double seconds_since(SteadyClock::time_point begin) {
 
 class Loop {
  public:
-  Loop(Context& context, models::Network network, const v1::ModelCard& card, const FitData& data)
+  Loop(Context& context, const v1::ModelCard& card, Module& module, const FitData& data)
       : context_(context),
         spec_(context.plan.spec().train()),
+        label_(card.label()),
         data_(data),
-        network_(network),
-        module_(std::move(network), Layout(network_).flat(initial())),
-        adamw_(module_.layout()),
-        gradients_(module_, context.collectives),
-        checkpoints_(context.plan.checkpoints()),
-        best_(module_.values()) {
+        module_(module),
+        adamw_(module.parameters()),
+        gradients_(module.parameters(), context.collectives),
+        checkpoints_(context.plan.checkpoints()) {
+    module.parameters().load(module.layout().flat(module.initial(spec_.seed(), data.train)));
+    best_ = module.parameters().host();
     state_.set_identity(fit_identity(context.plan));
     state_.set_seed(spec_.seed());
     state_.set_world(static_cast<uint32_t>(context.collectives.size()));
@@ -49,9 +49,6 @@ class Loop {
  private:
   enum class Epoch { kDone, kYielded, kNotFinite };
 
-  models::Parameters initial() const {
-    return models::initial_parameters(network_, spec_.seed(), mean(data_.train_labels));
-  }
   Status resume();
   Result<Epoch> run_epoch();
   // Whether all ranks go on; the sums of the step over all ranks are in it.
@@ -68,22 +65,20 @@ class Loop {
   void report(double rows_per_second);
   Fitted fitted(Fitted::End end) const;
 
-  uint64_t batches() const { return dataio::batches_per_epoch(data_.train.rows, spec_.batch()); }
+  uint64_t batches() const { return dataio::batches_per_epoch(data_.train.rows(), spec_.batch()); }
   uint64_t steps_max() const { return batches() * spec_.stop().epochs(); }
   double elapsed() const { return seconds_before_ + seconds_since(begun_); }
 
   Context& context_;
   const v1::Train& spec_;
+  const v1::Label& label_;
   const FitData& data_;
-  models::Network network_;
-  Module module_;
+  Module& module_;
   AdamW adamw_;
   Gradients gradients_;
   CheckpointFolder checkpoints_;
   FlatBuffer best_;
   v1::CheckpointState state_;
-  dataio::Encoded local_;
-  FlatBuffer local_labels_;
 
   uint64_t resumed_from_ = 0;
   uint64_t rows_done_ = 0;  // by this process
@@ -111,10 +106,9 @@ Status Loop::resume() {
   packed.resize(size);
   collectives.broadcast(std::as_writable_bytes(std::span(packed)), 0);
   auto checkpoint = TRY(unpack(module_.layout(), packed));
-  // In place: tensors look at these buffers.
-  std::copy(checkpoint.values.begin(), checkpoint.values.end(), module_.values().begin());
-  adamw_.first() = std::move(checkpoint.first);
-  adamw_.second() = std::move(checkpoint.second);
+  module_.parameters().load(checkpoint.values);
+  FlatParameters::from_host(checkpoint.first, adamw_.first());
+  FlatParameters::from_host(checkpoint.second, adamw_.second());
   best_ = std::move(checkpoint.best);
   const uint32_t world = state_.world();
   state_ = std::move(checkpoint.state);
@@ -134,20 +128,11 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
   const auto part =
       dataio::rank_part(whole, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
   const auto rows = order.subspan(part.begin, part.size());
-  dataio::gather(data_.train, rows, local_);
-  dataio::gather(data_.train_labels, rows, local_labels_);
-  const auto n = static_cast<int64_t>(rows.size());
-  auto numeric =
-      at::from_blob(local_.numeric.data(), {n, static_cast<int64_t>(local_.numeric_width)}, at::kFloat);
-  auto categorical = at::from_blob(local_.categorical.data(),
-                                   {n, static_cast<int64_t>(local_.categorical_width)}, at::kLong);
-  auto labels = at::from_blob(local_labels_.data(), {n}, at::kFloat);
-
   gradients_.before_forward();
-  const DropoutKey dropout{spec_.seed(), state_.step(), part.begin - whole.begin};
+  const StepKey key{spec_.seed(), state_.step(), part.begin - whole.begin};
   // The Reducer takes the mean over the ranks: times the world, it is the sum over the global rows.
   const double scale = static_cast<double>(state_.world()) / static_cast<double>(whole.size());
-  auto loss = Module::loss(module_.forward(numeric, categorical, &dropout), labels, scale);
+  auto loss = module_.loss(data_.train, rows, key, scale);
   reporter.phase(v1::PHASE_BACKWARD);
   gradients_.backward(loss);
 
@@ -163,7 +148,7 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
     AdamWOptions options;
     options.rate = scheduled_rate(spec_.optimizer().adamw().rate(), state_.step(), steps_max());
     options.decay = spec_.optimizer().adamw().decay();
-    adamw_.update(options, state_.step() + 1, module_.values(), module_.gradients());
+    adamw_.update(options, state_.step() + 1);
     if (state_.step() == 0) state_.set_first_step_us(to_micros(SystemClock().wall()));
     state_.set_step(state_.step() + 1);
     state_.set_batch(batch + 1);
@@ -176,7 +161,7 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
 }
 
 Result<Loop::Epoch> Loop::run_epoch() {
-  const auto order = dataio::permutation(data_.train.rows, spec_.seed(), state_.epoch());
+  const auto order = dataio::permutation(data_.train.rows(), spec_.seed(), state_.epoch());
   for (uint64_t batch = state_.batch(); batch < batches(); ++batch) {
     const auto sums = step(order, batch);
     if (!std::isfinite(sums.loss)) return Epoch::kNotFinite;
@@ -190,22 +175,24 @@ Result<Loop::Epoch> Loop::run_epoch() {
 
 double Loop::validation_loss() {
   context_.reporter.phase(v1::PHASE_VALIDATE);
-  const auto part = dataio::rank_part({0, data_.valid.rows},
-                                      static_cast<uint32_t>(context_.collectives.rank()), state_.world());
-  const models::Forward forward(network_, module_.layout().named(module_.values()));
-  const auto probabilities = forward.run(dataio::slice(data_.valid, part.begin, part.end));
-  std::vector<double> losses(probabilities.size());
+  const size_t rows = data_.valid.rows(), width = data_.valid.label_width;
+  const auto part =
+      dataio::rank_part({0, rows}, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
+  const auto answers = module_.outputs(data_.valid, part.begin, part.end);
+  const size_t outputs = part.size() == 0 ? 0 : answers.size() / part.size();
+  std::vector<double> losses(part.size());
   for (size_t i = 0; i < losses.size(); ++i) {
-    losses[i] = log_loss(data_.valid_labels[part.begin + i], probabilities[i]);
+    losses[i] = head_row_loss(label_, std::span(data_.valid.labels).subspan((part.begin + i) * width, width),
+                              std::span(answers).subspan(i * outputs, outputs));
   }
   double total = sum(losses);
   context_.collectives.sum(std::span<double>(&total, 1));
-  return total / static_cast<double>(data_.valid.rows);
+  return total / static_cast<double>(rows);
 }
 
 // Ranks that drifted apart train different models: nothing of them may be published.
 Status Loop::equal_parameters() {
-  const auto& values = module_.values();
+  const auto values = module_.parameters().host();
   uint64_t mine = stable_hash({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
   std::vector<uint64_t> all(static_cast<size_t>(context_.collectives.size()));
   context_.collectives.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)));
@@ -226,7 +213,8 @@ Status Loop::save() {
   saved_at_ = SteadyClock::now();
   state_.set_train_seconds(elapsed());
   if (!context_.first()) return {};
-  Checkpoint checkpoint{state_, module_.values(), adamw_.first(), adamw_.second(), best_};
+  Checkpoint checkpoint{state_, module_.parameters().host(), FlatParameters::to_host(adamw_.first()),
+                        FlatParameters::to_host(adamw_.second()), best_};
   writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
     const auto begun = SteadyClock::now();
     auto folder = checkpoints_.commit(module_.layout(), checkpoint, spec_.checkpoints().keep());
@@ -257,8 +245,7 @@ void Loop::report(double rows_per_second) {
 Fitted Loop::fitted(Fitted::End end) const {
   Fitted out;
   out.end = end;
-  out.network = network_;
-  out.best = module_.layout().named(best_);
+  out.safetensors = module_.layout().safetensors(best_);
   out.parameters_sha256 = module_.layout().sha256(best_);
   out.state = state_;
   out.state.set_train_seconds(elapsed());
@@ -302,7 +289,7 @@ Result<Fitted> Loop::run() {
       state_.set_best_epoch(state_.epoch() + 1);
       state_.set_best_loss(loss);
       state_.set_epochs_without_gain(0);
-      best_ = module_.values();
+      best_ = module_.parameters().host();
     } else {
       state_.set_epochs_without_gain(state_.epochs_without_gain() + 1);
     }
@@ -335,9 +322,8 @@ std::string fit_identity(const v1::Plan& plan) {
   return sha256_hex(identity.SerializeAsString());
 }
 
-Result<Fitted> fit(Context& context, const v1::ModelCard& card, const FitData& data) {
-  auto network = TRY(models::network_of(card));
-  return Loop(context, std::move(network), card, data).run();
+Result<Fitted> fit(Context& context, const v1::ModelCard& card, Module& module, const FitData& data) {
+  return Loop(context, card, module, data).run();
 }
 
 }  // namespace rekindle::trainer

@@ -8,23 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "dataio/transforms.h"
 #include "rekindle/v1/checkpoint.pb.h"
 #include "trainer/context.h"
-#include "trainer/fit/layout.h"
+#include "trainer/kinds/module.h"
 
 namespace rekindle::trainer {
 
 struct FitData {
-  dataio::Encoded train, valid;
-  std::vector<double> train_labels, valid_labels;
+  Examples train, valid;
 };
 
 struct Fitted {
   enum class End { kFinished, kYielded, kNotFinite };
   End end = End::kFinished;
-  models::Network network;
-  models::Parameters best;  // of the epoch with the least validation loss
+  std::string safetensors;  // parameters of the epoch with the least validation loss
   std::string parameters_sha256;
   v1::CheckpointState state;
   uint64_t resumed_from_step = 0;
@@ -35,8 +32,8 @@ struct Fitted {
 // What a checkpoint must have been made of to be resumed by this plan.
 std::string fit_identity(const v1::Plan& plan);
 
-// `card` has the kind and the transforms. Failures are of files or of ranks that fell apart: the attempt
+// `card` is what `module` was made from. Failures are of files or of ranks that fell apart: the attempt
 // cannot go on, another may.
-Result<Fitted> fit(Context& context, const v1::ModelCard& card, const FitData& data);
+Result<Fitted> fit(Context& context, const v1::ModelCard& card, Module& module, const FitData& data);
 
 }  // namespace rekindle::trainer

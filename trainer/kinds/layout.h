@@ -14,7 +14,7 @@
 
 namespace rekindle::trainer {
 
-using FlatBuffer = dataio::AlignedVector<float>;
+using FlatBuffer = dataio::AlignedVector<float>;  // on the host
 
 struct Placed {
   models::Parameter parameter;
@@ -24,9 +24,10 @@ struct Placed {
 
 class Layout {
  public:
-  explicit Layout(const models::Network& network);
+  explicit Layout(std::vector<models::Parameter> parameters);
 
   const std::vector<Placed>& placed() const { return placed_; }
+  const Placed* find(const std::string& name) const;
   size_t size() const { return size_; }
   size_t decayed() const { return decayed_; }  // elements before this decay
 
@@ -35,6 +36,8 @@ class Layout {
   models::Parameters named(std::span<const float> flat) const;
   // SHA-256 over names, shapes and values: what two runs with equal parameters share.
   std::string sha256(std::span<const float> flat) const;
+  // model.safetensors.
+  std::string safetensors(std::span<const float> flat) const;
 
  private:
   std::vector<Placed> placed_;

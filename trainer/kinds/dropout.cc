@@ -1,4 +1,4 @@
-#include "trainer/fit/dropout.h"
+#include "trainer/kinds/dropout.h"
 
 #include <array>
 #include <bit>
@@ -37,7 +37,7 @@ __attribute__((target_clones("default", "avx2", "arch=skylake-avx512"))) void fi
 
 }  // namespace
 
-void fill_dropout_mask(const DropoutKey& key, uint64_t layer, double share, float kept, int64_t rows,
+void fill_dropout_mask(const StepKey& key, uint64_t layer, double share, float kept, int64_t rows,
                        int64_t width, float* mask) {
   // Four units share one draw of 64 bits: 16 bits resolve the share to 0.0015 %.
   const auto threshold = static_cast<uint32_t>(std::lround(share * 65536.0));

@@ -1,14 +1,14 @@
-#include "trainer/fit/layout.h"
+#include "trainer/kinds/layout.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/hash.h"
+#include "models/safetensors.h"
 
 namespace rekindle::trainer {
 
-Layout::Layout(const models::Network& network) {
-  auto parameters = network.parameters();
+Layout::Layout(std::vector<models::Parameter> parameters) {
   std::stable_partition(parameters.begin(), parameters.end(),
                         [](const auto& p) { return p.shape.size() > 1; });
   constexpr size_t kLine = 64 / sizeof(float);
@@ -18,6 +18,12 @@ Layout::Layout(const models::Network& network) {
     if (p.shape.size() > 1) decayed_ = size_;
     placed_.push_back(std::move(placed));
   }
+}
+
+const Placed* Layout::find(const std::string& name) const {
+  auto at =
+      std::find_if(placed_.begin(), placed_.end(), [&](const auto& p) { return p.parameter.name == name; });
+  return at == placed_.end() ? nullptr : &*at;
 }
 
 FlatBuffer Layout::flat(const models::Parameters& parameters) const {
@@ -48,6 +54,18 @@ std::string Layout::sha256(std::span<const float> flat) const {
     hash.update({reinterpret_cast<const char*>(part.data()), part.size_bytes()});
   }
   return hash.finish_hex();
+}
+
+std::string Layout::safetensors(std::span<const float> flat) const {
+  std::vector<models::NamedTensor> tensors;
+  for (const auto& p : placed_) {
+    auto part = flat.subspan(p.begin, p.elements);
+    tensors.push_back({p.parameter.name,
+                       "F32",
+                       p.parameter.shape,
+                       {reinterpret_cast<const char*>(part.data()), part.size_bytes()}});
+  }
+  return models::write_safetensors(std::move(tensors), {{"format", "rekindle"}});
 }
 
 }  // namespace rekindle::trainer

@@ -1,0 +1,21 @@
+// Chance from counters: no random state to keep, restore or share.
+#pragma once
+
+#include <cstdint>
+
+namespace rekindle::trainer {
+
+// What chance decides in a step (dropped units, augmentation) follows from these and a row's position alone:
+// a rank needs no random state of its own, a resumed run repeats the same draws, and a row's draws do not
+// depend on how many ranks or parts share the batch.
+struct StepKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  uint64_t first_row = 0;  // position in the global batch of the first local row
+};
+
+// Fills mask[rows, width] with 0 (a `share` of them) or `kept`.
+void fill_dropout_mask(const StepKey& key, uint64_t layer, double share, float kept, int64_t rows,
+                       int64_t width, float* mask);
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,40 @@
+// The kinds `linear` and `tabular`: embeddings of categories beside scaled numbers, and an MLP or a sum.
+#pragma once
+
+#include "models/network.h"
+#include "trainer/kinds/module.h"
+
+namespace rekindle::trainer {
+
+Result<std::unique_ptr<Module>> make_tabular(const v1::ModelCard& card, at::Device device);
+
+class Tabular final : public Module {
+ public:
+  Tabular(models::Network network, v1::Label label, at::Device device);
+
+  models::Parameters initial(uint64_t seed, const Examples& training) const override;
+  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
+                  double scale) override;
+  std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
+
+  const models::Network& network() const { return network_; }
+  // Raw outputs [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is
+  // dropped.
+  at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const StepKey* dropout);
+
+ private:
+  at::Tensor drop_fields(const at::Tensor& input, const StepKey& key);
+  at::Tensor drop_units(const at::Tensor& units, const StepKey& key, size_t layer);
+
+  models::Network network_;
+  v1::Label label_;
+  std::vector<at::Tensor> embeddings_, weights_, biases_;
+  std::vector<int64_t> field_widths_;  // of the input: each number or indicator, each embedding
+  // Of the batch under way.
+  dataio::Encoded batch_;
+  FlatBuffer batch_labels_;
+  FlatBuffer fields_, input_mask_;
+  std::vector<FlatBuffer> masks_;  // per hidden layer
+};
+
+}  // namespace rekindle::trainer
