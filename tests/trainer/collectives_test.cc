@@ -39,7 +39,8 @@ std::vector<T> sum_in_rank_order(int ranks, size_t count) {
 
 template <typename T>
 std::string check_sums(Collectives& c) {
-  for (size_t count : {1u, 3u, 17u, 1000u, 8192u, 8209u, 40'000u, 524'288u, 1'300'003u}) {
+  for (size_t count :
+       {0u, 1u, 3u, 17u, 1000u, 4096u, 4097u, 8192u, 8209u, 40'000u, 524'288u, 1'048'577u, 1'300'003u}) {
     auto whole = values_of<T>(c.rank(), count);
     c.sum(std::span<T>(whole));
     const auto want = sum_in_rank_order<T>(c.size(), count);
@@ -97,6 +98,33 @@ RANK_BODY(window) {
 RANK_BODY(messages) {
   return check_all(Transport::kMessages);
 }
+// 64 MB and a bit, against the same sum in rank order.
+std::string check_long_sum(Transport transport) {
+  auto opened = open_mpi(world(), transport);
+  if (!opened.ok()) return opened.status().message();
+  auto& c = **opened;
+  const size_t count = (16u << 20) + 5;
+  auto value = [](int rank, size_t i) {
+    const auto mixed = static_cast<uint32_t>((i + 1) * 2654435761u * static_cast<uint32_t>(2 * rank + 1));
+    return static_cast<float>(mixed >> 8) * (i % 3 == 0 ? 1e-3f : 1e3f);
+  };
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = value(c.rank(), i);
+  c.sum(std::span<float>(values));
+  for (size_t i = 0; i < count; ++i) {
+    float want = value(0, i);
+    for (int r = 1; r < c.size(); ++r) want += value(r, i);
+    if (std::memcmp(&want, &values[i], sizeof want) != 0) return "value " + std::to_string(i);
+  }
+  return "";
+}
+RANK_BODY(long_window) {
+  return check_long_sum(Transport::kBest);
+}
+RANK_BODY(long_messages) {
+  return check_long_sum(Transport::kMessages);
+}
+
 RANK_BODY(wrong_world) {
   auto opened = open_mpi(world() + 1);
   return opened.ok() ? "another world size was accepted" : "";
@@ -119,10 +147,20 @@ RANK_BODY(speed) {
 
 class Ranks : public ::testing::TestWithParam<std::tuple<int, const char*>> {};
 INSTANTIATE_TEST_SUITE_P(Table, Ranks,
-                         ::testing::Combine(::testing::Values(1, 2, 3),
+                         ::testing::Combine(::testing::Values(1, 2, 3, 5),
                                             ::testing::Values("window", "messages")));
 
 TEST_P(Ranks, CollectivesAreExactInRankOrder) {
+  auto ended = run_ranks(std::get<0>(GetParam()), std::get<1>(GetParam()));
+  EXPECT_EQ(ended.code, 0) << ended.log;
+}
+
+class LongSums : public ::testing::TestWithParam<std::tuple<int, const char*>> {};
+INSTANTIATE_TEST_SUITE_P(Table, LongSums,
+                         ::testing::Combine(::testing::Values(2, 3, 5),
+                                            ::testing::Values("long_window", "long_messages")));
+
+TEST_P(LongSums, AreExactInRankOrder) {
   auto ended = run_ranks(std::get<0>(GetParam()), std::get<1>(GetParam()));
   EXPECT_EQ(ended.code, 0) << ended.log;
 }

@@ -1,11 +1,11 @@
 #include <mpi.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
 
 #include "trainer/collectives/collectives.h"
+#include "trainer/collectives/messages.h"
 #include "trainer/collectives/shared_window.h"
 
 namespace rekindle::trainer {
@@ -44,64 +44,25 @@ class WindowCollectives final : public Collectives {
   std::thread::id thread_;
 };
 
-// Ranks anywhere. MPI_Allreduce may add in another order for another layout, so values travel whole to
-// the rank that adds its part in rank order, and the parts travel back.
 class MessageCollectives final : public Collectives {
  public:
-  MessageCollectives(int rank, int size) : Collectives(rank, size), thread_(std::this_thread::get_id()) {}
+  MessageCollectives(int rank, int size)
+      : Collectives(rank, size), messages_(rank, size), thread_(std::this_thread::get_id()) {}
   ~MessageCollectives() override {
     CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
     MPI_Finalize();
   }
   std::string describe() const override { return "messages of " + library(); }
-  void sum(std::span<float> v) override { count(), sum_of(v, MPI_FLOAT, floats_); }
-  void sum(std::span<double> v) override { count(), sum_of(v, MPI_DOUBLE, doubles_); }
-  void broadcast(std::span<std::byte> b, int root) override {
-    count();
-    for_rounds(b.size(),
-               [&](size_t at, int n) { MPI_Bcast(b.data() + at, n, MPI_BYTE, root, MPI_COMM_WORLD); });
-  }
+  void sum(std::span<float> v) override { count(), messages_.sum(v); }
+  void sum(std::span<double> v) override { count(), messages_.sum(v); }
+  void broadcast(std::span<std::byte> b, int root) override { count(), messages_.broadcast(b, root); }
   void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    count();
-    std::vector<std::byte> parts(kRound * static_cast<size_t>(size()));
-    for_rounds(mine.size(), [&](size_t at, int n) {
-      MPI_Allgather(mine.data() + at, n, MPI_BYTE, parts.data(), n, MPI_BYTE, MPI_COMM_WORLD);
-      for (int r = 0; r < size(); ++r) {
-        std::memcpy(all.data() + r * mine.size() + at, parts.data() + static_cast<size_t>(r) * n, n);
-      }
-    });
+    count(), messages_.gather(mine, all);
   }
-  void barrier() override { count(), MPI_Barrier(MPI_COMM_WORLD); }
+  void barrier() override { count(), messages_.barrier(); }
 
  private:
-  static constexpr size_t kRound = 1u << 20;  // elements a call moves: counts of MPI are int
-
-  template <typename Step>
-  static void for_rounds(size_t size, Step step) {
-    for (size_t at = 0; at < size; at += kRound) step(at, static_cast<int>(std::min(kRound, size - at)));
-  }
-
-  template <typename T>
-  void sum_of(std::span<T> values, MPI_Datatype type, std::vector<T>& buffer) {
-    const size_t ranks = static_cast<size_t>(size());
-    for_rounds(values.size(), [&](size_t at, int n) {
-      const size_t part = (static_cast<size_t>(n) + ranks - 1) / ranks;
-      buffer.assign(2 * part * ranks, T{});
-      T* send = buffer.data();
-      T* received = send + part * ranks;
-      std::memcpy(send, values.data() + at, static_cast<size_t>(n) * sizeof(T));
-      const int count = static_cast<int>(part);
-      MPI_Alltoall(send, count, type, received, count, type, MPI_COMM_WORLD);
-      for (size_t r = 1; r < ranks; ++r) {
-        for (size_t i = 0; i < part; ++i) received[i] += received[r * part + i];
-      }
-      MPI_Allgather(received, count, type, send, count, type, MPI_COMM_WORLD);
-      std::memcpy(values.data() + at, send, static_cast<size_t>(n) * sizeof(T));
-    });
-  }
-
-  std::vector<float> floats_;
-  std::vector<double> doubles_;
+  Messages messages_;
   std::thread::id thread_;
 };
 
