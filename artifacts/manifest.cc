@@ -14,6 +14,7 @@ namespace {
 constexpr int kFormat = 1;
 constexpr uint64_t kManifestBytesMax = 1 << 20;
 constexpr size_t kFileNameMax = 128;
+constexpr size_t kPathMax = 512;
 
 Status check_form(const v1::Manifest& manifest) {
   if (manifest.format() != kFormat)
@@ -51,6 +52,10 @@ Status check_file(const Store& store, const v1::ManifestFile& file, Verify verif
 }  // namespace
 
 bool valid_file_name(std::string_view name) {
+  if (const size_t slash = name.find('/'); slash != std::string_view::npos) {
+    return name.size() <= kPathMax && valid_file_name(name.substr(0, slash)) &&
+           valid_file_name(name.substr(slash + 1));
+  }
   if (name.empty() || name.size() > kFileNameMax || name.front() == '.') return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||

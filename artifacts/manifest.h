@@ -41,7 +41,8 @@ Result<fs::path> file_path(const Store& store, const v1::Manifest& manifest, std
 // JSON of the manifest, the same bytes for equal manifests.
 Result<std::string> manifest_json(const v1::Manifest& manifest);
 Result<v1::Manifest> parse_manifest(std::string_view json);
-// A plain file name: letters, digits, '.', '_' and '-', no leading dot, at most 128 characters.
+// A plain file name: letters, digits, '.', '_' and '-', no leading dot, at most 128 characters; or several of
+// them joined by '/', at most 512 in all.
 bool valid_file_name(std::string_view name);
 
 }  // namespace rekindle::artifacts

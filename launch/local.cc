@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
-#include "launch/process.h"
 
 namespace rekindle::launch {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/process.h"
 #include "launch/gang/gang.h"
-#include "launch/process.h"
 
 namespace rekindle::launch {
 

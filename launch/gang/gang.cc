@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "launch/gang_lock.h"
-#include "launch/process.h"
 
 namespace rekindle::launch {
 namespace {

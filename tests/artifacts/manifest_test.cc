@@ -93,8 +93,10 @@ TEST(Manifest, AWrongSizeIsDataLoss) {
 }
 
 TEST(Manifest, FileNamesStayPlain) {
-  for (const char* name : {"model.json", "a", "A-b_c.9"}) EXPECT_TRUE(valid_file_name(name)) << name;
-  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "ä", "a\n"})
+  for (const char* name : {"model.json", "a", "A-b_c.9", "out/a.b/c"})
+    EXPECT_TRUE(valid_file_name(name)) << name;
+  for (const char* name :
+       {"", ".", "..", ".hidden", "/a", "a/", "a//b", "a/../b", "a/.b", "a\\b", "a b", "ä", "a\n"})
     EXPECT_FALSE(valid_file_name(name)) << name;
   EXPECT_FALSE(valid_file_name(std::string(129, 'a')));
 }

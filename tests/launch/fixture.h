@@ -9,8 +9,8 @@
 #include <functional>
 #include <thread>
 
+#include "base/process.h"
 #include "launch/local.h"
-#include "launch/process.h"
 #include "launch/report_log.h"
 
 namespace rekindle::launch {

@@ -1,4 +1,4 @@
-#include "launch/process.h"
+#include "base/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <cstring>
 #include <map>
 
-namespace rekindle::launch {
+namespace rekindle {
 namespace {
 
 // The fields of /proc/<pid>/stat after the command, which may itself hold blanks and brackets.
@@ -65,6 +65,7 @@ struct ChildPlan {
   char* const* environment;
   int input;
   int output;
+  const char* folder;
   int failure_pipe;  // close-on-exec: its end without bytes says that exec worked
   bool new_session;
   bool die_with_parent;
@@ -99,7 +100,7 @@ struct ChildPlan {
   if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0)
     child_fails(plan);
   ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-  if (::chdir("/") != 0) child_fails(plan);
+  if (::chdir(plan.folder) != 0) child_fails(plan);
   ::execve(plan.program, plan.argv, plan.environment);
   child_fails(plan);
 }
@@ -111,10 +112,17 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
-Result<std::string> find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
+std::string_view path_in(const std::vector<std::string>& environment) {
+  for (const std::string& entry : environment) {
+    if (entry.starts_with("PATH=")) return std::string_view(entry).substr(5);
+  }
   const char* path = std::getenv("PATH");
-  std::string_view rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  return path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+}
+
+Result<std::string> find_program(const std::string& name, std::string_view path) {
+  if (name.find('/') != std::string::npos) return name;
+  std::string_view rest = path;
   while (!rest.empty()) {
     const size_t colon = std::min(rest.find(':'), rest.size());
     const std::string candidate = fmt::format("{}/{}", rest.substr(0, colon), name);
@@ -220,11 +228,14 @@ bool signal_process(pid_t pid, std::optional<uint64_t> start, int signal) {
 
 Result<pid_t> spawn(const SpawnOptions& options) {
   CHECK(!options.argv.empty());
-  const std::string program = TRY(find_program(options.argv[0]));
+  const std::string program = TRY(find_program(options.argv[0], path_in(options.environment)));
   const Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const fs::path output_path = options.output.empty() ? "/dev/null" : options.output;
-  const Fd output(::open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!input.valid() || !output.valid()) return errno_status("opening", output_path);
+  Fd output;
+  if (options.output_fd < 0)
+    output = Fd(::open(output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!input.valid() || (options.output_fd < 0 && !output.valid()))
+    return errno_status("opening", output_path);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_status("making a pipe for", program);
   const Fd read_end(ends[0]);
@@ -235,7 +246,8 @@ Result<pid_t> spawn(const SpawnOptions& options) {
                        .argv = argv.data(),
                        .environment = environment.data(),
                        .input = input.get(),
-                       .output = output.get(),
+                       .output = options.output_fd < 0 ? output.get() : options.output_fd,
+                       .folder = options.folder.c_str(),
                        .failure_pipe = write_end.get(),
                        .new_session = options.new_session,
                        .die_with_parent = options.die_with_parent,
@@ -257,7 +269,7 @@ Result<pid_t> spawn(const SpawnOptions& options) {
 }
 
 Status become(const std::vector<std::string>& argv, const fs::path& output) {
-  const std::string program = TRY(find_program(argv.at(0)));
+  const std::string program = TRY(find_program(argv.at(0), path_in({})));
   const Fd input_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Fd output_fd(::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   if (!input_fd.valid() || !output_fd.valid()) return errno_status("opening", output);
@@ -282,4 +294,4 @@ std::vector<std::string> bare_environment() {
   return out;
 }
 
-}  // namespace rekindle::launch
+}  // namespace rekindle

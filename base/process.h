@@ -12,7 +12,7 @@
 #include "base/files.h"
 #include "base/result.h"
 
-namespace rekindle::launch {
+namespace rekindle {
 
 std::string boot_id();
 std::string host_name();
@@ -35,9 +35,11 @@ std::vector<pid_t> processes_with_environment(const std::string& entry);
 bool signal_process(pid_t pid, std::optional<uint64_t> start, int signal);
 
 struct SpawnOptions {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH when it has no '/'
+  std::vector<std::string> argv;  // argv[0] is looked up in the environment's PATH when it has no '/'
   std::vector<std::string> environment;
   fs::path output;               // standard output and error, appended; empty: /dev/null
+  int output_fd = -1;            // takes the place of `output`
+  fs::path folder = "/";         // to start in; an argv[0] with a '/' is found from here
   bool new_session = false;      // and orphaned: adopted by init or the nearest subreaper
   bool die_with_parent = false;  // SIGKILL when the spawning thread ends
 };
@@ -53,4 +55,4 @@ Status become(const std::vector<std::string>& argv, const fs::path& output);
 // Environment for children: PATH, HOME, LANG, USER and TZ of this process, nothing else.
 std::vector<std::string> bare_environment();
 
-}  // namespace rekindle::launch
+}  // namespace rekindle
