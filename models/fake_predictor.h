@@ -16,9 +16,9 @@ class FakePredictor final : public Predictor {
   explicit FakePredictor(double constant)
       : rule_([constant](const dataio::Table&, size_t) { return constant; }) {}
 
-  Result<std::vector<double>> predict(const dataio::Table& rows) const override {
-    std::vector<double> out(rows.rows());
-    for (size_t row = 0; row < out.size(); ++row) out[row] = rule_(rows, row);
+  Result<Predictions> predict(const dataio::Table& rows) const override {
+    Predictions out{.values = std::vector<double>(rows.rows())};
+    for (size_t row = 0; row < rows.rows(); ++row) out.values[row] = rule_(rows, row);
     return out;
   }
   const v1::ModelCard& card() const override { return card_; }

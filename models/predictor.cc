@@ -13,10 +13,10 @@ class BuiltIn final : public Predictor {
   BuiltIn(v1::ModelCard card, dataio::Encoder encoder, Forward forward)
       : card_(std::move(card)), encoder_(std::move(encoder)), forward_(std::move(forward)) {}
 
-  Result<std::vector<double>> predict(const dataio::Table& rows) const override {
+  Result<Predictions> predict(const dataio::Table& rows) const override {
     dataio::Encoded inputs;
     TRY_STATUS(encoder_.encode(rows, inputs));
-    return forward_.run(inputs);
+    return Predictions{.values = forward_.run(inputs)};
   }
   const v1::ModelCard& card() const override { return card_; }
 
@@ -29,6 +29,12 @@ class BuiltIn final : public Predictor {
 constexpr int kFormat = 1;
 
 }  // namespace
+
+size_t output_width(const v1::ModelCard& card) {
+  const auto kind = card.label().kind();
+  const bool classes = kind == v1::Label::MULTICLASS || kind == v1::Label::MULTILABEL;
+  return classes ? static_cast<size_t>(card.label().classes_size()) : 1;
+}
 
 Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std::string_view safetensors) {
   if (card.format() != kFormat) {
@@ -49,13 +55,14 @@ Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std
 }
 
 Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
-                                                  std::string_view manifest_sha256) {
+                                                  std::string_view manifest_sha256, const PredictorOptions&) {
   auto manifest = TRY(artifacts::load_manifest(store, manifest_sha256, artifacts::Verify::kSize));
   auto json = TRY(artifacts::read_file(store, manifest, "model.json"));
-  auto weights = TRY(artifacts::read_file(store, manifest, "model.safetensors"));
   v1::ModelCard card;
   auto parsed = google::protobuf::util::JsonStringToMessage(json, &card);
   if (!parsed.ok()) return data_loss("model.json cannot be read: " + std::string(parsed.message()));
+  if (card.has_predict()) return unimplemented("this build serves built-in kinds alone");
+  auto weights = TRY(artifacts::read_file(store, manifest, "model.safetensors"));
   auto predictor = make_predictor(card, weights);
   if (!predictor.ok()) {
     return predictor.status().within("version with manifest " + std::string(manifest_sha256.substr(0, 12)));

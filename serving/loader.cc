@@ -55,9 +55,9 @@ Status warm_up(const LoadedVersion& version) {
   dataio::Table rows;
   for (const v1::Column& input : version.card().inputs())
     rows.add(warm_column(input, version.card().transforms(), kWarmRows));
-  const std::vector<double> answers = TRY(version.predictor->predict(rows));
-  const bool sound = answers.size() == kWarmRows &&
-                     std::all_of(answers.begin(), answers.end(), [](double p) { return p >= 0 && p <= 1; });
+  const models::Predictions answers = TRY(version.predictor->predict(rows));
+  const bool sound = answers.rows() == kWarmRows && std::all_of(answers.values.begin(), answers.values.end(),
+                                                                [](double p) { return p >= 0 && p <= 1; });
   if (!sound) return internal_error("its answers to ordinary rows are no probabilities");
   return ok_status();
 }

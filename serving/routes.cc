@@ -155,18 +155,18 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
   InferRequest infer = TRY(body.read(chosen.version->card(), options_.limits, clock_.wall()));
   version = chosen.version->number;
   rows = infer.rows.rows();
-  std::vector<double> values = TRY(predict_checked(*chosen.version, infer.rows, body.record()));
+  models::Predictions answers = TRY(predict_checked(*chosen.version, infer.rows, body.record()));
   std::string json = to_json({.model = model->name(),
                               .version = version,
                               .id = id,
                               .output = chosen.version->card().output(),
-                              .values = &values});
+                              .values = &answers.values});
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   if (body.record()) {
     chosen.version->health.latencies.add(took.count());
     model->note_request(infer.event_us);
-    recorder_.record(
-        {chosen.snapshot, chosen.version, id, std::move(infer.rows), std::move(values), infer.event_us});
+    recorder_.record({chosen.snapshot, chosen.version, id, std::move(infer.rows), std::move(answers.values),
+                      infer.event_us});
   }
   return json;
 }

@@ -30,15 +30,15 @@ double Latencies::quantile(double q) const {
   return kLeastMs * std::pow(kGrowth, static_cast<double>(kBuckets - 1));
 }
 
-Result<std::vector<double>> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
+Result<models::Predictions> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
                                             bool recorded) {
   auto answers = version.predictor->predict(rows);
   Status failure = answers.status();
-  if (failure.ok() && answers->size() != rows.rows())
+  if (failure.ok() && answers->rows() != rows.rows())
     failure = internal_error(fmt::format("version {} of {} gave {} answers for {} rows", version.number,
-                                         version.model, answers->size(), rows.rows()));
+                                         version.model, answers->rows(), rows.rows()));
   if (failure.ok() &&
-      !std::all_of(answers->begin(), answers->end(), [](double p) { return p >= 0 && p <= 1; }))
+      !std::all_of(answers->values.begin(), answers->values.end(), [](double p) { return p >= 0 && p <= 1; }))
     failure = internal_error(
         fmt::format("version {} of {} gave an answer that is no probability", version.number, version.model));
   if (recorded)

@@ -46,7 +46,7 @@ using VersionPtr = std::shared_ptr<const LoadedVersion>;
 
 // The predictions, after checking that there is one probability per row. Only `recorded` requests count into
 // the version's health: what decides a rollout must not depend on how much else was asked.
-Result<std::vector<double>> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
+Result<models::Predictions> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
                                             bool recorded);
 
 }  // namespace rekindle::serving

@@ -76,7 +76,7 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   const auto& plan = context.plan;
   const auto& holdout = prepared.rows.holdout;
   auto candidate = TRY(models::make_predictor(prepared.card, fitted.safetensors));
-  auto candidate_scores = TRY(score_window(context.collectives, *candidate, holdout.rows));
+  auto candidate_scores = TRY(score_window(context.collectives, *candidate, holdout.rows)).values;
   std::vector<double> champion_scores;
   if (!plan.champion_manifest().empty()) {
     auto champion = models::load_predictor(context.store, plan.champion_manifest());
@@ -86,7 +86,7 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
     if (!loaded.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, loaded.within(who));
     auto scores = score_window(context.collectives, **champion, holdout.rows);
     if (!scores.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, scores.status().within(who));
-    champion_scores = std::move(scores).value();
+    champion_scores = std::move(scores->values);
   }
 
   context.reporter.phase(v1::PHASE_PUBLISH);

@@ -109,7 +109,7 @@ TEST_P(BuiltInKinds, EqualTheDefinition) {
   auto c = card(GetParam());
   auto predictor = make_predictor(c, weights(c)).value();
   auto table = rows(37);
-  auto got = predictor->predict(table).value();
+  auto got = predictor->predict(table).value().values;
   ASSERT_EQ(got.size(), 37u);
   for (size_t r = 0; r < got.size(); ++r) EXPECT_NEAR(got[r], reference(c, table, r), 1e-5) << r;
   EXPECT_GT(*std::max_element(got.begin(), got.end()) - *std::min_element(got.begin(), got.end()), 0.01);
@@ -119,12 +119,12 @@ TEST_P(BuiltInKinds, DoNotDependOnTheOtherRowsOfTheCall) {
   auto c = card(GetParam());
   auto predictor = make_predictor(c, weights(c)).value();
   auto table = rows(131);
-  auto whole = predictor->predict(table).value();
+  auto whole = predictor->predict(table).value().values;
   for (size_t size : {1u, 2u, 3u, 5u, 64u}) {
     for (uint32_t begin = 0; begin + size <= 131; begin += 13) {
       std::vector<uint32_t> picked;
       for (uint32_t r = 0; r < size; ++r) picked.push_back(begin + r);
-      auto part = predictor->predict(dataio::take(table, picked)).value();
+      auto part = predictor->predict(dataio::take(table, picked)).value().values;
       for (size_t r = 0; r < size; ++r) ASSERT_EQ(part[r], whole[begin + r]) << size << " from " << begin;
     }
   }

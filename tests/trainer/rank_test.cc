@@ -56,7 +56,8 @@ TEST(Attempt, OneRankTrainsAndPublishesWhatCanBeServed) {
   std::vector<uint32_t> known;
   for (uint32_t r = 0; r < holdout.rows(); ++r)
     if (!holdout.find("late")->missing(r)) known.push_back(r);
-  EXPECT_EQ(predictor->predict(dataio::take(holdout, known)).value(), table.find("candidate")->numbers);
+  EXPECT_EQ(predictor->predict(dataio::take(holdout, known)).value().values,
+            table.find("candidate")->numbers);
   EXPECT_NEAR(log_loss(table.find("label")->numbers, table.find("candidate")->numbers) * whole.rows(),
               whole.candidate_log_loss_sum(), 1e-6);
 

@@ -80,7 +80,7 @@ Status agreed(Collectives& collectives, const Status& mine) {
   return {};
 }
 
-Result<std::vector<double>> score_window(Collectives& collectives, const models::Predictor& predictor,
+Result<models::Predictions> score_window(Collectives& collectives, const models::Predictor& predictor,
                                          const dataio::Table& rows) {
   const auto ranks = static_cast<uint32_t>(collectives.size());
   const dataio::Slice whole{0, rows.rows()};
@@ -91,13 +91,16 @@ Result<std::vector<double>> score_window(Collectives& collectives, const models:
   TRY_STATUS(agreed(collectives, scored.status()));
   // Parts differ by one row at most: all are gathered at the size of the first, the largest.
   const size_t most = dataio::rank_part(whole, 0, ranks).size();
-  auto part = std::move(scored).value();
-  part.resize(most);
-  std::vector<double> all(most * ranks), out;
+  const size_t width = scored->width;
+  auto part = std::move(scored->values);
+  part.resize(most * width);
+  std::vector<double> all(most * width * ranks);
   collectives.gather(std::as_bytes(std::span(part)), std::as_writable_bytes(std::span(all)));
+  models::Predictions out{.width = width};
   for (uint32_t r = 0; r < ranks; ++r) {
-    const auto from = all.begin() + static_cast<ptrdiff_t>(r * most);
-    out.insert(out.end(), from, from + static_cast<ptrdiff_t>(dataio::rank_part(whole, r, ranks).size()));
+    const auto from = all.begin() + static_cast<ptrdiff_t>(r * most * width);
+    const size_t values = dataio::rank_part(whole, r, ranks).size() * width;
+    out.values.insert(out.values.end(), from, from + static_cast<ptrdiff_t>(values));
   }
   return out;
 }

@@ -14,9 +14,9 @@ namespace rekindle::trainer {
 // A slice column has at most this many values; each slice is one of them.
 inline constexpr size_t kSlicesMax = 16;
 
-// Probabilities of one model over a window, each rank scoring its part. Failures are agreed: all ranks
+// Predictions of one model over a window, each rank scoring its part. Failures are agreed: all ranks
 // return one, or none does.
-Result<std::vector<double>> score_window(Collectives& collectives, const models::Predictor& predictor,
+Result<models::Predictions> score_window(Collectives& collectives, const models::Predictor& predictor,
                                          const dataio::Table& rows);
 
 // `champion` is empty when there is none. Slices: the whole, then those of the first categorical column

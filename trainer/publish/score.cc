@@ -77,7 +77,7 @@ Result<v1::ScoreResult> score_item(Context& context, const v1::ScoreItem& item) 
   TRY_STATUS(agreed(context.collectives, opened.status()));
   Loaded loaded = std::move(opened).value();
   context.reporter.advance();
-  auto probabilities = TRY(score_window(context.collectives, *loaded.predictor, loaded.rows));
+  auto probabilities = TRY(score_window(context.collectives, *loaded.predictor, loaded.rows)).values;
   context.reporter.advance();
 
   v1::ScoreResult out;
