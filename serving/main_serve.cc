@@ -27,7 +27,7 @@ struct Flags {
   std::string listen = "127.0.0.1:0";
   std::string name = "node";
   std::string spool = "512MiB";
-  size_t rows_max = InferLimits{}.rows_max;
+  size_t rows_max = models::InferLimits{}.rows_max;
   bool json_logs = false;
 };
 

@@ -147,20 +147,20 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
   if (request.headers.has("Inference-Header-Content-Length"))
     return invalid_argument(
         "binary tensors are not taken; send JSON tensors (tritonclient: binary_data=False)");
-  const InferBody body = TRY(InferBody::parse(request.body));
+  const models::InferBody body = TRY(models::InferBody::parse(request.body));
   if (!body.record() && !request.who.is_operator())
     return permission_denied("only an operator's token may ask for requests that are not recorded");
   const std::string id = body.id().empty() ? new_uuid() : body.id();
   const Chosen chosen = TRY(choose(request, id));
-  InferRequest infer = TRY(body.read(chosen.version->card(), options_.limits, clock_.wall()));
+  models::InferRequest infer = TRY(body.read(chosen.version->card(), options_.limits, clock_.wall()));
   version = chosen.version->number;
   rows = infer.rows.rows();
   models::Predictions answers = TRY(predict_checked(*chosen.version, infer.rows, body.record()));
-  std::string json = to_json({.model = model->name(),
-                              .version = version,
-                              .id = id,
-                              .output = chosen.version->card().output(),
-                              .values = &answers.values});
+  std::string json = models::to_json({.model = model->name(),
+                                      .version = version,
+                                      .id = id,
+                                      .output = chosen.version->card().output(),
+                                      .values = &answers.values});
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   if (body.record()) {
     chosen.version->health.latencies.add(took.count());
@@ -192,7 +192,7 @@ Response Routes::metadata(const Request& request) const {
   if (!chosen.ok()) return Response::error(chosen.status());
   std::vector<uint64_t> versions;
   for (const auto& [number, version] : chosen->snapshot->versions) versions.push_back(number);
-  return Response::json(metadata_json(chosen->version->card(), versions));
+  return Response::json(models::metadata_json(chosen->version->card(), versions));
 }
 
 Status Routes::check_feedback(v1::FeedbackRequest& request) const {
@@ -209,7 +209,7 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
     const auto of = [&](std::string_view what) {
       return invalid_argument(fmt::format("labels of request '{}': {}", label.request_id(), what));
     };
-    TRY_STATUS(check_request_id(label.request_id()));
+    TRY_STATUS(models::check_request_id(label.request_id()));
     if (label.labels().empty()) return of("there are none; send one for each row, NaN where it is not known");
     for (const double value : label.labels())
       if (!std::isnan(value) && value != 0 && value != 1)

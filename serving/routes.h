@@ -12,19 +12,19 @@
 #include <string>
 
 #include "base/clock.h"
+#include "models/oip/infer.h"
 #include "net/connect.h"
 #include "net/http_server.h"
 #include "rekindle/v1/api.pb.h"
 #include "serving/follower.h"
 #include "serving/metrics.h"
-#include "serving/oip/infer.h"
 #include "serving/spool/recorder.h"
 #include "serving/waiter.h"
 
 namespace rekindle::serving {
 
 struct RouteOptions {
-  InferLimits limits;
+  models::InferLimits limits;
   size_t inline_bytes = 64 * 1024;               // larger bodies go to the pool
   std::chrono::milliseconds flush_max{60'000};   // how long a flush may wait for the coordinator
   std::chrono::milliseconds commit_max{30'000};  // how long feedback may wait for the disk

@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 #include "fake_coordinator.h"
+#include "models/oip/exact_json.h"
 #include "running_node.h"
-#include "serving/oip/exact_json.h"
 #include "versions.h"
 
 namespace rekindle::serving::testing {
@@ -38,7 +38,7 @@ void ask(const std::string& url, int client_number, Load& load) {
       ++load.failed;
       continue;
     }
-    const auto json = parse_exact(reply.body, 8, {});
+    const auto json = models::parse_exact(reply.body, 8, {});
     const uint64_t version = std::stoull(std::string(json->at("model_version").as_string()));
     for (const auto& value : json->at("outputs").at(0).at("data").as_array())
       if (value.to_number<double>() != probability_of(version)) ++load.mixed;

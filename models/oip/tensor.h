@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "dataio/table.h"
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 // Views into the JSON document.
 struct TensorHead {
@@ -24,4 +24,4 @@ Result<TensorHead> read_tensor_head(const boost::json::value& tensor);
 // Appends the values to `column`, whose type says which datatypes are right.
 Status read_tensor(const TensorHead& head, size_t text_bytes_max, dataio::Column& column);
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

@@ -1,5 +1,5 @@
 // The infer call's contract: what is taken, what is refused and with which words.
-#include "serving/oip/infer.h"
+#include "models/oip/infer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cmath>
 #include <random>
 
-namespace rekindle::serving {
+namespace rekindle::models {
 namespace {
 
 using ::testing::HasSubstr;
@@ -212,4 +212,4 @@ TEST(Infer, Metadata) {
 }
 
 }  // namespace
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

@@ -1,4 +1,4 @@
-#include "serving/oip/infer.h"
+#include "models/oip/infer.h"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,10 @@
 #include <charconv>
 #include <cmath>
 
-#include "serving/oip/exact_json.h"
-#include "serving/oip/tensor.h"
+#include "models/oip/exact_json.h"
+#include "models/oip/tensor.h"
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 namespace json = boost::json;
 
@@ -222,4 +222,4 @@ std::string metadata_json(const v1::ModelCard& card, const std::vector<uint64_t>
   return json::serialize(out);
 }
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

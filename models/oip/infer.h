@@ -16,7 +16,7 @@
 #include "dataio/table.h"
 #include "rekindle/v1/model.pb.h"
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 struct InferLimits {
   size_t rows_max = 10'000;
@@ -69,4 +69,4 @@ std::string to_json(const InferAnswer& answer);
 std::string metadata_json(const v1::ModelCard& card, const std::vector<uint64_t>& versions);
 std::string_view datatype_of(v1::ColumnType type);
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

@@ -1,11 +1,11 @@
-#include "serving/oip/tensor.h"
+#include "models/oip/tensor.h"
 
 #include <fmt/format.h>
 
 #include <boost/json/value.hpp>
 #include <cmath>
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 namespace json = boost::json;
 
@@ -176,4 +176,4 @@ Status read_tensor(const TensorHead& head, size_t text_bytes_max, dataio::Column
   }
 }
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

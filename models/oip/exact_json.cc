@@ -1,4 +1,4 @@
-#include "serving/oip/exact_json.h"
+#include "models/oip/exact_json.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <boost/json/value_stack.hpp>
 #include <charconv>
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 namespace json = boost::json;
 
@@ -74,4 +74,4 @@ Result<json::value> parse_exact(std::string_view text, size_t depth_max, json::s
   return parser.handler().stack.release();
 }
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models

@@ -10,10 +10,10 @@
 
 #include "base/result.h"
 
-namespace rekindle::serving {
+namespace rekindle::models {
 
 // One whole document of at most `depth_max` nested levels; invalid_argument with line and column otherwise.
 Result<boost::json::value> parse_exact(std::string_view text, size_t depth_max,
                                        boost::json::storage_ptr memory);
 
-}  // namespace rekindle::serving
+}  // namespace rekindle::models
