@@ -38,6 +38,13 @@ if(NOT site_packages)
   message(FATAL_ERROR "No wheels in ${REKINDLE_VENV}: run ./dev setup first.")
 endif()
 
+# Built programs find the wheels' libraries through one link, lib/site-packages beside their own folder: moved
+# to another machine, they need no more than that link to point elsewhere (docs/gpu.md).
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+file(CREATE_LINK ${site_packages} ${CMAKE_BINARY_DIR}/lib/site-packages SYMBOLIC)
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
+set(CMAKE_INSTALL_RPATH $ORIGIN/../lib/site-packages/torch/lib $ORIGIN/../lib/site-packages/pyarrow)
+
 # --- LibTorch (CPU): find_package(Torch) of this wheel stops without a CUDA toolkit, so targets are
 # declared here. The wheel's include folder would shadow Debian's protobuf and fmt: a folder of links
 # offers only what is torch's own.
@@ -49,14 +56,22 @@ foreach(part ATen c10 caffe2 torch)
     file(CREATE_LINK ${torch_root}/include/${part} ${torch_include}/${part} SYMBOLIC)
   endif()
 endforeach()
-file(GLOB cudart_dir ${site_packages}/nvidia/cu13/lib ${site_packages}/nvidia/cuda_runtime/lib)
 add_library(rekindle_torch INTERFACE)
 target_include_directories(rekindle_torch SYSTEM INTERFACE ${torch_include}
                            ${torch_include}/torch/csrc/api/include)
 target_compile_definitions(rekindle_torch INTERFACE USE_DISTRIBUTED USE_C10D)
 target_link_libraries(rekindle_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
-target_link_options(rekindle_torch INTERFACE -Wl,-rpath,${torch_root}/lib -Wl,-rpath,${cudart_dir}
-                    -Wl,-rpath-link,${cudart_dir} -Wl,--allow-shlib-undefined)
+target_link_options(rekindle_torch INTERFACE -Wl,--allow-shlib-undefined)
+
+# --- CUDA and NCCL, for librekindle_gpu.so alone: headers and link-time libraries of a few wheels, no nvcc.
+set(cuda_root ${site_packages}/nvidia/cu13)
+set(nccl_root ${site_packages}/nvidia/nccl)
+add_library(rekindle_cuda INTERFACE)
+target_include_directories(rekindle_cuda SYSTEM INTERFACE ${cuda_root}/include ${nccl_root}/include)
+target_link_libraries(rekindle_cuda INTERFACE rekindle_torch ${torch_root}/lib/libc10_cuda.so
+                      ${nccl_root}/lib/libnccl.so.2 ${cuda_root}/lib/libcudart.so.13)
+# libtorch_cuda registers its kernels when it is loaded; no symbol of ours asks for it.
+target_link_options(rekindle_cuda INTERFACE -Wl,--no-as-needed ${torch_root}/lib/libtorch_cuda.so -Wl,--as-needed)
 
 # --- Arrow and Parquet from the pyarrow wheel.
 set(arrow_root ${site_packages}/pyarrow)
@@ -66,7 +81,7 @@ file(GLOB arrow_compute_lib ${arrow_root}/libarrow_compute.so.*)
 add_library(rekindle_arrow INTERFACE)
 target_include_directories(rekindle_arrow SYSTEM INTERFACE ${arrow_root}/include)
 target_link_libraries(rekindle_arrow INTERFACE ${arrow_lib} ${parquet_lib} ${arrow_compute_lib})
-target_link_options(rekindle_arrow INTERFACE -Wl,-rpath,${arrow_root} -Wl,--allow-shlib-undefined)
+target_link_options(rekindle_arrow INTERFACE -Wl,--allow-shlib-undefined)
 
 add_library(rekindle_mpi INTERFACE)
 target_link_libraries(rekindle_mpi INTERFACE PkgConfig::MPI)

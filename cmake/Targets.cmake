@@ -1,12 +1,16 @@
 # The three kinds of target. Sources are found by the folder: a new file needs no edit here.
-#   rekindle_library(NAME [PROTO] LINK ...)         rekindle::NAME from NAME/**/*.cc (not main_*.cc)
+#   rekindle_library(NAME [EXCLUDE FOLDER] LINK ...)
+#                                                   rekindle::NAME from NAME/**/*.cc (not main_*.cc)
 #   rekindle_program(BINARY MAIN LINK ...)          one main file
 #   rekindle_test(NAME SOURCES ... LINK ... [LABELS ...] [TIMEOUT n])
 
 function(rekindle_library name)
-  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "EXCLUDE" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/main_[a-z_]*\\.cc$")
+  if(arg_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "/${arg_EXCLUDE}/")
+  endif()
   if(NOT sources)  # headers alone
     add_library(rekindle_${name} INTERFACE)
     add_library(rekindle::${name} ALIAS rekindle_${name})

@@ -1,5 +1,5 @@
 // rekindle-trainer --folder ATTEMPT: one rank of a gang. All else it needs is in plan.pb; rank and world
-// size come from MPI when there is more than one rank.
+// size come from MPI when there is more than one rank, or, on GPUs, from the launcher's environment.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "launch/watch_gang.h"
+#include "trainer/gpu/gpu.h"
 #include "trainer/rank.h"
 #include "trainer/torch.h"
 
@@ -18,6 +19,29 @@ static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler
 
 void on_yield(int) {
   yield_asked.store(true);
+}
+
+// Ranks that never met cannot agree on a refusal: whoever sees that it cannot work writes it, and leaving
+// with a failure ends the others.
+int refuse(const rekindle::launch::AttemptFolder& folder, const rekindle::Status& status) {
+  using namespace rekindle;
+  log_error("the ranks did not come together", {{"reason", status.message()}});
+  if (status.code() != Code::kFailedPrecondition) return 1;
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::SPEC_REFUSED);
+  outcome.set_message(status.message());
+  const Status written = folder.write_outcome(outcome);
+  if (!written.ok()) log_error("the outcome cannot be written", {{"reason", written.message()}});
+  return written.ok() ? launch::kExitSpecRefused : 1;
+}
+
+rekindle::Result<std::unique_ptr<rekindle::trainer::Collectives>> come_together(
+    const rekindle::launch::AttemptFolder& folder, const rekindle::v1::Plan& plan) {
+  using namespace rekindle::trainer;
+  // Before anything else of LibTorch: its first look for a GPU is the last one.
+  if (wants_gpu(plan)) return open_gpu(folder, plan);
+  if (plan.world() <= 1) return lone_rank();
+  return open_mpi(static_cast<int>(plan.world()));
 }
 
 }  // namespace
@@ -51,22 +75,12 @@ int main(int argc, char** argv) {
     log_error("the plan cannot be read", {{"reason", plan.status().message()}});
     return launch::kExitSpecRefused;
   }
-  const int world = static_cast<int>(std::max<uint32_t>(plan->world(), 1));
+  auto collectives = come_together(folder, *plan);
+  if (!collectives.ok()) return refuse(folder, collectives.status());
   at::set_num_threads(static_cast<int>(std::max<uint32_t>(plan->threads_per_rank(), 1)));
-  std::unique_ptr<trainer::Collectives> collectives;
-  if (world == 1) {
-    collectives = trainer::lone_rank();
-  } else {
-    auto opened = trainer::open_mpi(world);
-    if (!opened.ok()) {
-      log_error("the ranks did not come together", {{"reason", opened.status().message()}});
-      return launch::kExitSpecRefused;
-    }
-    collectives = std::move(opened).value();
-  }
-  const int code = trainer::run_rank(folder, *plan, *collectives, yield_asked);
+  const int code = trainer::run_rank(folder, *plan, **collectives, yield_asked);
   // A rank that failed must not wait for the others in MPI_Finalize: they wait for it.
   if (code == 1) _exit(code);
-  collectives.reset();
+  collectives->reset();
   return code;
 }

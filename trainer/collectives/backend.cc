@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace rekindle::trainer {
@@ -11,13 +12,15 @@ namespace {
 
 using Tensors = std::vector<at::Tensor>;
 
-// Complete when its future is; a failure inside an operation is a bug or the end of the gang.
+// Complete when its future is; a failure inside an operation is a bug or the end of the gang. On a GPU it is
+// complete once the operation is on its stream: who waits has its own stream wait for that one.
 class DoneWork final : public c10d::Work {
  public:
-  DoneWork(int rank, c10d::OpType type, Tensors outputs)
+  DoneWork(int rank, c10d::OpType type, Tensors outputs, std::vector<c10::Device> devices = {})
       : Work(rank, type),
         outputs_(std::move(outputs)),
-        future_(c10::make_intrusive<c10::ivalue::Future>(c10::ListType::create(c10::TensorType::get()))) {}
+        future_(c10::make_intrusive<c10::ivalue::Future>(c10::ListType::create(c10::TensorType::get()),
+                                                         std::move(devices))) {}
 
   bool isCompleted() override { return future_->completed(); }
   bool isSuccess() const override { return future_->completed() && !future_->hasError(); }
@@ -39,6 +42,53 @@ std::span<std::byte> bytes_of(const at::Tensor& t) {
   return {static_cast<std::byte*>(t.data_ptr()), t.nbytes()};
 }
 
+bool on_gpu(const Tensors& tensors) {
+  return !tensors.empty() && tensors[0].is_cuda();
+}
+
+Element element_of(const at::Tensor& t) {
+  switch (t.scalar_type()) {
+    case at::kFloat:
+      return Element::kFloat;
+    case at::kDouble:
+      return Element::kDouble;
+    case at::kHalf:
+      return Element::kHalf;
+    case at::kBFloat16:
+      return Element::kBfloat16;
+    default:
+      TORCH_CHECK(false, "sums on a GPU are of float, double, half or bfloat16");
+  }
+}
+
+// Operations on GPU memory go to a stream of their own, so that backward goes on beside them: the stream
+// starts from where the caller's is, and the future has whoever waits start from where it is.
+class GpuStream {
+ public:
+  explicit GpuStream(c10::Device device)
+      : guard_(device.type()), device_(device), stream_(guard_.getStreamFromGlobalPool(device)) {}
+
+  void run(const Tensors& tensors, DoneWork& work, const std::function<void(const at::Tensor&)>& one) {
+    c10::Event ready(device_.type());
+    ready.record(guard_.getStream(device_));
+    ready.block(stream_);
+    c10::StreamGuard on(stream_);
+    for (const auto& t : tensors) {
+      TORCH_CHECK(t.is_contiguous() && t.device() == device_,
+                  "collectives take contiguous tensors of one GPU");
+      one(t);
+      // The allocator must not hand out the memory again before this stream is done with it.
+      guard_.recordDataPtrOnStream(t.storage().data_ptr(), stream_);
+    }
+    work.complete();
+  }
+
+ private:
+  c10::impl::VirtualGuardImpl guard_;
+  c10::Device device_;
+  c10::Stream stream_;
+};
+
 class CollectivesBackend final : public c10d::Backend {
  public:
   explicit CollectivesBackend(Collectives& collectives)
@@ -59,6 +109,11 @@ class CollectivesBackend final : public c10d::Backend {
 
   c10::intrusive_ptr<c10d::Work> allreduce(Tensors& tensors, const c10d::AllreduceOptions& options) override {
     TORCH_CHECK(options.reduceOp == c10d::ReduceOp::SUM, "only sums are reduced");
+    if (on_gpu(tensors)) {
+      return on_stream(c10d::OpType::ALLREDUCE, tensors, [this](const at::Tensor& t) {
+        collectives_.sum_on_gpu(t.data_ptr(), static_cast<size_t>(t.numel()), element_of(t));
+      });
+    }
     return submit(c10d::OpType::ALLREDUCE, tensors, tensors, [this](const Tensors& all) {
       for (const auto& t : all) sum(t);
     });
@@ -66,6 +121,11 @@ class CollectivesBackend final : public c10d::Backend {
 
   c10::intrusive_ptr<c10d::Work> broadcast(Tensors& tensors, const c10d::BroadcastOptions& options) override {
     const int root = static_cast<int>(options.rootRank);
+    if (on_gpu(tensors)) {
+      return on_stream(c10d::OpType::BROADCAST, tensors, [this, root](const at::Tensor& t) {
+        collectives_.broadcast_on_gpu(t.data_ptr(), t.nbytes(), root);
+      });
+    }
     return submit(c10d::OpType::BROADCAST, tensors, tensors, [this, root](const Tensors& all) {
       for (const auto& t : all) collectives_.broadcast(bytes_of(t), root);
     });
@@ -103,6 +163,15 @@ class CollectivesBackend final : public c10d::Backend {
     }
     TORCH_CHECK(t.scalar_type() == at::kDouble, "sums are of float or double");
     collectives_.sum(std::span(reinterpret_cast<double*>(bytes.data()), bytes.size() / sizeof(double)));
+  }
+
+  c10::intrusive_ptr<c10d::Work> on_stream(c10d::OpType type, const Tensors& tensors,
+                                           const std::function<void(const at::Tensor&)>& one) {
+    const c10::Device device = tensors[0].device();
+    if (!gpu_) gpu_.emplace(device);
+    auto work = c10::make_intrusive<DoneWork>(getRank(), type, tensors, std::vector<c10::Device>{device});
+    gpu_->run(tensors, *work, one);
+    return work;
   }
 
   c10::intrusive_ptr<c10d::Work> submit(c10d::OpType type, Tensors inputs, Tensors outputs,
@@ -143,6 +212,7 @@ class CollectivesBackend final : public c10d::Backend {
   }
 
   Collectives& collectives_;
+  std::optional<GpuStream> gpu_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Pending> queue_;
@@ -157,6 +227,8 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectiv
   auto group = c10::make_intrusive<c10d::ProcessGroup>(collectives.rank(), collectives.size());
   auto backend = c10::make_intrusive<CollectivesBackend>(collectives);
   group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::CUSTOM, backend);
+  if (collectives.on_gpu())
+    group->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::BackendType::CUSTOM, backend);
   group->setDefaultBackend(c10d::ProcessGroup::BackendType::CUSTOM);
   return group;
 }

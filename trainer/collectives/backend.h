@@ -10,8 +10,9 @@
 
 namespace rekindle::trainer {
 
-// Sums, broadcasts, gathers and barriers of contiguous CPU tensors; sums of float and double. The
-// collectives must outlive it; while work is pending, they are used by nobody else (wait for it first).
+// Sums, broadcasts, gathers and barriers of contiguous CPU tensors, sums of float and double; sums and
+// broadcasts of tensors on the ranks' GPUs, where the collectives have them. The collectives must outlive it;
+// while work is pending, they are used by nobody else (wait for it first).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectives);
 
 // Above this, a sum is overlapped with what the caller does next.

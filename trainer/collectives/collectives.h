@@ -3,7 +3,7 @@
 // Every rank calls the same operations with the same sizes in the same order, from one thread at a time.
 // Sums add the ranks' values in rank order, whatever the size and position of a message, so that no layout
 // of buckets and no timing changes a bit. Nothing fails softly: a dead peer ends the whole gang (mpirun
-// kills it), an operation that never returns is ended by the coordinator's hang limit.
+// kills it), an operation that never returns is ended by the coordinator's hang limit. Knows no LibTorch.
 #pragma once
 
 #include <atomic>
@@ -17,6 +17,9 @@
 #include "base/result.h"
 
 namespace rekindle::trainer {
+
+// What a sum on a GPU adds.
+enum class Element { kFloat, kDouble, kHalf, kBfloat16 };
 
 class Collectives {
  public:
@@ -35,11 +38,19 @@ class Collectives {
   virtual void gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
   virtual void barrier() = 0;
 
+  // The same for memory on each rank's GPU, where the ranks have one: put on the stream that is current for
+  // the caller, who alone waits for it. All ranks end with equal bits; the order of a sum is NCCL's.
+  virtual bool on_gpu() const { return false; }
+  virtual void sum_on_gpu(void* /*values*/, size_t /*count*/, Element) { no_gpu(); }
+  virtual void broadcast_on_gpu(void* /*bytes*/, size_t /*count*/, int /*root*/) { no_gpu(); }
+
  protected:
   Collectives(int rank, int size) : rank_(rank), size_(size) {}
   void count() { begun_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
+  void no_gpu() const { CHECK(size_ == 1, "memory of a GPU was handed to ranks that have none"); }
+
   int rank_;
   int size_;
   std::atomic<uint64_t> begun_{0};

@@ -1,0 +1,72 @@
+// librekindle_gpu.so as the ranks see it, on a host without a GPU: an id that is a name of shared memory,
+// collectives over our window in it. REKINDLE_FAKE_GPU holds what the probe is to answer.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "trainer/collectives/nccl/plugin.h"
+#include "trainer/collectives/shared_window.h"
+
+namespace rekindle::trainer {
+namespace {
+
+constexpr size_t kBytes = 8 * SharedWindow::kSlotBytes;
+
+class FakeRanks final : public Collectives {
+ public:
+  FakeRanks(int rank, int world, const char* name)
+      : Collectives(rank, world), name_(name), window_(rank, slots(name, world)) {}
+  ~FakeRanks() override { shm_unlink(name_.c_str()); }
+  std::string describe() const override { return "fake"; }
+  void sum(std::span<float> v) override { count(), window_.sum(v); }
+  void sum(std::span<double> v) override { count(), window_.sum(v); }
+  void broadcast(std::span<std::byte> b, int root) override { count(), window_.broadcast(b, root); }
+  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    count(), window_.gather(mine, all);
+  }
+  void barrier() override { count(), window_.barrier(); }
+
+ private:
+  static std::vector<std::byte*> slots(const char* name, int world) {
+    const int fd = shm_open(name, O_RDWR, 0600);
+    auto* base = static_cast<std::byte*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    close(fd);
+    std::vector<std::byte*> out;
+    for (int r = 0; r < world; ++r) out.push_back(base + static_cast<size_t>(r) * SharedWindow::kSlotBytes);
+    return out;
+  }
+
+  std::string name_;
+  SharedWindow window_;
+};
+
+}  // namespace
+}  // namespace rekindle::trainer
+
+const char* rekindle_gpu_stamp() {
+  return rekindle::trainer::kGpuStamp;
+}
+
+const char* rekindle_gpu_probe() {
+  return std::getenv("REKINDLE_FAKE_GPU");
+}
+
+const char* rekindle_gpu_new_id(char* id) {
+  std::memset(id, 0, rekindle::trainer::kNcclIdBytes);
+  std::snprintf(id, rekindle::trainer::kNcclIdBytes, "/rekindle-fake-%d", getpid());
+  const int fd = shm_open(id, O_RDWR | O_CREAT | O_EXCL, 0600);
+  const bool made = fd >= 0 && ftruncate(fd, rekindle::trainer::kBytes) == 0;
+  close(fd);
+  return made ? nullptr : "no shared memory";
+}
+
+const char* rekindle_gpu_open(int rank, int world, const char* id, void (*)(const char*),
+                              rekindle::trainer::Collectives** out) {
+  if (std::strncmp(id, "/rekindle-fake-", 15) != 0) return "an id that rank 0 never made";
+  *out = new rekindle::trainer::FakeRanks(rank, world, id);
+  return nullptr;
+}
