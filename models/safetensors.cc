@@ -17,8 +17,9 @@ constexpr size_t kAlignment = 64;
 
 uint64_t dtype_bytes(std::string_view dtype) {
   static const std::map<std::string_view, uint64_t> kSizes = {
-      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"I16", 2}, {"U16", 2}, {"F16", 2}, {"BF16", 2},
-      {"I32", 4},  {"U32", 4}, {"F32", 4}, {"F64", 8}, {"I64", 8}, {"U64", 8}};
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},   {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2},
+      {"U16", 2},  {"F16", 2}, {"BF16", 2}, {"I32", 4},     {"U32", 4},     {"F32", 4},
+      {"F64", 8},  {"I64", 8}, {"U64", 8},  {"C64", 8}};
   auto it = kSizes.find(dtype);
   return it == kSizes.end() ? 0 : it->second;
 }
@@ -94,8 +95,8 @@ Result<Safetensors> parse_safetensors(std::string_view bytes) {
     if (!expected_bytes(e->dtype, e->shape, size))
       return damaged("'" + e->name + "' has an impossible shape");
     if (e->begin != covered) return damaged("a gap or an overlap before '" + e->name + "'");
-    if (e->end < e->begin || e->end > data.size())
-      return damaged("'" + e->name + "' lies outside of the file");
+    if (e->end < e->begin) return damaged("'" + e->name + "' has offsets that go backwards");
+    if (e->end > data.size()) return damaged("'" + e->name + "' lies outside of the file");
     if (e->end - e->begin != size) return damaged("'" + e->name + "' has offsets that do not fit its shape");
     covered = e->end;
     out.tensors[e->name] = {e->name, e->dtype, e->shape, data.substr(e->begin, size)};

@@ -66,6 +66,7 @@ struct Handler {
     if (depth_ == 1) {
       name_ = key_;
       if (!names_.insert(name_).second) return refuse("the key '" + name_ + "' comes twice");
+      if (name_.empty()) return refuse("a tensor without a name");
       in_metadata_ = name_ == "__metadata__";
       entry_ = {};
       entry_.name = name_;
@@ -94,8 +95,9 @@ struct Handler {
   }
 
   bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(int64_t value, json::string_view, json::error_code&) {
-    if (value < 0) return refuse("a negative number in '" + name_ + "'");
+  bool on_int64(int64_t value, json::string_view text, json::error_code&) {
+    // "-0" too: other readers take it for a fraction.
+    if (value < 0 || text.starts_with('-')) return refuse("a negative number in '" + name_ + "'");
     return number(static_cast<uint64_t>(value));
   }
   bool on_uint64(uint64_t value, json::string_view, json::error_code&) { return number(value); }
