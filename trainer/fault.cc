@@ -5,18 +5,40 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <map>
 #include <sstream>
 #include <thread>
 
 namespace rekindle::trainer {
+namespace {
+
+// The farthest process above this one that has the name: rekindle-gang starts mpirun, which starts
+// rekindle-gang once for each rank.
+void kill_above(const std::string& name) {
+  pid_t found = 0;
+  for (pid_t pid = getppid(); pid > 1;) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    const size_t open = line.find('('), close = line.rfind(')');
+    if (close == std::string::npos) break;
+    if (line.substr(open + 1, close - open - 1) == name.substr(0, 15)) found = pid;
+    char state = 0;
+    if (std::sscanf(line.c_str() + close + 1, " %c %d", &state, &pid) != 2) break;
+  }
+  if (found > 0) ::kill(found, SIGKILL);
+}
+
+}  // namespace
 
 Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) {
-  static const std::map<std::string, Kind> kKinds = {{"kill", Kind::kKill},
-                                                     {"exit", Kind::kExit},
-                                                     {"hang", Kind::kHang},
-                                                     {"nan", Kind::kNan},
-                                                     {"slow", Kind::kSlow}};
+  static const std::map<std::string, Kind> kKinds = {
+      {"kill", Kind::kKill},          {"kill-mpirun", Kind::kKillMpirun},
+      {"kill-gang", Kind::kKillGang}, {"exit", Kind::kExit},
+      {"hang", Kind::kHang},          {"nan", Kind::kNan},
+      {"slow", Kind::kSlow},          {"record", Kind::kRecord}};
   Faults out;
   std::stringstream all{std::string(text)};
   for (std::string one; std::getline(all, one, ';');) {
@@ -25,7 +47,8 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
     if (!(words >> word)) continue;
     auto kind = kKinds.find(word);
     if (kind == kKinds.end())
-      return invalid_argument("fault '" + word + "' is unknown: kill, exit, hang, nan, slow");
+      return invalid_argument("fault '" + word +
+                              "' is unknown: kill, kill-mpirun, kill-gang, exit, hang, nan, slow, record");
     Fault fault{kind->second, std::nullopt};
     bool here = true;
     uint64_t wanted_attempt = 1;
@@ -61,6 +84,12 @@ void Faults::before_step(uint64_t step) const {
       case Kind::kKill:
         ::kill(getpid(), SIGKILL);
         break;
+      case Kind::kKillMpirun:
+        kill_above("mpirun");
+        break;
+      case Kind::kKillGang:
+        kill_above("rekindle-gang");
+        break;
       case Kind::kExit:
         ::_exit(1);
       case Kind::kHang:
@@ -69,6 +98,7 @@ void Faults::before_step(uint64_t step) const {
         std::this_thread::sleep_for(std::chrono::milliseconds(f.ms));
         break;
       case Kind::kNan:
+      case Kind::kRecord:
         break;
     }
   }
@@ -77,6 +107,13 @@ void Faults::before_step(uint64_t step) const {
 bool Faults::poisons(uint64_t step) const {
   for (const auto& f : faults_) {
     if (f.kind == Kind::kNan && (!f.step || *f.step == step)) return true;
+  }
+  return false;
+}
+
+bool Faults::records() const {
+  for (const auto& f : faults_) {
+    if (f.kind == Kind::kRecord) return true;
   }
   return false;
 }

@@ -1,10 +1,12 @@
 // Faults that tests ask for in plan.fault; empty in service.
 //
 //   "kill rank=1 step=40"   SIGKILL of itself before that step
+//   "kill-mpirun rank=0 step=40", "kill-gang rank=0 step=40"   SIGKILL of the process above it of that name
 //   "exit rank=1 step=40"   leaves with code 1
 //   "hang rank=0 step=20"   stops for good
 //   "nan step=30"           that step's loss is not a number
 //   "slow ms=20"            every step takes that much longer
+//   "record"                rows and loss of each step are written down (trainer/record.h)
 // Each may carry attempt=N (default 1: a retry is spared; 0: every attempt). Several are separated by ';'.
 #pragma once
 
@@ -22,9 +24,10 @@ class Faults {
 
   void before_step(uint64_t step) const;  // may not return
   bool poisons(uint64_t step) const;      // whether that step's loss is to be NaN
+  bool records() const;
 
  private:
-  enum class Kind { kKill, kExit, kHang, kNan, kSlow };
+  enum class Kind { kKill, kKillMpirun, kKillGang, kExit, kHang, kNan, kSlow, kRecord };
   struct Fault {
     Kind kind;
     std::optional<uint64_t> step;

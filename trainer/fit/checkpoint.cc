@@ -170,6 +170,11 @@ std::optional<Checkpoint> CheckpointFolder::newest(const Layout& layout, const s
                             " is passed over: " + checkpoint.status().message());
       continue;
     }
+    if (checkpoint->state.step() != step) {
+      passed_over.push_back("checkpoint step-" + std::to_string(step) + " is passed over: it is of step " +
+                            std::to_string(checkpoint->state.step()));
+      continue;
+    }
     if (checkpoint->state.identity() != identity) {
       passed_over.push_back("checkpoint step-" + std::to_string(step) +
                             " is passed over: it belongs to another fit");

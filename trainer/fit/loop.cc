@@ -15,6 +15,7 @@
 #include "trainer/fit/checkpoint.h"
 #include "trainer/fit/gradients.h"
 #include "trainer/kinds/heads.h"
+#include "trainer/record.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -35,7 +36,8 @@ class Loop {
         module_(module),
         adamw_(module.parameters()),
         gradients_(module.parameters(), context.collectives),
-        checkpoints_(context.plan.checkpoints()) {
+        checkpoints_(context.plan.checkpoints()),
+        recorder_(context.faults.records(), context.folder.root(), context.collectives.rank()) {
     module.parameters().load(module.layout().flat(module.initial(spec_.seed(), data.train)));
     best_ = module.parameters().host();
     state_.set_identity(fit_identity(context.plan));
@@ -77,6 +79,7 @@ class Loop {
   AdamW adamw_;
   Gradients gradients_;
   CheckpointFolder checkpoints_;
+  Recorder recorder_;
   FlatBuffer best_;
   v1::CheckpointState state_;
 
@@ -128,6 +131,7 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
   const auto part =
       dataio::rank_part(whole, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
   const auto rows = order.subspan(part.begin, part.size());
+  recorder_.rows(state_.epoch(), state_.step(), rows);
   gradients_.before_forward();
   const StepKey key{spec_.seed(), state_.step(), part.begin - whole.begin};
   // The Reducer takes the mean over the ranks: times the world, it is the sum over the global rows.
@@ -148,6 +152,7 @@ Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
     AdamWOptions options;
     options.rate = scheduled_rate(spec_.optimizer().adamw().rate(), state_.step(), steps_max());
     options.decay = spec_.optimizer().adamw().decay();
+    recorder_.loss(state_.step(), sums[0] / static_cast<double>(whole.size()), options.rate);
     adamw_.update(options, state_.step() + 1);
     if (state_.step() == 0) state_.set_first_step_us(to_micros(SystemClock().wall()));
     state_.set_step(state_.step() + 1);
@@ -262,6 +267,7 @@ Fitted Loop::fitted(Fitted::End end) const {
 Result<Fitted> Loop::run() {
   TRY_STATUS(resume());
   TRY_STATUS(equal_parameters());
+  recorder_.beginning(module_, data_.train);
   begun_ = saved_at_ = reported_ = SteadyClock::now();
   while (!state_.fitted()) {
     switch (TRY(run_epoch())) {
