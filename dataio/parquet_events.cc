@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "dataio/parquet.h"
 
 namespace rekindle::dataio {
@@ -21,6 +24,8 @@ std::vector<v1::Column> settled_columns(const v1::Data& data) {
   columns.push_back(described(data.time(), v1::TIMESTAMP));
   for (const std::string& name : data.numeric()) columns.push_back(described(name, v1::NUMBER));
   for (const std::string& name : data.categorical()) columns.push_back(described(name, v1::TEXT));
+  if (!data.image().empty()) columns.push_back(described(data.image(), v1::BYTES));
+  if (!data.tokens().empty()) columns.push_back(described(data.tokens(), v1::TOKENS));
   columns.push_back(described(data.label().column(), v1::BOOL));
   columns.push_back(described(kRequestIdColumn, v1::TEXT));
   columns.push_back(described(kRowColumn, v1::NUMBER));
@@ -33,28 +38,103 @@ Table empty_table(std::span<const v1::Column> columns) {
   return table;
 }
 
+namespace {
+
+struct Given {
+  int numbers, texts, blobs, lists;
+  int all() const { return numbers + texts + blobs + lists; }
+  int of(v1::ColumnType type) const {
+    return type == v1::TEXT ? texts : type == v1::BYTES ? blobs : type == v1::TOKENS ? lists : numbers;
+  }
+};
+
+Status wrong_values(const Column& column, const Given& given, size_t rows) {
+  return invalid_argument(fmt::format(
+      "column '{}' needs {} {} values, the request carries {} numbers, {} texts, {} blobs and {} lists",
+      column.name, rows, type_word(column.type), given.numbers, given.texts, given.blobs, given.lists));
+}
+
+Status append_lists(Column& column, const v1::ColumnValues& values) {
+  for (const v1::TokenList& list : values.lists()) {
+    if (static_cast<size_t>(list.tokens_size()) > kTokensMax ||
+        std::any_of(list.tokens().begin(), list.tokens().end(), [](int32_t token) { return token < 0; }))
+      return invalid_argument(
+          fmt::format("column '{}': a row is at most {} tokens, none below 0", column.name, kTokensMax));
+    column.add_list({list.tokens().begin(), list.tokens().end()});
+  }
+  return ok_status();
+}
+
+Status append_blobs(Column& column, const v1::ColumnValues& values) {
+  for (const std::string& blob : values.blobs()) {
+    if (blob.size() > kBlobBytesMax)
+      return invalid_argument(fmt::format("column '{}': a value of {} bytes; at most {} are taken",
+                                          column.name, blob.size(), kBlobBytesMax));
+    column.add_blob(blob);
+  }
+  return ok_status();
+}
+
+}  // namespace
+
 Status append_values(Column& column, const v1::ColumnValues& values, size_t rows) {
-  const bool text = column.type == v1::TEXT;
-  const auto given = static_cast<size_t>(text ? values.texts_size() : values.numbers_size());
-  if (given != rows || (text ? values.numbers_size() : values.texts_size()) != 0)
-    return invalid_argument(
-        fmt::format("column '{}' needs {} {} values, the request carries {} numbers and {} texts",
-                    column.name, rows, type_word(column.type), values.numbers_size(), values.texts_size()));
+  const Given given{values.numbers_size(), values.texts_size(), values.blobs_size(), values.lists_size()};
+  const int own = given.of(column.type);
+  if (static_cast<size_t>(own) != rows || given.all() != own) return wrong_values(column, given, rows);
   for (uint32_t row : values.missing())
     if (row >= rows)
       return invalid_argument(
           fmt::format("column '{}' calls row {} missing; the request has {}", column.name, row, rows));
   const size_t before = column.rows();
-  if (text) {
-    for (const std::string& value : values.texts()) column.add_text(value);
-    for (uint32_t row : values.missing()) column.codes[before + row] = kMissingText;
-  } else if (column.type == v1::TIMESTAMP) {
-    for (double value : values.numbers())
-      column.add_time(std::isfinite(value) ? static_cast<int64_t>(std::llround(value)) : kMissingTime);
-  } else {
-    column.numbers.insert(column.numbers.end(), values.numbers().begin(), values.numbers().end());
+  switch (column.type) {
+    case v1::TEXT:
+      for (const std::string& value : values.texts()) column.add_text(value);
+      for (uint32_t row : values.missing()) column.codes[before + row] = kMissingText;
+      break;
+    case v1::BYTES:
+      TRY_STATUS(append_blobs(column, values));
+      for (uint32_t row : values.missing()) column.blobs[before + row] = nullptr;
+      break;
+    case v1::TOKENS:
+      TRY_STATUS(append_lists(column, values));
+      for (uint32_t row : values.missing()) column.lists[before + row] = nullptr;
+      break;
+    case v1::TIMESTAMP:
+      for (double value : values.numbers())
+        column.add_time(std::isfinite(value) ? static_cast<int64_t>(std::llround(value)) : kMissingTime);
+      break;
+    default:
+      column.numbers.insert(column.numbers.end(), values.numbers().begin(), values.numbers().end());
   }
   return ok_status();
+}
+
+v1::ColumnValues to_values(const Column& column) {
+  v1::ColumnValues values;
+  values.set_name(column.name);
+  switch (column.type) {
+    case v1::TEXT:
+      for (size_t row = 0; row < column.rows(); ++row) *values.add_texts() = column.text(row);
+      break;
+    case v1::BYTES:
+      for (const Blob& blob : column.blobs) *values.add_blobs() = blob ? *blob : std::string();
+      break;
+    case v1::TOKENS:
+      for (const TokenRow& row : column.lists) {
+        v1::TokenList* list = values.add_lists();
+        if (row) list->mutable_tokens()->Add(row->begin(), row->end());
+      }
+      break;
+    case v1::TIMESTAMP:
+      for (const int64_t time : column.times) values.add_numbers(static_cast<double>(time));
+      return values;
+    default:
+      values.mutable_numbers()->Add(column.numbers.begin(), column.numbers.end());
+      return values;
+  }
+  for (size_t row = 0; row < column.rows(); ++row)
+    if (column.missing(row)) values.add_missing(static_cast<uint32_t>(row));
+  return values;
 }
 
 Result<std::string> write_predictions(const Predictions& predictions) {

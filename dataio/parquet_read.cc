@@ -1,6 +1,5 @@
 // Every failure of the library is data_loss naming the file: what is read here was written by us or
 // imported through us, so bytes that it cannot read are damaged.
-#include <arrow/array.h>
 #include <arrow/io/memory.h>
 #include <arrow/table.h>
 #include <fmt/format.h>
@@ -11,172 +10,12 @@
 
 #include <algorithm>
 #include <numeric>
-#include <unordered_map>
 
 #include "dataio/parquet.h"
+#include "dataio/parquet_columns.h"
 
 namespace rekindle::dataio {
 namespace {
-
-Status damaged(std::string_view name, std::string_view why) {
-  return data_loss(
-      fmt::format("{} is not readable as Parquet: {}; import or settle its rows again", name, why));
-}
-
-v1::ColumnType column_type(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::TIMESTAMP:
-      return v1::TIMESTAMP;
-    case arrow::Type::STRING:
-    case arrow::Type::LARGE_STRING:
-      return v1::TEXT;
-    case arrow::Type::DICTIONARY:
-      return column_type(*static_cast<const arrow::DictionaryType&>(type).value_type());
-    case arrow::Type::BOOL:
-      return v1::BOOL;
-    case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE:
-    case arrow::Type::INT8:
-    case arrow::Type::INT16:
-    case arrow::Type::INT32:
-    case arrow::Type::INT64:
-    case arrow::Type::UINT8:
-    case arrow::Type::UINT16:
-    case arrow::Type::UINT32:
-    case arrow::Type::UINT64:
-      return v1::NUMBER;
-    default:
-      return v1::COLUMN_TYPE_UNSPECIFIED;
-  }
-}
-
-template <typename ArrayType>
-void add_numbers(const arrow::Array& chunk, Column& to) {
-  const auto& array = static_cast<const ArrayType&>(chunk);
-  for (int64_t row = 0; row < array.length(); ++row)
-    to.numbers.push_back(array.IsNull(row) ? kMissingNumber : static_cast<double>(array.Value(row)));
-}
-
-void add_number_chunk(const arrow::Array& chunk, Column& to) {
-  switch (chunk.type_id()) {
-    case arrow::Type::BOOL:
-      return add_numbers<arrow::BooleanArray>(chunk, to);
-    case arrow::Type::FLOAT:
-      return add_numbers<arrow::FloatArray>(chunk, to);
-    case arrow::Type::DOUBLE:
-      return add_numbers<arrow::DoubleArray>(chunk, to);
-    case arrow::Type::INT8:
-      return add_numbers<arrow::Int8Array>(chunk, to);
-    case arrow::Type::INT16:
-      return add_numbers<arrow::Int16Array>(chunk, to);
-    case arrow::Type::INT32:
-      return add_numbers<arrow::Int32Array>(chunk, to);
-    case arrow::Type::INT64:
-      return add_numbers<arrow::Int64Array>(chunk, to);
-    case arrow::Type::UINT8:
-      return add_numbers<arrow::UInt8Array>(chunk, to);
-    case arrow::Type::UINT16:
-      return add_numbers<arrow::UInt16Array>(chunk, to);
-    case arrow::Type::UINT32:
-      return add_numbers<arrow::UInt32Array>(chunk, to);
-    case arrow::Type::UINT64:
-      return add_numbers<arrow::UInt64Array>(chunk, to);
-    default:
-      CHECK(false, "column_type() says that this is a number");
-  }
-}
-
-void add_time_chunk(const arrow::Array& chunk, Column& to) {
-  const auto& array = static_cast<const arrow::TimestampArray&>(chunk);
-  const auto unit = static_cast<const arrow::TimestampType&>(*array.type()).unit();
-  for (int64_t row = 0; row < array.length(); ++row) {
-    int64_t micros = kMissingTime;
-    // A time that does not fit into microseconds counts as missing.
-    if (!array.IsNull(row)) {
-      const int64_t value = array.Value(row);
-      if (unit == arrow::TimeUnit::NANO)
-        micros = value / 1000 - (value % 1000 < 0 ? 1 : 0);
-      else if (unit == arrow::TimeUnit::MICRO)
-        micros = value;
-      else if (__builtin_mul_overflow(value, unit == arrow::TimeUnit::MILLI ? 1000 : 1000000, &micros))
-        micros = kMissingTime;
-    }
-    to.times.push_back(micros);
-  }
-}
-
-// Gives equal words of all chunks one code.
-class Words {
- public:
-  explicit Words(Column& to) : to_(to) {}
-
-  int32_t code(std::string_view word) {
-    const auto found = known_.find(word);
-    if (found != known_.end()) return found->second;
-    const auto fresh = static_cast<int32_t>(to_.words.size());
-    to_.words.emplace_back(word);
-    known_.emplace(to_.words.back(), fresh);
-    return fresh;
-  }
-
- private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-  Column& to_;
-  std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> known_;
-};
-
-template <typename Strings>
-void add_strings(const arrow::Array& chunk, Words& words, Column& to) {
-  const auto& array = static_cast<const Strings&>(chunk);
-  for (int64_t row = 0; row < array.length(); ++row)
-    to.codes.push_back(array.IsNull(row) ? kMissingText : words.code(array.GetView(row)));
-}
-
-Status add_text_chunk(const arrow::Array& chunk, Words& words, Column& to) {
-  if (chunk.type_id() == arrow::Type::STRING) {
-    add_strings<arrow::StringArray>(chunk, words, to);
-    return ok_status();
-  }
-  if (chunk.type_id() == arrow::Type::LARGE_STRING) {
-    add_strings<arrow::LargeStringArray>(chunk, words, to);
-    return ok_status();
-  }
-  const auto& array = static_cast<const arrow::DictionaryArray&>(chunk);
-  Column dictionary{"", v1::TEXT};
-  TRY_STATUS(add_text_chunk(*array.dictionary(), words, dictionary));
-  // add_text_chunk gave each dictionary entry the code that it has in `to`.
-  for (int64_t row = 0; row < array.length(); ++row) {
-    if (array.IsNull(row)) {
-      to.codes.push_back(kMissingText);
-      continue;
-    }
-    const int64_t index = array.GetValueIndex(row);
-    if (index < 0 || index >= static_cast<int64_t>(dictionary.codes.size()))
-      return data_loss("a dictionary index is out of range");
-    to.codes.push_back(dictionary.codes[static_cast<size_t>(index)]);
-  }
-  return ok_status();
-}
-
-Result<Column> to_column(const arrow::ChunkedArray& chunks, const std::string& name, std::string_view file) {
-  Column column{name, column_type(*chunks.type())};
-  column.reserve(static_cast<size_t>(chunks.length()));
-  Words words(column);
-  for (const auto& chunk : chunks.chunks()) {
-    const arrow::Status valid = chunk->Validate();
-    if (!valid.ok()) return damaged(file, fmt::format("column '{}': {}", name, valid.ToString()));
-    if (column.type == v1::TIMESTAMP)
-      add_time_chunk(*chunk, column);
-    else if (column.type == v1::TEXT) {
-      const Status status = add_text_chunk(*chunk, words, column);
-      if (!status.ok()) return damaged(file, fmt::format("column '{}': {}", name, status.message()));
-    } else
-      add_number_chunk(*chunk, column);
-  }
-  return column;
-}
 
 struct OpenedFile {
   std::unique_ptr<parquet::arrow::FileReader> reader;
@@ -237,8 +76,10 @@ Result<Choice> choose(const ParquetInfo& info, std::string_view name, std::span<
       return not_found(fmt::format("{} has no column '{}'; it has: {}", name, want.name, names));
     }
     if (found->type() == v1::COLUMN_TYPE_UNSPECIFIED)
-      return invalid_argument(fmt::format(
-          "column '{}' of {} has a type that is not number, text, timestamp or bool", want.name, name));
+      return invalid_argument(
+          fmt::format("column '{}' of {} has a type that is not number, text, timestamp, bool, bytes or a "
+                      "list of whole numbers",
+                      want.name, name));
     if (want.type != v1::COLUMN_TYPE_UNSPECIFIED && want.type != found->type())
       return invalid_argument(
           fmt::format("column '{}' of {} holds {} values; {} is needed: import it with that type", want.name,

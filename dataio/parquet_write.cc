@@ -23,6 +23,10 @@ std::shared_ptr<arrow::DataType> arrow_type(v1::ColumnType type) {
       return arrow::utf8();
     case v1::BOOL:
       return arrow::boolean();
+    case v1::BYTES:
+      return arrow::large_binary();  // a column may hold more than 2 GiB
+    case v1::TOKENS:
+      return arrow::list(arrow::field("element", arrow::int32(), /*nullable=*/false));
     default:
       return arrow::float64();
   }
@@ -37,6 +41,16 @@ arrow::Result<std::shared_ptr<arrow::Array>> build(Builder builder, const Column
   return builder.Finish();
 }
 
+arrow::Result<std::shared_ptr<arrow::Array>> build_lists(const Column& column) {
+  const auto values = std::make_shared<arrow::Int32Builder>();
+  arrow::ListBuilder lists(arrow::default_memory_pool(), values, arrow_type(column.type));
+  for (const TokenRow& row : column.lists) {
+    ARROW_RETURN_NOT_OK(row ? lists.Append() : lists.AppendNull());
+    if (row) ARROW_RETURN_NOT_OK(values->AppendValues(*row));
+  }
+  return lists.Finish();
+}
+
 arrow::Result<std::shared_ptr<arrow::Array>> to_array(const Column& column) {
   switch (column.type) {
     case v1::TIMESTAMP:
@@ -48,6 +62,11 @@ arrow::Result<std::shared_ptr<arrow::Array>> to_array(const Column& column) {
     case v1::BOOL:
       return build(arrow::BooleanBuilder(), column,
                    [&](auto& to, size_t row) { return to.Append(column.numbers[row] != 0); });
+    case v1::BYTES:
+      return build(arrow::LargeBinaryBuilder(), column,
+                   [&](auto& to, size_t row) { return to.Append(*column.blobs[row]); });
+    case v1::TOKENS:
+      return build_lists(column);
     default:
       return build(arrow::DoubleBuilder(), column,
                    [&](auto& to, size_t row) { return to.Append(column.numbers[row]); });
@@ -64,12 +83,18 @@ arrow::Result<std::string> write(const Table& table) {
   }
   const auto rows = arrow::Table::Make(arrow::schema(fields), arrays, static_cast<int64_t>(table.rows()));
   // A fixed creator, so that a newer library does not change the bytes of unchanged data by its name alone.
-  const auto properties = parquet::WriterProperties::Builder()
-                              .created_by("rekindle")
-                              ->compression(parquet::Compression::ZSTD)
-                              ->max_row_group_length(kRowGroupRows)
-                              ->enable_page_checksum()
-                              ->build();
+  parquet::WriterProperties::Builder builder;
+  builder.created_by("rekindle")
+      ->compression(parquet::Compression::ZSTD)
+      ->max_row_group_length(kRowGroupRows)
+      ->enable_page_checksum();
+  // Images are compressed already and never equal: a dictionary or their least and greatest say nothing.
+  for (const Column& column : table.columns)
+    if (column.type == v1::BYTES)
+      builder.compression(column.name, parquet::Compression::UNCOMPRESSED)
+          ->disable_dictionary(column.name)
+          ->disable_statistics(column.name);
+  const auto properties = builder.build();
   const auto arrow_properties = parquet::ArrowWriterProperties::Builder().set_use_threads(false)->build();
   ARROW_ASSIGN_OR_RAISE(auto sink, arrow::io::BufferOutputStream::Create());
   ARROW_RETURN_NOT_OK(parquet::arrow::WriteTable(*rows, arrow::default_memory_pool(), sink, kRowGroupRows,

@@ -13,6 +13,10 @@ size_t Column::rows() const {
       return times.size();
     case v1::TEXT:
       return codes.size();
+    case v1::BYTES:
+      return blobs.size();
+    case v1::TOKENS:
+      return lists.size();
     default:
       return numbers.size();
   }
@@ -24,6 +28,10 @@ bool Column::missing(size_t row) const {
       return times[row] == kMissingTime;
     case v1::TEXT:
       return codes[row] < 0;
+    case v1::BYTES:
+      return blobs[row] == nullptr;
+    case v1::TOKENS:
+      return lists[row] == nullptr;
     default:
       return std::isnan(numbers[row]);
   }
@@ -39,6 +47,10 @@ void Column::reserve(size_t rows) {
       return times.reserve(rows);
     case v1::TEXT:
       return codes.reserve(rows);
+    case v1::BYTES:
+      return blobs.reserve(rows);
+    case v1::TOKENS:
+      return lists.reserve(rows);
     default:
       return numbers.reserve(rows);
   }
@@ -51,6 +63,12 @@ void Column::add_missing() {
       return;
     case v1::TEXT:
       codes.push_back(kMissingText);
+      return;
+    case v1::BYTES:
+      blobs.emplace_back();
+      return;
+    case v1::TOKENS:
+      lists.emplace_back();
       return;
     default:
       numbers.push_back(kMissingNumber);
@@ -96,6 +114,20 @@ Column text_column(std::string name, std::span<const std::string> values) {
   return column;
 }
 
+Column bytes_column(std::string name, std::vector<std::string> values) {
+  Column column{std::move(name), v1::BYTES};
+  column.reserve(values.size());
+  for (std::string& value : values) column.add_blob(std::move(value));
+  return column;
+}
+
+Column tokens_column(std::string name, std::vector<std::vector<int32_t>> values) {
+  Column column{std::move(name), v1::TOKENS};
+  column.reserve(values.size());
+  for (std::vector<int32_t>& value : values) column.add_list(std::move(value));
+  return column;
+}
+
 const Column* Table::find(std::string_view name) const {
   for (const Column& column : columns)
     if (column.name == name) return &column;
@@ -128,6 +160,28 @@ Column& Table::add(Column column) {
   return columns.emplace_back(std::move(column));
 }
 
+namespace {
+
+Status check_values(const Column& column) {
+  for (size_t row = 0; row < column.blobs.size(); ++row)
+    if (column.blobs[row] && column.blobs[row]->size() > kBlobBytesMax)
+      return invalid_argument(fmt::format("column '{}', row {}: {} bytes; at most {} are taken", column.name,
+                                          row, column.blobs[row]->size(), kBlobBytesMax));
+  for (size_t row = 0; row < column.lists.size(); ++row) {
+    if (!column.lists[row]) continue;
+    const std::vector<int32_t>& tokens = *column.lists[row];
+    if (tokens.size() > kTokensMax)
+      return invalid_argument(fmt::format("column '{}', row {}: {} tokens; at most {} are taken", column.name,
+                                          row, tokens.size(), kTokensMax));
+    if (std::any_of(tokens.begin(), tokens.end(), [](int32_t token) { return token < 0; }))
+      return invalid_argument(
+          fmt::format("column '{}', row {}: a token below 0; tokens are numbers from 0", column.name, row));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
 Status check_table(const Table& table) {
   for (size_t i = 0; i < table.columns.size(); ++i) {
     const Column& column = table.columns[i];
@@ -143,6 +197,7 @@ Status check_table(const Table& table) {
     for (int32_t code : column.codes)
       if (code >= words || code < kMissingText)
         return invalid_argument(fmt::format("column '{}' has a code outside its words", column.name));
+    TRY_STATUS(check_values(column));
   }
   return ok_status();
 }
@@ -167,6 +222,12 @@ Column take(const Column& column, std::span<const uint32_t> rows) {
     case v1::TEXT:
       out.codes = take_values(column.codes, rows);
       out.words = column.words;
+      break;
+    case v1::BYTES:
+      out.blobs = take_values(column.blobs, rows);
+      break;
+    case v1::TOKENS:
+      out.lists = take_values(column.lists, rows);
       break;
     default:
       out.numbers = take_values(column.numbers, rows);
@@ -233,6 +294,8 @@ Status append(Table& table, std::span<const Table> parts) {
       const Column& from = part.columns[i];
       to.numbers.insert(to.numbers.end(), from.numbers.begin(), from.numbers.end());
       to.times.insert(to.times.end(), from.times.begin(), from.times.end());
+      to.blobs.insert(to.blobs.end(), from.blobs.begin(), from.blobs.end());
+      to.lists.insert(to.lists.end(), from.lists.begin(), from.lists.end());
     }
   }
   return ok_status();
@@ -253,6 +316,8 @@ bool same_cells(const Table& a, const Table& b) {
       if (left.missing(row)) continue;
       const bool same = left.type == v1::TEXT        ? left.text(row) == right.text(row)
                         : left.type == v1::TIMESTAMP ? left.times[row] == right.times[row]
+                        : left.type == v1::BYTES     ? *left.blobs[row] == *right.blobs[row]
+                        : left.type == v1::TOKENS    ? *left.lists[row] == *right.lists[row]
                                                      : left.numbers[row] == right.numbers[row];
       if (!same) return false;
     }
@@ -270,6 +335,10 @@ std::string_view type_word(v1::ColumnType type) {
       return "timestamp";
     case v1::BOOL:
       return "bool";
+    case v1::BYTES:
+      return "bytes";
+    case v1::TOKENS:
+      return "tokens";
     default:
       return "untyped";
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "dataio/table.h"
 
 namespace rekindle::events {
 
@@ -34,15 +35,24 @@ Status check_id(std::string_view id) {
 }
 
 Status check_column(const v1::ColumnValues& column, uint32_t rows) {
-  const auto size =
-      static_cast<uint32_t>(column.texts_size() > 0 ? column.texts_size() : column.numbers_size());
-  if (column.texts_size() > 0 && column.numbers_size() > 0)
-    return invalid_argument(fmt::format("column '{}' has numbers and texts", column.name()));
+  const int sizes[] = {column.numbers_size(), column.texts_size(), column.blobs_size(), column.lists_size()};
+  const auto size = static_cast<uint32_t>(*std::max_element(std::begin(sizes), std::end(sizes)));
+  if (std::count(std::begin(sizes), std::end(sizes), 0) < 3)
+    return invalid_argument(
+        fmt::format("column '{}' has values of two kinds: numbers, texts, blobs or lists", column.name()));
   if (size != rows)
     return invalid_argument(fmt::format("column '{}' has {} values for {} rows", column.name(), size, rows));
   for (uint32_t row : column.missing())
     if (row >= rows)
       return invalid_argument(fmt::format("column '{}': row {} of {} is missing", column.name(), row, rows));
+  for (const auto& blob : column.blobs())
+    if (blob.size() > dataio::kBlobBytesMax)
+      return invalid_argument(fmt::format("column '{}' has a value of {} bytes; {} are allowed",
+                                          column.name(), blob.size(), dataio::kBlobBytesMax));
+  for (const auto& list : column.lists())
+    if (static_cast<size_t>(list.tokens_size()) > dataio::kTokensMax)
+      return invalid_argument(fmt::format("column '{}' has a row of {} tokens; {} are allowed", column.name(),
+                                          list.tokens_size(), dataio::kTokensMax));
   return ok_status();
 }
 

@@ -43,17 +43,23 @@ Covered covered_by(std::vector<v1::Quarantine> quarantines) {
   };
 }
 
+bool named(const google::protobuf::RepeatedPtrField<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // Whether the request's values are what the spec says that they are. The node's schema check lets no
 // other through; one that came all the same must not hold up the day.
 bool fits(const v1::Data& data, const LabelledRequest& request) {
   constexpr double kRowsApartUs = 31.0 * kDayUs;  // rows of one request lie closer than a month
   for (const auto& values : request.record.columns()) {
-    const bool text = std::find(data.categorical().begin(), data.categorical().end(), values.name()) !=
-                      data.categorical().end();
-    const bool number =
-        values.name() == data.time() ||
-        std::find(data.numeric().begin(), data.numeric().end(), values.name()) != data.numeric().end();
-    if ((text && values.numbers_size() > 0) || (number && values.texts_size() > 0)) return false;
+    const bool text = named(data.categorical(), values.name());
+    const bool blob = values.name() == data.image();
+    const bool list = values.name() == data.tokens();
+    const bool number = values.name() == data.time() || named(data.numeric(), values.name());
+    if (!text && !blob && !list && !number) continue;
+    if ((!number && values.numbers_size() > 0) || (!text && values.texts_size() > 0) ||
+        (!blob && values.blobs_size() > 0) || (!list && values.lists_size() > 0))
+      return false;
     if (values.name() != data.time()) continue;
     for (double t : values.numbers())
       if (std::abs(t - static_cast<double>(request.time_us)) > kRowsApartUs) return false;

@@ -42,6 +42,10 @@ dataio::Column warm_column(const v1::Column& input, const v1::Transforms& transf
       column.add_missing();
     } else if (input.type() == v1::TEXT) {
       column.add_text(row % 4 == 2 ? "never seen" : text);
+    } else if (input.type() == v1::BYTES) {
+      column.add_missing();  // what an image may be is the kind's to say; none is one
+    } else if (input.type() == v1::TOKENS) {
+      column.add_list({0, 1});
     } else {
       column.add_number(number);
     }

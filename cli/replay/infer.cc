@@ -2,18 +2,24 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <cmath>
+
+#include "base/base64.h"
 
 namespace rekindle::cli::replay {
 namespace {
 
 namespace json = boost::json;
 
-void begin_tensor(std::string& out, std::string_view name, std::string_view datatype, size_t rows) {
-  fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"datatype":"{}","shape":[{}],"data":[)",
-                 out.back() == '[' ? "" : ",", json::serialize(json::string(name)), datatype, rows);
+// `width`: of the second axis; 0: there is none. `more`: further members of the object.
+void begin_tensor(std::string& out, std::string_view name, std::string_view datatype, size_t rows,
+                  size_t width = 0, std::string_view more = {}) {
+  const std::string shape = width > 0 ? fmt::format("{},{}", rows, width) : fmt::format("{}", rows);
+  fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"datatype":"{}",{}"shape":[{}],"data":[)",
+                 out.back() == '[' ? "" : ",", json::serialize(json::string(name)), datatype, more, shape);
 }
 
 void end_tensor(std::string& out) {
@@ -45,6 +51,31 @@ void add_texts(std::string& out, const dataio::Column& column, std::span<const u
   end_tensor(out);
 }
 
+void add_blobs(std::string& out, const dataio::Column& column, std::span<const uint32_t> rows) {
+  begin_tensor(out, column.name, "BYTES", rows.size(), 0, R"("parameters":{"content_type":"base64"},)");
+  for (const uint32_t row : rows) {
+    if (column.missing(row))
+      out += "null,";
+    else
+      out += '"' + base64_encode(*column.blobs[row]) + "\",";
+  }
+  end_tensor(out);
+}
+
+// Rows shorter than the longest end in -1.
+void add_tokens(std::string& out, const dataio::Column& column, std::span<const uint32_t> rows) {
+  size_t width = 1;
+  for (const uint32_t row : rows)
+    if (!column.missing(row)) width = std::max(width, column.lists[row]->size());
+  begin_tensor(out, column.name, "INT32", rows.size(), width);
+  for (const uint32_t row : rows) {
+    const size_t size = column.missing(row) ? 0 : column.lists[row]->size();
+    for (size_t i = 0; i < width; ++i)
+      fmt::format_to(std::back_inserter(out), "{},", i < size ? (*column.lists[row])[i] : -1);
+  }
+  end_tensor(out);
+}
+
 void add_times(std::string& out, const dataio::Column& column, std::span<const uint32_t> rows) {
   begin_tensor(out, column.name, "INT64", rows.size());
   for (const uint32_t row : rows) fmt::format_to(std::back_inserter(out), "{},", column.times[row]);
@@ -67,6 +98,8 @@ std::string infer_body(const dataio::Table& table, const v1::Data& data, std::sp
   add_times(out, *table.find(data.time()), rows);
   for (const std::string& name : data.numeric()) add_numbers(out, *table.find(name), rows);
   for (const std::string& name : data.categorical()) add_texts(out, *table.find(name), rows);
+  if (!data.image().empty()) add_blobs(out, *table.find(data.image()), rows);
+  if (!data.tokens().empty()) add_tokens(out, *table.find(data.tokens()), rows);
   return out + "]}";
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 // A serving node refuses requests of more rows; larger groups become several requests.
 constexpr size_t kRowsPerRequest = 5000;
+constexpr size_t kImagesPerRequest = 100;
 
 // Ids are printable and without blanks, whatever the values of the column.
 std::string id_part(std::string_view value) {
@@ -48,15 +49,14 @@ Status fill_times_and_labels(const v1::Data& data, Rows& rows) {
 }
 
 void cut(Slot& slot, const std::map<std::string, std::vector<uint32_t>>& groups,
-         const std::vector<int64_t>& times) {
+         const std::vector<int64_t>& times, size_t most) {
   for (const auto& [value, members] : groups) {
-    for (size_t begin = 0; begin < members.size(); begin += kRowsPerRequest) {
+    for (size_t begin = 0; begin < members.size(); begin += most) {
       Group group;
       group.id = fmt::format("{}-{}", id_part(value), format_time(time_from_micros(slot.start_us)));
-      if (begin > 0) group.id += fmt::format("-{}", begin / kRowsPerRequest + 1);
-      group.rows.assign(
-          members.begin() + static_cast<ptrdiff_t>(begin),
-          members.begin() + static_cast<ptrdiff_t>(std::min(members.size(), begin + kRowsPerRequest)));
+      if (begin > 0) group.id += fmt::format("-{}", begin / most + 1);
+      group.rows.assign(members.begin() + static_cast<ptrdiff_t>(begin),
+                        members.begin() + static_cast<ptrdiff_t>(std::min(members.size(), begin + most)));
       group.event_us = times[group.rows.front()];
       slot.groups.push_back(std::move(group));
     }
@@ -81,6 +81,8 @@ Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& dat
                               const RowsRequest& request) {
   std::vector<std::string> columns(data.numeric().begin(), data.numeric().end());
   columns.insert(columns.end(), data.categorical().begin(), data.categorical().end());
+  for (const std::string& name : {data.image(), data.tokens()})
+    if (!name.empty()) columns.push_back(name);
   columns.push_back(data.label().column());
   if (!request.group_by.empty() &&
       std::find(columns.begin(), columns.end(), request.group_by) == columns.end())
@@ -98,7 +100,7 @@ Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& dat
     std::map<std::string, std::vector<uint32_t>> groups;
     for (; row < rows.times.size() && rows.times[row] < slot.start_us + request.slot_us; ++row)
       groups[group_value(by, row)].push_back(static_cast<uint32_t>(row));
-    cut(slot, groups, rows.times);
+    cut(slot, groups, rows.times, data.image().empty() ? kRowsPerRequest : kImagesPerRequest);
     rows.slots.push_back(std::move(slot));
   }
   return rows;

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "dataio/parquet_events.h"
 
 namespace rekindle::serving {
 namespace {
@@ -14,24 +15,10 @@ uint64_t bytes_of(const AnsweredRequest& answered) {
   for (const dataio::Column& column : answered.rows.columns) {
     bytes += 64 + column.numbers.size() * 8 + column.times.size() * 8 + column.codes.size() * 4;
     for (const std::string& word : column.words) bytes += word.size() + 8;
+    for (const dataio::Blob& blob : column.blobs) bytes += 8 + (blob ? blob->size() : 0);
+    for (const dataio::TokenRow& list : column.lists) bytes += 8 + (list ? list->size() * 4 : 0);
   }
   return bytes;
-}
-
-v1::ColumnValues to_values(const dataio::Column& column) {
-  v1::ColumnValues values;
-  values.set_name(column.name);
-  if (column.type == v1::TEXT) {
-    for (size_t row = 0; row < column.rows(); ++row) {
-      values.add_texts(std::string(column.text(row)));
-      if (column.missing(row)) values.add_missing(static_cast<uint32_t>(row));
-    }
-  } else if (column.type == v1::TIMESTAMP) {
-    for (const int64_t time : column.times) values.add_numbers(static_cast<double>(time));
-  } else {
-    values.mutable_numbers()->Add(column.numbers.begin(), column.numbers.end());
-  }
-  return values;
 }
 
 // Adds the rows of one request to the counts of the version that answered it.
@@ -61,7 +48,8 @@ v1::RequestRecord to_record(const AnsweredRequest& answered) {
   record.set_version(answered.version->number);
   record.set_event_time_us(answered.event_us);
   record.set_rows(static_cast<uint32_t>(answered.rows.rows()));
-  for (const dataio::Column& column : answered.rows.columns) *record.add_columns() = to_values(column);
+  for (const dataio::Column& column : answered.rows.columns)
+    *record.add_columns() = dataio::to_values(column);
   record.mutable_predictions()->Add(answered.predictions.begin(), answered.predictions.end());
   return record;
 }

@@ -60,6 +60,10 @@ inline std::string show_row(const Table& table, size_t row) {
       out += column.text(row);
     else if (column.type == v1::TIMESTAMP)
       out += format_time(time_from_micros(column.times[row]));
+    else if (column.type == v1::BYTES)
+      out += "<" + *column.blobs[row] + ">";
+    else if (column.type == v1::TOKENS)
+      out += fmt::format("[{}]", fmt::join(*column.lists[row], " "));
     else
       out += fmt::format("{}", column.numbers[row]);
   }

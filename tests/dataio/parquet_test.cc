@@ -25,6 +25,16 @@ Table all_types(size_t rows) {
   table.add(number_column("x", numbers));
   table.add(text_column("word", words));
   table.add(bool_column("flag", flags));
+  std::vector<std::string> images;
+  std::vector<std::vector<int32_t>> tokens;
+  for (size_t i = 0; i < rows; ++i) {
+    images.push_back(std::string(i % 17, static_cast<char>(i)) + std::string("\xFF\0\n", 3));
+    tokens.emplace_back(i % 5, static_cast<int32_t>(i));
+  }
+  table.add(bytes_column("image", std::move(images)));
+  table.add(tokens_column("tokens", std::move(tokens)));
+  for (size_t i = 0; i < rows; i += 7) table.columns[4].blobs[i] = nullptr;
+  for (size_t i = 0; i < rows; i += 9) table.columns[5].lists[i] = nullptr;
   for (size_t i = 0; i < rows; i += 13) table.columns[2].codes[i] = kMissingText;
   return table;
 }
@@ -38,6 +48,19 @@ TEST(Parquet, RoundTrip) {
     EXPECT_TRUE(same_cells(table, back.value())) << rows;
     EXPECT_TRUE(check_table(back.value()).ok());
   }
+}
+
+TEST(Parquet, ValuesPastTheirLimitsAreNotWritten) {
+  Table table;
+  table.add(bytes_column("image", {"", std::string(kBlobBytesMax + 1, 'x')}));
+  EXPECT_THAT(write_parquet(table).status().message(),
+              HasSubstr("column 'image', row 1: 16777217 bytes; at most 16777216 are taken"));
+  table = {};
+  table.add(tokens_column("tokens", {{1, -1}}));
+  EXPECT_THAT(write_parquet(table).status().message(), HasSubstr("column 'tokens', row 0: a token below 0"));
+  table = {};
+  table.add(tokens_column("tokens", {std::vector<int32_t>(kTokensMax + 1)}));
+  EXPECT_THAT(write_parquet(table).status().message(), HasSubstr("65537 tokens; at most 65536 are taken"));
 }
 
 TEST(Parquet, EqualTablesGiveEqualBytes) {

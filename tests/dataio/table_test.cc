@@ -34,6 +34,48 @@ TEST(Table, TakesRows) {
   EXPECT_EQ(take(three_rows(), {}).rows(), 0u);
 }
 
+TEST(Table, ImagesAndTokensAreSharedNotCopied) {
+  Table table;
+  table.add(bytes_column("image", {"one", "two"}));
+  table.add(tokens_column("tokens", {{1}, {2, 3}}));
+  table.columns[0].add_missing();
+  table.columns[1].add_missing();
+  ASSERT_TRUE(check_table(table).ok());
+  const std::vector<uint32_t> rows = {2, 1};
+  Table taken = take(table, rows);
+  EXPECT_EQ(show_row(taken, 0), "-|-");
+  EXPECT_EQ(show_row(taken, 1), "<two>|[2 3]");
+  EXPECT_EQ(taken.columns[0].blobs[1], table.columns[0].blobs[1]);
+  ASSERT_TRUE(append(taken, table).ok());
+  EXPECT_EQ(taken.rows(), 5u);
+  EXPECT_EQ(show_row(taken, 2), "<one>|[1]");
+  Table other = table;
+  EXPECT_TRUE(same_cells(table, other));
+  other.columns[1].lists[0] = std::make_shared<const std::vector<int32_t>>(2, 1);
+  EXPECT_FALSE(same_cells(table, other));
+}
+
+TEST(Table, EventsCarryImagesAndTokens) {
+  Table table;
+  table.add(bytes_column("image", {std::string("\xFF\0", 2), ""}));
+  table.add(tokens_column("tokens", {{1, 2}, {}}));
+  for (Column& column : table.columns) column.add_missing();
+  for (const Column& column : table.columns) {
+    const v1::ColumnValues values = to_values(column);
+    Column back{column.name, column.type};
+    ASSERT_TRUE(append_values(back, values, 3).ok());
+    EXPECT_TRUE(back.missing(2));
+    EXPECT_TRUE(same_cells({{column}}, {{back}}));
+    Column numbers{column.name, v1::NUMBER};
+    EXPECT_THAT(append_values(numbers, values, 3).message(), HasSubstr("needs 3 number values"));
+    EXPECT_EQ(append_values(back, values, 2).code(), Code::kInvalidArgument);
+  }
+  v1::ColumnValues negative;
+  negative.add_lists()->add_tokens(-1);
+  Column tokens{"tokens", v1::TOKENS};
+  EXPECT_THAT(append_values(tokens, negative, 1).message(), HasSubstr("none below 0"));
+}
+
 TEST(Table, AppendsByTheWordsText) {
   Table table = three_rows(), more = three_rows();
   more.find("word")->words = {"b", "a", "unused"};

@@ -73,6 +73,30 @@ TEST_F(SettleTest, HoldsWhatWasAskedAndWhatCameTrueInOrder) {
     }
 }
 
+TEST_F(SettleTest, ImagesAndTokensAreSettledAsTheyWereSent) {
+  spec_.mutable_data()->set_image("picture");
+  spec_.mutable_data()->set_tokens("words");
+  Node node("node-a");
+  Asked asked = request(kStart, 0, 2);
+  v1::ColumnValues &picture = *asked.record.add_columns(), &words = *asked.record.add_columns();
+  picture.set_name("picture");
+  picture.add_blobs(std::string("\xFF\xD8\0", 3));
+  picture.add_blobs();
+  picture.add_missing(1);
+  words.set_name("words");
+  for (const int token : {5, 7}) words.add_lists()->add_tokens(token);
+  Asked stray = request(kStart + 1, 1, 1);
+  stray.record.add_columns()->set_name("picture");
+  stray.record.mutable_columns(3)->add_texts("no image");
+  append(node.batch({asked.record, stray.record}, {asked.labels, stray.labels}));
+  append(node.batch({request(kStart + 2 * kDay, 0, 1).record}, {}));
+  const dataio::Table table = rows(settle(kStart + 2 * kDay).at(0));
+  ASSERT_EQ(table.rows(), 2u) << "the request with texts for an image does not fit";
+  EXPECT_EQ(*table.find("picture")->blobs[0], std::string("\xFF\xD8\0", 3));
+  EXPECT_TRUE(table.find("picture")->missing(1));
+  EXPECT_EQ(*table.find("words")->lists[1], std::vector<int32_t>{7});
+}
+
 TEST_F(SettleTest, EqualEventsGiveEqualBytesWhateverTheArrival) {
   auto stream = batches(2, 4, 3);
   for (const auto& batch : stream) append(batch);
