@@ -8,9 +8,9 @@
 #include <set>
 
 #include "base/ids.h"
-#include "dataio/csv/typed.h"
 #include "dataio/importing/derive.h"
 #include "dataio/importing/join.h"
+#include "dataio/importing/source.h"
 #include "dataio/snapshot.h"
 
 namespace rekindle::dataio {
@@ -71,7 +71,7 @@ Status join_file(SourceTable& rows, const v1::Join& join, const std::filesystem:
   for (const std::string& name : join.take())
     if (std::count(wanted.begin(), wanted.end(), name) > 1)
       return invalid_argument(fmt::format("the join with {} takes '{}' twice, or takes what it joins on",
-                                          join.source().file(), name));
+                                          source_label(join.source()), name));
   const SourceTable other = TRY(load_source(join.source(), folder, wanted));
   tell(progress, fmt::format("{}: {} rows", other.name, other.table.rows()));
   const uint64_t matches = TRY(left_join(rows, other, join));
@@ -83,7 +83,7 @@ Result<SourceTable> load_rows(const v1::ImportSpec& spec, const std::filesystem:
                               const Progress& progress) {
   TRY_STATUS(check_spec(spec));
   SourceTable rows = TRY(load_source(spec.rows(), folder, columns_of_rows(spec)));
-  if (rows.table.rows() == 0) return invalid_argument(fmt::format("{} has a header and no rows", rows.name));
+  if (rows.table.rows() == 0) return invalid_argument(fmt::format("{} has no rows", rows.name));
   tell(progress, fmt::format("{}: {} rows", rows.name, rows.table.rows()));
   for (const v1::Join& join : spec.join()) TRY_STATUS(join_file(rows, join, folder, progress));
   for (const v1::Derive& derive : spec.derive()) {
@@ -160,8 +160,8 @@ Result<std::vector<v1::DatasetSnapshot>> import_dataset(const v1::ImportSpec& sp
   std::vector<v1::DatasetSnapshot> snapshots;
   for (const auto& [name, members] : groups) {
     const Table table = kept_columns(spec, rows.table, sorted_by_time(members, time));
-    snapshots.push_back(TRY(
-        make_snapshot(store, spec.dataset(), name, table, spec.time(), "import of " + spec.rows().file())));
+    snapshots.push_back(TRY(make_snapshot(store, spec.dataset(), name, table, spec.time(),
+                                          "import of " + source_label(spec.rows()))));
     tell(progress, fmt::format("{}@{}: {} rows", spec.dataset(), name, table.rows()));
   }
   return snapshots;

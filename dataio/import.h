@@ -1,4 +1,5 @@
-// Import: CSV files, joined and derived as an ImportSpec says, into dataset snapshots.
+// Import: CSV files, Parquet files and tar shards, joined and derived as an ImportSpec says, into dataset
+// snapshots.
 #pragma once
 
 #include <filesystem>

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "jobs/check_kinds.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr Micros kDay = std::chrono::hours(24);
 constexpr int kMostFeatures = 4096;
-constexpr int kMostLayers = 16;
 
 using Columns = google::protobuf::RepeatedPtrField<std::string>;
 
@@ -71,8 +71,11 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
   roles.add(data.label().column(), "data.label.column", "the label, which no feature may be");
   roles.add_all(data.numeric(), "data.numeric", "a numeric feature");
   roles.add_all(data.categorical(), "data.categorical", "a categorical feature");
+  if (!data.image().empty()) roles.add(data.image(), "data.image", "the image");
+  if (!data.tokens().empty()) roles.add(data.tokens(), "data.tokens", "the tokens");
   const int features = data.numeric_size() + data.categorical_size();
-  if (features == 0) problems.add("data", "no features; write numeric: [...] or categorical: [...]");
+  if (features == 0 && data.image().empty() && data.tokens().empty())
+    problems.add("data", "no features; write numeric: [...], categorical: [...], image: ... or tokens: ...");
   if (features > kMostFeatures)
     problems.add("data", fmt::format("{} features; at most {}", features, kMostFeatures));
   if (const Micros slot = from_proto(data.slot()); kDay % slot != Micros(0))
@@ -84,17 +87,16 @@ void check_train(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
   const v1::Ranks& ranks = train.ranks();
   if (const uint32_t most = rank_range(ranks).max; most > train.batch())
-    problems.add(ranks.max() ? "train.ranks.max" : "train.ranks.count",
-                 fmt::format("{} ranks share a batch of {} rows; give each at least one", most, train.batch()));
+    problems.add(
+        ranks.max() ? "train.ranks.max" : "train.ranks.count",
+        fmt::format("{} ranks share a batch of {} rows; give each at least one", most, train.batch()));
   if (ranks.count() && (ranks.min() || ranks.max()))
     problems.add("train.ranks.count", "beside min and max; say how many ranks in one way");
   if (!ranks.min() != !ranks.max() || ranks.min() > ranks.max())
     problems.add("train.ranks", "an elastic gang says both, min at most max, as in {min: 1, max: 4}");
   if (train.has_model() == (train.command_size() > 0))
-    problems.add("train", "say one of model and command; write for example: model: {tabular: {hidden: [128, 64]}}");
-  if (train.model().tabular().hidden_size() > kMostLayers)
-    problems.add("train.model.tabular.hidden",
-                 fmt::format("{} layers; at most {}", train.model().tabular().hidden_size(), kMostLayers));
+    problems.add("train",
+                 "say one of model and command; write for example: model: {tabular: {hidden: [128, 64]}}");
   const Micros rows = from_proto(train.rows().last());
   const Micros holdout = from_proto(spec.gate().holdout());
   if (holdout >= rows)
@@ -144,6 +146,14 @@ std::string file_problem(const std::string& file) {
   return {};
 }
 
+void check_source(const v1::SourceFile& source, const std::string& path, Problems& problems) {
+  if (source.file().empty() == source.shards().empty())
+    problems.add(path, "say one of file and shards; write for example: file: flights.csv");
+  if (std::string wrong = file_problem(source.file()); !wrong.empty()) problems.add(path + ".file", wrong);
+  if (std::string wrong = file_problem(source.shards()); !wrong.empty())
+    problems.add(path + ".shards", wrong);
+}
+
 }  // namespace
 
 void check_rules(const v1::JobSpec& spec, Problems& problems) {
@@ -151,17 +161,17 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_name_at("pool", spec.pool(), problems);
   check_data(spec, problems);
   check_train(spec, problems);
+  check_kind(spec, problems);
   check_retrain(spec, problems);
   check_gate_and_serve(spec, problems);
 }
 
 void check_rules(const v1::ImportSpec& spec, Problems& problems) {
   check_name_at("dataset", spec.dataset(), problems);
-  if (std::string wrong = file_problem(spec.rows().file()); !wrong.empty()) problems.add("rows.file", wrong);
+  check_source(spec.rows(), "rows", problems);
   for (int i = 0; i < spec.join_size(); ++i) {
     const std::string path = fmt::format("join[{}]", i);
-    if (std::string wrong = file_problem(spec.join(i).source().file()); !wrong.empty())
-      problems.add(path + ".source.file", wrong);
+    check_source(spec.join(i).source(), path + ".source", problems);
     if (spec.join(i).on_size() == 0 && spec.join(i).hour().empty())
       problems.add(path, "says neither 'on' nor 'hour': which rows belong together?");
     if (spec.join(i).hour().empty() && from_proto(spec.join(i).shift()) != Micros(0))

@@ -18,42 +18,6 @@ namespace {
 constexpr std::string_view kZipMagics[] = {"PK\x03\x04", "PK\x05\x06"};  // with entries, without any
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// Offset of the first byte that is not UTF-8 (or is NUL), or nothing.
-std::optional<size_t> first_bad_byte(std::string_view text) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-  const size_t size = text.size();
-  size_t at = 0;
-  while (at < size) {
-    // Eight ASCII bytes at a time; a NUL is found by the bit trick of Mycroft.
-    while (at + 8 <= size) {
-      uint64_t word;
-      std::memcpy(&word, bytes + at, 8);
-      if ((word & 0x8080808080808080ull) != 0 ||
-          ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull) != 0)
-        break;
-      at += 8;
-    }
-    if (at >= size) break;
-    const unsigned char lead = bytes[at];
-    if (lead == 0) return at;
-    if (lead < 0x80) {
-      ++at;
-      continue;
-    }
-    const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || at + length > size) return at;
-    uint32_t point = lead & (0x7Fu >> length);
-    for (size_t i = 1; i < length; ++i) {
-      if ((bytes[at + i] & 0xC0) != 0x80) return at;
-      point = (point << 6) | (bytes[at + i] & 0x3Fu);
-    }
-    const bool overlong = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
-    if (overlong || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return at;
-    at += length;
-  }
-  return std::nullopt;
-}
-
 struct ArchiveCloser {
   void operator()(archive* a) const { archive_read_free(a); }
 };
@@ -113,6 +77,43 @@ Result<SourceText> unzip(const std::string& name, const std::string& bytes, uint
   return *std::move(found);
 }
 
+}  // namespace
+
+std::optional<size_t> first_bad_byte(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  const size_t size = text.size();
+  size_t at = 0;
+  while (at < size) {
+    // Eight ASCII bytes at a time; a NUL is found by the bit trick of Mycroft.
+    while (at + 8 <= size) {
+      uint64_t word;
+      std::memcpy(&word, bytes + at, 8);
+      if ((word & 0x8080808080808080ull) != 0 ||
+          ((word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull) != 0)
+        break;
+      at += 8;
+    }
+    if (at >= size) break;
+    const unsigned char lead = bytes[at];
+    if (lead == 0) return at;
+    if (lead < 0x80) {
+      ++at;
+      continue;
+    }
+    const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+    if (lead < 0xC2 || lead > 0xF4 || at + length > size) return at;
+    uint32_t point = lead & (0x7Fu >> length);
+    for (size_t i = 1; i < length; ++i) {
+      if ((bytes[at + i] & 0xC0) != 0x80) return at;
+      point = (point << 6) | (bytes[at + i] & 0x3Fu);
+    }
+    const bool overlong = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
+    if (overlong || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return at;
+    at += length;
+  }
+  return std::nullopt;
+}
+
 Status check_beneath(std::string_view file) {
   const fs::path path(file);
   const bool leaves =
@@ -123,8 +124,6 @@ Status check_beneath(std::string_view file) {
   return ok_status();
 }
 
-}  // namespace
-
 uint64_t line_of(std::string_view text, size_t offset) {
   uint64_t line = 1;
   for (size_t at = 0; at < std::min(offset, text.size()); ++at)
@@ -132,20 +131,23 @@ uint64_t line_of(std::string_view text, size_t offset) {
   return line;
 }
 
-Result<SourceText> read_source(const fs::path& folder, std::string_view file, uint64_t bytes_max) {
+Result<std::string> read_source_bytes(const fs::path& folder, std::string_view file, uint64_t bytes_max) {
   TRY_STATUS(check_beneath(file));
-  SourceText source;
-  source.name = std::string(file);
   Result<std::string> bytes = read_file(folder / fs::path(file), bytes_max);
   if (!bytes.ok() && bytes.status().code() == Code::kNotFound)
     return not_found(fmt::format("no file {} in {}; name its folder with --source", file, folder.string()));
-  if (!bytes.ok()) return bytes.status();
+  return bytes;
+}
+
+Result<SourceText> source_text(std::string file, std::string bytes, uint64_t bytes_max) {
+  SourceText source;
+  source.name = std::move(file);
   const bool zipped = std::any_of(std::begin(kZipMagics), std::end(kZipMagics),
-                                  [&](std::string_view magic) { return bytes->starts_with(magic); });
+                                  [&](std::string_view magic) { return bytes.starts_with(magic); });
   if (zipped)
-    source = TRY(unzip(source.name, *bytes, bytes_max));
+    source = TRY(unzip(source.name, bytes, bytes_max));
   else
-    source.text = std::move(*bytes);
+    source.text = std::move(bytes);
   if (source.text.starts_with(kByteOrderMark)) source.text.erase(0, kByteOrderMark.size());
   if (source.text.starts_with("\xFF\xFE") || source.text.starts_with("\xFE\xFF"))
     return invalid_argument(fmt::format("{} is UTF-16; convert it: iconv -f utf-16 -t utf-8", source.name));
@@ -154,6 +156,10 @@ Result<SourceText> read_source(const fs::path& folder, std::string_view file, ui
         "{}:{}: byte {:#04x} is not UTF-8 text; convert the file, for example: iconv -f latin1 -t utf-8",
         source.name, line_of(source.text, *bad), static_cast<unsigned char>(source.text[*bad])));
   return source;
+}
+
+Result<SourceText> read_source(const fs::path& folder, std::string_view file, uint64_t bytes_max) {
+  return source_text(std::string(file), TRY(read_source_bytes(folder, file, bytes_max)), bytes_max);
 }
 
 }  // namespace rekindle::dataio

@@ -1,8 +1,9 @@
-// A source file's text: a plain CSV, or the one CSV in a zip; wholly in memory, checked to be UTF-8.
+// A source file's bytes, and its text where it is a CSV, plain or the one in a zip; wholly in memory.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,9 +19,18 @@ struct SourceText {
   std::string text;  // without byte order mark
 };
 
-// `file` is relative to `folder` and may not leave it.
+// Of `file`, which is relative to `folder` and may not leave it.
+Result<std::string> read_source_bytes(const std::filesystem::path& folder, std::string_view file,
+                                      uint64_t bytes_max = kSourceBytesMax);
+// invalid_argument when it is absolute, climbs or is empty.
+Status check_beneath(std::string_view file);
+
+// The CSV that these bytes of `file` are or hold, checked to be UTF-8.
+Result<SourceText> source_text(std::string file, std::string bytes, uint64_t bytes_max = kSourceBytesMax);
 Result<SourceText> read_source(const std::filesystem::path& folder, std::string_view file,
                                uint64_t bytes_max = kSourceBytesMax);
+// Offset of the first byte that is not UTF-8 (or is NUL), or nothing.
+std::optional<size_t> first_bad_byte(std::string_view text);
 
 // Number of the line that holds the byte at `offset`, from 1.
 uint64_t line_of(std::string_view text, size_t offset);

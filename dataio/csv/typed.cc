@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
+#include "dataio/csv/parse.h"
 
 namespace rekindle::dataio {
 namespace {
@@ -112,6 +115,34 @@ void as_texts(const Fields& fields, Column& to) {
   }
 }
 
+// Numbers with blanks between them.
+bool parse_tokens(std::string_view text, std::vector<int32_t>& out) {
+  while (true) {
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    if (text.empty()) return out.size() <= kTokensMax;
+    int32_t token = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), token);
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    if (error != std::errc() || token < 0 || (!text.empty() && text.front() != ' ')) return false;
+    out.push_back(token);
+  }
+}
+
+size_t as_tokens(const Fields& fields, Column& to) {
+  to.type = v1::TOKENS;
+  to.lists.reserve(fields.values.size());
+  for (size_t row = 0; row < fields.values.size(); ++row) {
+    std::vector<int32_t> tokens;
+    if (fields.is_missing(fields.values[row]))
+      to.add_missing();
+    else if (parse_tokens(fields.values[row], tokens))
+      to.add_list(std::move(tokens));
+    else
+      return row;
+  }
+  return fields.values.size();
+}
+
 void guess(const Fields& fields, Column& to) {
   const size_t rows = fields.values.size();
   if (as_numbers(fields, to, false) == rows) return;
@@ -135,6 +166,8 @@ size_t convert(const Fields& fields, v1::ColumnType type, Column& to) {
     case v1::TEXT:
       as_texts(fields, to);
       break;
+    case v1::TOKENS:
+      return as_tokens(fields, to);
     default:
       guess(fields, to);
   }
@@ -143,39 +176,46 @@ size_t convert(const Fields& fields, v1::ColumnType type, Column& to) {
 
 }  // namespace
 
-std::string SourceTable::where(size_t row) const {
-  return fmt::format("{}:{}", name, line_of(text, starts[row]));
+std::string_view missing_text(const v1::SourceFile& spec) {
+  return spec.missing().empty() ? kMissingDefault : std::string_view(spec.missing());
 }
 
-Result<SourceTable> load_source(const v1::SourceFile& spec, const std::filesystem::path& folder,
-                                std::span<const std::string> wanted) {
-  SourceText source = TRY(read_source(folder, spec.file()));
-  CsvRecords records = TRY(parse_csv(source, wanted));
+Result<Column> typed_column(std::string name, std::span<const std::string_view> values,
+                            std::string_view missing, v1::ColumnType type,
+                            const std::function<std::string(size_t row)>& where) {
+  Column column{std::move(name)};
+  if (type == v1::BYTES)
+    return invalid_argument(
+        fmt::format("column '{}' cannot be bytes: text holds none; Parquet and tar shards do", column.name));
+  const size_t bad = convert({values, missing}, type, column);
+  if (bad < values.size())
+    return invalid_argument(fmt::format(
+        "{}: column '{}': '{}' is not a {}; correct it, or give the column another type in `types`",
+        where(bad), column.name, values[bad].substr(0, kShownBytes),
+        type == v1::TOKENS ? "list of tokens" : type_word(type)));
+  return column;
+}
+
+Result<SourceTable> load_csv(SourceText source, const v1::SourceFile& spec,
+                             std::span<const std::string> wanted) {
+  const auto file = std::make_shared<const SourceText>(std::move(source));
+  CsvRecords records = TRY(parse_csv(*file, wanted));
   for (const auto& [column, type] : spec.types())
     if (std::find(records.header.begin(), records.header.end(), column) == records.header.end())
-      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", source.name, column));
+      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", file->name, column));
   SourceTable out;
-  out.name = source.name;
+  out.name = file->name;
   out.header = std::move(records.header);
-  out.starts = std::move(records.starts);
-  const std::string_view missing =
-      spec.missing().empty() ? kMissingDefault : std::string_view(spec.missing());
+  out.where = [file, starts = std::move(records.starts)](size_t row) {
+    return fmt::format("{}:{}", file->name, line_of(file->text, starts[row]));
+  };
   for (size_t i = 0; i < records.names.size(); ++i) {
-    Column column{records.names[i]};
-    const Fields fields{records.columns[i], missing};
-    const auto given = spec.types().find(column.name);
+    const auto given = spec.types().find(records.names[i]);
     const v1::ColumnType type = given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
-    const size_t bad = convert(fields, type, column);
-    if (bad < records.columns[i].size())
-      return invalid_argument(
-          fmt::format("{}:{}: column '{}': '{}' is not a {}; correct it, or give the column another "
-                      "type in `types`",
-                      source.name, line_of(source.text, out.starts[bad]), column.name,
-                      records.columns[i][bad].substr(0, kShownBytes), type_word(type)));
+    out.table.columns.push_back(
+        TRY(typed_column(records.names[i], records.columns[i], missing_text(spec), type, out.where)));
     records.columns[i] = {};
-    out.table.columns.push_back(std::move(column));
   }
-  out.text = std::move(source.text);
   return out;
 }
 

@@ -62,6 +62,11 @@ Result<KeyPart> key_part(const SourceTable& left, const SourceTable& right, cons
         fmt::format("column '{}' holds {} values in {} and {} values in {}; give it the same type "
                     "in both with `types`",
                     name, type_word(a->type), left.name, type_word(b->type), right.name));
+  if (a->type == v1::BYTES || a->type == v1::TOKENS)
+    return invalid_argument(
+        fmt::format("column '{}' holds {} values, which no join compares; join on numbers, "
+                    "texts, timestamps or bools",
+                    name, type_word(a->type)));
   return KeyPart(*a, *b, shift_us);
 }
 
@@ -88,6 +93,10 @@ Column matched(const Column& from, const std::vector<int64_t>& match) {
       out.codes.push_back(from.codes[static_cast<size_t>(row)]);
     else if (from.type == v1::TIMESTAMP)
       out.times.push_back(from.times[static_cast<size_t>(row)]);
+    else if (from.type == v1::BYTES)
+      out.blobs.push_back(from.blobs[static_cast<size_t>(row)]);
+    else if (from.type == v1::TOKENS)
+      out.lists.push_back(from.lists[static_cast<size_t>(row)]);
     else
       out.numbers.push_back(from.numbers[static_cast<size_t>(row)]);
   }

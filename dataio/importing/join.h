@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/result.h"
-#include "dataio/csv/typed.h"
+#include "dataio/importing/source.h"
 #include "rekindle/v1/dataset.pb.h"
 
 namespace rekindle::dataio {

@@ -133,7 +133,7 @@ TEST_F(Import, RefusesDamagedFilesWithLineAndFix) {
   const Case cases[] = {
       {"", "rows.csv is empty"},
       {"\n\n", "rows.csv is empty"},
-      {"when,x,word\n", "a header and no rows"},
+      {"when,x,word\n", "rows.csv has no rows"},
       {"when,x\n2013-01-01,1\n", "rows.csv has no column 'word'; it has: when, x"},
       {"when;x;word\n2013-01-01;1;a\n", "it has: when;x;word; fields must be separated by commas"},
       {"when,x,word,x\n", "rows.csv:1: two columns are named 'x'"},

@@ -94,7 +94,7 @@ TEST(Parquet, NamesMissingColumnsAndWrongTypes) {
   const std::string bytes = write_parquet(all_types(20)).value();
   const std::vector<WantedColumn> absent = {{"nope", v1::NUMBER}}, wrong = {{"word", v1::NUMBER}};
   EXPECT_EQ(read_parquet(bytes, "the file", absent).status().message(),
-            "the file has no column 'nope'; it has: when, x, word, flag");
+            "the file has no column 'nope'; it has: when, x, word, flag, image, tokens");
   EXPECT_THAT(read_parquet(bytes, "the file", wrong).status().message(),
               HasSubstr("column 'word' of the file holds text values; number is needed"));
 }

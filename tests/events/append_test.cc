@@ -134,7 +134,7 @@ TEST_F(Append, NonsenseIsNamedAndCountedAndTheRestIsTaken) {
       {"no probability", [](auto& b) { b.mutable_requests(0)->set_predictions(0, 1.5); }},
       {"1 values for 2 rows",
        [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->mutable_numbers()->RemoveLast(); }},
-      {"numbers and texts", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->add_texts("x"); }},
+      {"values of two kinds", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->add_texts("x"); }},
       {"row 9 of 2 is missing", [](auto& b) { b.mutable_requests(0)->mutable_columns(2)->add_missing(9); }},
       {"twice", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->set_name("origin"); }},
       {"neither 0 nor 1", [](auto& b) { b.mutable_labels(0)->set_labels(0, 0.5); }},
