@@ -197,7 +197,10 @@ std::string to_json(const InferAnswer& answer) {
 std::string_view datatype_of(v1::ColumnType type) {
   switch (type) {
     case v1::TEXT:
+    case v1::BYTES:
       return "BYTES";
+    case v1::TOKENS:
+      return "INT32";
     case v1::TIMESTAMP:
       return "INT64";
     case v1::BOOL:
@@ -207,6 +210,17 @@ std::string_view datatype_of(v1::ColumnType type) {
   }
 }
 
+namespace {
+
+json::object input_metadata(const v1::Column& input) {
+  json::object out = {{"name", input.name()}, {"datatype", datatype_of(input.type())}, {"shape", {-1}}};
+  if (input.type() == v1::TOKENS) out["shape"] = {-1, -1};
+  if (input.type() == v1::BYTES) out["parameters"] = {{"content_type", "base64"}};
+  return out;
+}
+
+}  // namespace
+
 std::string metadata_json(const v1::ModelCard& card, const std::vector<uint64_t>& versions) {
   json::object out;
   out["name"] = card.model();
@@ -215,8 +229,7 @@ std::string metadata_json(const v1::ModelCard& card, const std::vector<uint64_t>
   out["versions"] = std::move(numbers);
   out["platform"] = "rekindle";
   json::array inputs;
-  for (const v1::Column& input : card.inputs())
-    inputs.push_back({{"name", input.name()}, {"datatype", datatype_of(input.type())}, {"shape", {-1}}});
+  for (const v1::Column& input : card.inputs()) inputs.push_back(input_metadata(input));
   out["inputs"] = std::move(inputs);
   out["outputs"] = {{{"name", card.output()}, {"datatype", "FP64"}, {"shape", {-1}}}};
   return json::serialize(out);

@@ -2,8 +2,9 @@
 // to JSON. Pure: no sockets, no clock but the one it is told.
 //
 // A request names columns, one tensor each of shape [n] or [n,1]: FP64, FP32 or INT64 for numbers, BOOL,
-// BYTES for text; the event time is INT64 microseconds of UTC. A JSON null is a missing value. Every
-// refusal says what was found, where, and what is wanted.
+// BYTES for text; the event time is INT64 microseconds of UTC. Images are BYTES of base64 text (which
+// parameters.content_type may say), tokens INT64 or INT32 of shape [n, length] with -1 after a row's last. A
+// JSON null is a missing value. Every refusal says what was found, where, and what is wanted.
 #pragma once
 
 #include <cstdint>

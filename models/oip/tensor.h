@@ -15,10 +15,12 @@ struct TensorHead {
   std::string_view name;
   std::string_view datatype;
   size_t rows = 0;
+  size_t width = 1;               // values of a row: more than one for tokens alone
+  std::string_view content_type;  // parameters.content_type; empty: not said
   const boost::json::array* data = nullptr;
 };
 
-// Name, datatype and shape, [n] or [n,1] with n > 0; `data` holds n values or n arrays of one.
+// Name, datatype and shape, [n] or [n,m] with n, m > 0; `data` holds n * m values or n arrays of m.
 Result<TensorHead> read_tensor_head(const boost::json::value& tensor);
 
 // Appends the values to `column`, whose type says which datatypes are right.

@@ -58,6 +58,74 @@ TEST(Infer, ReadsColumnsAndMissingValues) {
   EXPECT_TRUE(dataio::check_table(request->rows).ok());
 }
 
+v1::ModelCard deep_card() {
+  v1::ModelCard out;
+  out.set_time_column("sched");
+  out.set_output("probability");
+  for (const auto& [name, type] : {std::pair{"image", v1::BYTES}, {"words", v1::TOKENS}}) {
+    auto* input = out.add_inputs();
+    input->set_name(name);
+    input->set_type(type);
+  }
+  return out;
+}
+
+Result<InferRequest> read_deep(const std::string& image, const std::string& words) {
+  const InferBody parsed = TRY(
+      InferBody::parse(R"({"inputs":[{"name":"image",)" + image + R"(},{"name":"words",)" + words + "}]}"));
+  return parsed.read(deep_card(), InferLimits{}, kNow);
+}
+
+TEST(Infer, ReadsImagesAndTokens) {
+  const std::string image =
+      R"("datatype":"BYTES","shape":[3],"parameters":{"content_type":"base64"},"data":["/9gA",null,""])";
+  for (const char* words : {R"("datatype":"INT64","shape":[3,2],"data":[[5,7],[3,-1],[-1,-1]])",
+                            R"("datatype":"INT32","shape":[3,2],"data":[5,7,3,-1,-1,-1])"}) {
+    const auto request = read_deep(image, words);
+    ASSERT_TRUE(request.ok()) << request.status().message();
+    const auto& blobs = request->rows.find("image")->blobs;
+    EXPECT_EQ(*blobs[0], std::string("\xFF\xD8\0", 3));
+    EXPECT_EQ(blobs[1], nullptr);
+    EXPECT_EQ(*blobs[2], "");
+    const auto& lists = request->rows.find("words")->lists;
+    EXPECT_EQ(*lists[0], (std::vector<int32_t>{5, 7}));
+    EXPECT_EQ(*lists[1], std::vector<int32_t>{3});
+    EXPECT_TRUE(lists[2]->empty());
+  }
+}
+
+TEST(Infer, RefusesWhatIsNoImageOrTokens) {
+  const std::string image = R"("datatype":"BYTES","shape":[1],"data":["/9gA"])";
+  const std::string words = R"("datatype":"INT32","shape":[1,2],"data":[5,7])";
+  ASSERT_TRUE(read_deep(image, words).ok());
+  const std::pair<const char*, const char*> images[] = {
+      {R"("datatype":"FP64","shape":[1],"data":[1])", "the model takes BYTES (base64 text)"},
+      {R"("datatype":"BYTES","shape":[1],"data":["/9g"])",
+       "row 0: base64 text has a multiple of 4 characters"},
+      {R"("datatype":"BYTES","shape":[1],"data":["/9g?"])", "row 0: no base64: character 4"},
+      {R"("datatype":"BYTES","shape":[1],"data":[7])", "a number is no BYTES"},
+      {R"("datatype":"BYTES","shape":[1],"parameters":{"content_type":"hex"},"data":["ffd8"])",
+       "content type 'hex'; bytes are sent as base64"},
+      {R"("datatype":"BYTES","shape":[1],"parameters":{"content_type":7},"data":["/9gA"])",
+       "must be a string"}};
+  for (const auto& [text, says] : images)
+    EXPECT_THAT(read_deep(text, words).status().message(), HasSubstr(says));
+  const std::pair<const char*, const char*> lists[] = {
+      {R"("datatype":"FP64","shape":[1,2],"data":[5,7])", "the model takes INT64 or INT32"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[5])", "'data' has 1 values where 'shape' says 2"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[[5]])", "row 0: a list of 2 tokens is needed"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[-1,7])", "a token follows a -1"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[5,-2])", "whole numbers from 0"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[5,null])", "whole numbers from 0"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[5,1.5])", "whole numbers from 0"},
+      {R"("datatype":"INT32","shape":[1,2],"data":[5,2147483648])", "whole numbers from 0"},
+      {R"("datatype":"INT32","shape":[1,2,1],"data":[5,7])", "'shape' must be"},
+      {R"("datatype":"INT32","shape":[1,0],"data":[])", "'shape' must be"},
+      {R"("datatype":"INT32","shape":[1,4294967296],"data":[5])", "'shape' must be"}};
+  for (const auto& [text, says] : lists)
+    EXPECT_THAT(read_deep(image, text).status().message(), HasSubstr(says)) << text;
+}
+
 TEST(Infer, AbsentEventTimeIsTheClock) {
   const auto request = read(with_x(R"({"name":"x","datatype":"INT64","shape":[2],"data":[1,2]})"));
   ASSERT_TRUE(request.ok()) << request.status().message();
