@@ -1,9 +1,9 @@
 // Collectives of ranks on one host over one window of shared memory.
 //
 // Each rank has a slot of the window; an operation puts data into the own slot, meets the others, and
-// reads theirs. Two halves of every slot are used in turn, so that a fast rank's next operation never
-// overwrites what a slow one still reads: to come back to the same half it must first pass the meeting
-// of the operation between, which the slow one enters only when it has finished reading.
+// reads theirs. Long data takes several rounds, and three buffers of every slot are used in turn. Between
+// two uses of a buffer by its owner lie two meetings at least, and a rank reads what belongs to one meeting
+// before it enters the next: so a fast rank never overwrites what a slow one still reads.
 #pragma once
 
 #include <atomic>
@@ -17,8 +17,8 @@ namespace rekindle::trainer {
 
 class SharedWindow {
  public:
-  static constexpr size_t kHalfBytes = 2u << 20;  // what one round moves; longer data takes several
-  static constexpr size_t kSlotBytes = 64 + 2 * kHalfBytes;
+  static constexpr size_t kRoundBytes = 512u << 10;  // small enough that all buffers stay in a cache
+  static constexpr size_t kSlotBytes = 64 + 3 * kRoundBytes;
 
   // `slots[r]` is rank r's slot of kSlotBytes, zeroed before any rank constructs its object.
   SharedWindow(int rank, std::vector<std::byte*> slots);
@@ -38,10 +38,12 @@ class SharedWindow {
   template <typename T>
   void sum_of(std::span<T> values);
   template <typename T>
-  void sum_round(T* values, size_t count);
+  void sum_short(T* values, size_t count);
+  template <typename T>
+  void add_part(T* values, size_t begin, size_t end, uint64_t round);
 
   Head& head(int rank) const { return *reinterpret_cast<Head*>(slots_[rank]); }
-  std::byte* half(int rank) const { return slots_[rank] + 64 + (round_ & 1) * kHalfBytes; }
+  std::byte* buffer(int rank, uint64_t round) const { return slots_[rank] + 64 + round % 3 * kRoundBytes; }
   void meet();
   void wait_for(int rank);
 
