@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -103,6 +104,40 @@ Ended TestRun::run(const v1::Plan& plan, const std::function<void(int)>& ready) 
     command.push_back(word);
   }
   return run_command(command, ready);
+}
+
+Ended TestRun::run_gang(const v1::Plan& plan) {
+  const auto folder = this->folder(plan);
+  auto made = folder.create(plan);
+  EXPECT_TRUE(made.ok()) << made.message();
+  const char* programs = std::getenv("REKINDLE_BIN");
+  const std::string bin = programs == nullptr ? "." : programs;
+  return run_command(
+      {bin + "/rekindle-gang", "--folder", folder.root().string(), "--trainer", bin + "/rekindle-trainer"});
+}
+
+void TestRun::await_no_process(const v1::Plan& plan) const {
+  const std::string path = folder(plan).root().string();
+  for (int i = 0; i < 6000; ++i) {
+    bool any = false;
+    std::error_code error;
+    for (fs::directory_iterator it("/proc", error), end; !error && it != end; it.increment(error)) {
+      auto line = read_file(it->path() / "cmdline");
+      any |= line.ok() && line->find(path) != std::string::npos;
+    }
+    if (!any) return;
+    usleep(10'000);
+  }
+  ADD_FAILURE() << "processes of " << path << " are left after a minute";
+}
+
+std::string TestRun::logs(const v1::Plan& plan) const {
+  std::string out;
+  for (const auto& entry : fs::directory_iterator(folder(plan).root())) {
+    if (entry.path().extension() != ".txt") continue;
+    out += "--- " + entry.path().filename().string() + "\n" + read_file(entry.path()).value();
+  }
+  return out;
 }
 
 v1::Outcome TestRun::outcome(const v1::Plan& plan) const {

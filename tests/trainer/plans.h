@@ -25,6 +25,11 @@ class TestRun {
   v1::Plan plan(uint32_t world) const;  // attempt 1
   // Runs the plan in the folder of its attempt, to the end. `ready` as in run_command.
   Ended run(const v1::Plan& plan, const std::function<void(int)>& ready = {});
+  // The same under its supervisor, which starts mpirun and the ranks as in service.
+  Ended run_gang(const v1::Plan& plan);
+  // Returns when no process of the attempt is left; fails the test when that takes a minute.
+  void await_no_process(const v1::Plan& plan) const;
+  std::string logs(const v1::Plan& plan) const;  // of supervisor and ranks
   launch::AttemptFolder folder(const v1::Plan& plan) const;
   v1::Outcome outcome(const v1::Plan& plan) const;  // of an attempt that must have one
   std::vector<v1::Report> reports(const v1::Plan& plan, int rank) const;

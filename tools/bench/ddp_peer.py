@@ -1,4 +1,4 @@
-"""The peer of `./dev bench start`: PyTorch DDP on gloo under torchrun, same model shape, rows and batch.
+"""The peer of the step benches: PyTorch DDP on gloo under torchrun, same model shape, rows and batch.
 
 Reads no file (its rows are made in memory), which favours it. Prints one JSON line from rank 0."""
 
@@ -40,7 +40,8 @@ def main():
     local = shape["batch"] // world
     rows = shape["rows"]
     numbers = torch.randn(rows, shape["numeric"])
-    categories = torch.stack([torch.randint(0, n, (rows,)) for n, _ in shape["embeddings"]], dim=1)
+    columns = [torch.randint(0, n, (rows,)) for n, _ in shape["embeddings"]]
+    categories = torch.stack(columns, dim=1) if columns else torch.zeros(rows, 0, dtype=torch.long)
     labels = (torch.rand(rows) < 0.2).float()
     order = torch.randperm(rows)
     batches = rows // shape["batch"]
