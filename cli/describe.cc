@@ -16,6 +16,16 @@ std::string seconds_between(int64_t from_us, int64_t until_us) {
   return fmt::format("{:.1f}s", static_cast<double>(until_us - from_us) / 1e6);
 }
 
+// "350ms", "12s", "3m20s", "2h05m": two units at most.
+std::string short_seconds(double seconds) {
+  if (seconds < 1) return fmt::format("{:.0f}ms", seconds * 1e3);
+  const auto whole = static_cast<uint64_t>(std::min(seconds, 1e12));
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  if (whole < 48 * 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  return fmt::format("{}d{:02}h", whole / 86400, whole / 3600 % 24);
+}
+
 std::string end_text(v1::EndClass end) {
   std::string word = lower(v1::EndClass_Name(end));
   if (word.starts_with("end_")) word.erase(0, 4);
@@ -28,21 +38,51 @@ struct Moment {
   std::string text;
 };
 
+std::string counted(uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// Its ranks; journals of old do not say it and had as many as slots.
+uint32_t world_of(const v1::Attempt& attempt) {
+  return attempt.world() > 0 ? attempt.world() : attempt.slots();
+}
+
+std::string placed_text(const v1::Attempt& attempt, const v1::Attempt* before) {
+  std::string text =
+      fmt::format("attempt {}: placed on {}", attempt.number(), counted(world_of(attempt), "rank"));
+  if (before && world_of(*before) != world_of(attempt)) text += fmt::format(", {} before", world_of(*before));
+  if (attempt.devices_size() > 0)
+    text +=
+        fmt::format(", GPU{} {}", attempt.devices_size() == 1 ? "" : "s", fmt::join(attempt.devices(), ", "));
+  return text;
+}
+
+std::string end_of_attempt(const v1::Attempt& attempt) {
+  std::string text = fmt::format("attempt {}: {}", attempt.number(), end_text(attempt.end()));
+  if (attempt.until_step() > 0) text += fmt::format(" at step {}", attempt.until_step());
+  if (attempt.from_step() > 0) text += fmt::format(", having gone on from step {}", attempt.from_step());
+  return attempt.message().empty() ? text : text + ": " + attempt.message();
+}
+
 std::vector<Moment> timeline(const v1::Run& run) {
   std::vector<Moment> moments = {
       {run.queued_us(), fmt::format("queued: {}{}{}", cause_text(run.cause()),
                                     run.cause_detail().empty() ? "" : ", ", run.cause_detail())}};
+  const v1::Attempt* before = nullptr;
   for (const v1::Attempt& attempt : run.attempts()) {
-    moments.push_back({attempt.placed_us(), fmt::format("attempt {}: placed on {} slot{}", attempt.number(),
-                                                        attempt.slots(), attempt.slots() == 1 ? "" : "s")});
+    moments.push_back({attempt.placed_us(), placed_text(attempt, before)});
+    before = &attempt;
     if (attempt.gang().started_us() > 0)
       moments.push_back(
           {attempt.gang().started_us(), fmt::format("attempt {}: started on {}, pid {}", attempt.number(),
                                                     attempt.gang().host(), attempt.gang().pid())});
-    if (attempt.ended_us() > 0)
-      moments.push_back(
-          {attempt.ended_us(), fmt::format("attempt {}: {}{}{}", attempt.number(), end_text(attempt.end()),
-                                           attempt.message().empty() ? "" : ": ", attempt.message())});
+    if (attempt.yield_requested_us() > 0) {
+      std::string asked = fmt::format("attempt {}: asked to {}", attempt.number(),
+                                      attempt.resize_requested() ? "leave so as to grow" : "leave");
+      const bool lives = attempt.ended_us() == 0 && !attempt.message().empty();
+      moments.push_back({attempt.yield_requested_us(), lives ? asked + ": " + attempt.message() : asked});
+    }
+    if (attempt.ended_us() > 0) moments.push_back({attempt.ended_us(), end_of_attempt(attempt)});
   }
   if (run.ended_us() > 0)
     moments.push_back(
@@ -60,11 +100,25 @@ std::string outcome_lines(const v1::Run& run) {
       o.train_rows(), o.train_seconds(), o.rows_per_second(), o.steps(), o.epochs(), o.best_epoch(),
       o.valid_loss());
   if (o.resumed_from_step() > 0) text += fmt::format("resumed     from step {}\n", o.resumed_from_step());
+  if (!o.started_from().empty()) text += fmt::format("began with  {}\n", o.started_from());
+  if (!o.reduction().empty()) text += fmt::format("reduction   {}\n", o.reduction());
+  if (o.stall_seconds() > 0)
+    text += fmt::format("checkpoints {} waited for in all\n", short_seconds(o.stall_seconds()));
   for (const v1::ScoreResult& score : o.scores())
     text += fmt::format("scored      {}: {} rows, log-loss {:.4f}, AUROC {:.4f}\n",
                         score.version() > 0 ? fmt::format("version {}", score.version()) : score.run(),
                         score.rows(), score.log_loss(), score.auroc());
   return text;
+}
+
+// Of the newest attempt, and how often it changed: "2", "4 (3 sizes)".
+std::string ranks_text(const v1::Run& run) {
+  if (run.attempts().empty()) return "-";
+  int sizes = 1;
+  for (int i = 1; i < run.attempts_size(); ++i)
+    sizes += world_of(run.attempts(i)) != world_of(run.attempts(i - 1));
+  const uint32_t world = world_of(*run.attempts().rbegin());
+  return sizes == 1 ? fmt::format("{}", world) : fmt::format("{} ({} sizes)", world, sizes);
 }
 
 }  // namespace
@@ -99,16 +153,26 @@ std::string outcome_text(const v1::Run& run) {
   return run.outcome().message();
 }
 
+std::string attempt_text(const v1::Run& run) {
+  if (run.attempts().empty()) return {};
+  const v1::Attempt& newest = *run.attempts().rbegin();
+  if (newest.state() == v1::Attempt::ENDED) return {};
+  const std::string text =
+      fmt::format("attempt {} on {}", newest.number(), counted(world_of(newest), "rank"));
+  return newest.message().empty() ? text : fmt::format("{}; {}", text, newest.message());
+}
+
 std::string runs_table(const google::protobuf::RepeatedPtrField<v1::Run>& runs) {
-  TextTable table({"RUN", "STATE", "CAUSE", "AS OF", "QUEUED", "TOOK", "TRIES", "OUTCOME"});
+  TextTable table({"RUN", "STATE", "CAUSE", "AS OF", "QUEUED", "TOOK", "TRIES", "RANKS", "OUTCOME"});
   for (const v1::Run& run : runs)
     table.add({run.id(), state_text(run.state()), cause_text(run.cause()), time_text(run.as_of_us()),
                time_text(run.queued_us()), seconds_between(run.queued_us(), run.ended_us()),
-               fmt::format("{}", run.attempts_size()), first_line(outcome_text(run))});
+               fmt::format("{}", run.attempts_size()), ranks_text(run), first_line(outcome_text(run))});
   return table.text();
 }
 
-std::string describe_run(const v1::Run& run) {
+std::string describe_run(const v1::RunUpdate& update) {
+  const v1::Run& run = update.run();
   std::string text =
       fmt::format("run         {}   {}\n", paint(Colour::kBold, run.id()), state_text(run.state()));
   text += fmt::format("job         {} revision {}, spec {}\n", run.job(), run.job_revision(),
@@ -124,6 +188,8 @@ std::string describe_run(const v1::Run& run) {
     text += fmt::format("data        {} snapshots, {} rows: {}@{} to {}@{}\n", run.data_size(), rows,
                         run.data(0).dataset(), run.data(0).name(), run.data(run.data_size() - 1).dataset(),
                         run.data(run.data_size() - 1).name());
+  if (update.has_progress()) text += fmt::format("now         {}\n", progress_text(update.progress()));
+  if (!update.note().empty()) text += fmt::format("note        {}\n", update.note());
   if (run.has_outcome()) text += outcome_lines(run);
   if (run.verdict().kind() != v1::Verdict::KIND_UNSPECIFIED)
     text += fmt::format("gate        {}: {}\n", lower(v1::Verdict::Kind_Name(run.verdict().kind())),
@@ -163,9 +229,21 @@ std::string versions_table(const v1::ModelState& model) {
   return table.text();
 }
 
-std::string progress_text(const v1::Progress& progress) {
-  return fmt::format("epoch {}/{}  step {}  loss {:.4f}  {:.0f} rows/s", progress.epoch(), progress.epochs(),
-                     progress.step(), progress.loss(), progress.rows_per_second());
+// What the ranks did not say is left out: a script tells less than a built-in kind.
+std::string progress_text(const v1::Progress& p) {
+  std::vector<std::string> parts;
+  if (p.epochs() > 0) parts.push_back(fmt::format("epoch {}/{}", p.epoch(), p.epochs()));
+  parts.push_back(p.steps() > 0 ? fmt::format("step {}/{}", p.step(), p.steps())
+                                : fmt::format("step {}", p.step()));
+  parts.push_back(fmt::format("loss {:.4f}", p.loss()));
+  if (p.rows_per_second() > 0) parts.push_back(fmt::format("{:.0f} rows/s", p.rows_per_second()));
+  if (p.eta_seconds() > 0) parts.push_back("ends in " + short_seconds(p.eta_seconds()));
+  if (p.rate() > 0) parts.push_back(fmt::format("rate {:.3g}", p.rate()));
+  if (p.gradient_norm() > 0) parts.push_back(fmt::format("gradient {:.3g}", p.gradient_norm()));
+  if (p.memory_bytes() > 0)
+    parts.push_back(fmt::format("{:.0f} MB", static_cast<double>(p.memory_bytes()) / 1e6));
+  if (p.stall_seconds() > 0) parts.push_back("checkpoints " + short_seconds(p.stall_seconds()));
+  return fmt::format("{}", fmt::join(parts, "  "));
 }
 
 }  // namespace rekindle::cli

@@ -27,11 +27,16 @@ class Teller {
 
   void tell(const v1::RunUpdate& update) {
     const v1::Run& run = update.run();
-    const std::string state = fmt::format("{} {}{}{}", run.id(), state_text(run.state()),
-                                          run.reason().empty() ? "" : ": ", first_line(run.reason()));
+    const std::string why = run.reason().empty() ? attempt_text(run) : first_line(run.reason());
+    const std::string state =
+        fmt::format("{} {}{}{}", run.id(), state_text(run.state()), why.empty() ? "" : ": ", why);
     if (update.has_run() && state != last_state_ && !is_terminal(run.state())) {
       context_.say(state);
       last_state_ = state;
+    }
+    if (update.note() != last_note_) {
+      last_note_ = update.note();
+      context_.say("  " + (last_note_.empty() ? "its ranks are equally fast again" : last_note_));
     }
     if (update.has_progress() && Clock::now() - last_line_ >= kLineEvery) {
       context_.say("  " + progress_text(update.progress()));
@@ -41,7 +46,7 @@ class Teller {
 
  private:
   const Context& context_;
-  std::string last_state_;
+  std::string last_state_, last_note_;
   Clock::time_point last_line_{};
 };
 

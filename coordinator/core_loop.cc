@@ -42,7 +42,7 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
   }
   durable_seq_ = state_.seq;
   snapshot_seq_ = loaded.snapshot ? loaded.snapshot->seq() : 0;
-  for (const std::string& broken : core::broken_invariants(state_, options_.slots))
+  for (const std::string& broken : core::broken_invariants(state_, options_.capacity))
     log_error("invariant broken in the journal's state", {{"what", broken}});
   log_info("journal replayed",
            {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
@@ -74,7 +74,8 @@ Time CoreLoop::now() const {
 core::World CoreLoop::world() const {
   core::World world;
   world.now = now();
-  world.slots = options_.slots;
+  world.slots = options_.capacity.slots;
+  world.gpus = options_.capacity.gpus;
   if (seams_.serving) world.serving = seams_.serving();
   return world;
 }
@@ -153,7 +154,7 @@ void CoreLoop::perform_if_durable() {
 
 void CoreLoop::arm_timer() {
   timer_.cancel();
-  std::optional<Time> wake = core::next_wake(state_, now());
+  std::optional<Time> wake = core::next_wake(state_, options_.capacity, now());
   if (!wake) return;
   timer_.expires_after(std::max(kTickLeast, *wake - now()));
   timer_.async_wait([this](boost::system::error_code error) {

@@ -24,7 +24,7 @@
 namespace rekindle::coordinator {
 
 struct CoreLoopOptions {
-  uint32_t slots = 1;
+  core::Capacity capacity{.slots = 1};  // of this host
   // A restart replays at most about this many events.
   uint64_t snapshot_every = 2'000;
   // Wishes are refused while this many events wait for the disk.
@@ -54,7 +54,7 @@ class CoreLoop {
   void begin(CoreSeams seams);
 
   const core::State& state() const { return state_; }
-  uint32_t slots() const { return options_.slots; }
+  core::Capacity capacity() const { return options_.capacity; }
   // Wall time at start plus monotonic time: a jump of the host's clock moves nothing.
   Time now() const;
   core::World world() const;

@@ -36,7 +36,7 @@ struct Daemon::Parts {
         clock(clock_),
         launcher(launcher_),
         options(std::move(options_)),
-        core(io, clock, CoreLoopOptions{.slots = options.slots}),
+        core(io, clock, CoreLoopOptions{.capacity = {options.slots, options.gpus}}),
         nodes(clock),
         pool(io, kPoolThreads),
         events_worker(io, 1),
@@ -91,9 +91,10 @@ Status Daemon::start() {
   parts_->adopt();
   parts_->housekeeping_runs = true;
   boost::asio::co_spawn(parts_->io, parts_->housekeeping(), on_end);
-  log_info(
-      "ready",
-      {{"url", parts_->url}, {"state", parts_->folder->path().string()}, {"slots", parts_->options.slots}});
+  log_info("ready", {{"url", parts_->url},
+                     {"state", parts_->folder->path().string()},
+                     {"slots", parts_->options.slots},
+                     {"gpus", parts_->options.gpus}});
   return ok_status();
 }
 

@@ -87,6 +87,19 @@ void check_program(const fs::path& program, Findings& out) {
 
 }  // namespace
 
+uint32_t gpus_of_host(const fs::path& devices) {
+  uint32_t count = 0;
+  std::error_code error;  // no such folder: no devices
+  for (const fs::directory_entry& entry : fs::directory_iterator(devices, error)) {
+    const std::string name = entry.path().filename();
+    constexpr std::string_view kPrefix = "nvidia";
+    if (name.size() > kPrefix.size() && name.starts_with(kPrefix) &&
+        name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos)
+      ++count;
+  }
+  return count;
+}
+
 v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
                            size_t nodes) {
   Findings out;
@@ -103,6 +116,10 @@ v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, c
   if (options.slots > std::max(1u, std::thread::hardware_concurrency()))
     out.warn(fmt::format("{} slots on {} cores", options.slots, std::thread::hardware_concurrency()),
              "ranks will share cores; --slots says otherwise");
+  if (options.gpus > 0)
+    out.ok(fmt::format("{} GPUs for ranks that ask for one", options.gpus));
+  else
+    out.ok("no GPU: jobs with train.ranks.gpus are refused");
   if (nodes == 0)
     out.warn("no serving node reports", "start rekindle-serve, if models are to be served");
   else

@@ -8,6 +8,9 @@
 
 namespace rekindle::coordinator {
 
+// GPUs that the driver shows as devices nvidia0, nvidia1, ... in this folder.
+uint32_t gpus_of_host(const fs::path& devices);
+
 v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
                            size_t nodes);
 

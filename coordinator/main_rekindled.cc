@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "coordinator/daemon.h"
+#include "coordinator/doctor.h"
 #include "launch/local.h"
 
 namespace {
@@ -24,6 +25,7 @@ struct Flags {
   std::string artifacts;
   std::string listen = "127.0.0.1:0";
   uint32_t slots = 0;
+  int gpus = -1;
   std::string log_format = "text";
   std::string log_level = "info";
   std::string judge_every = "5s";
@@ -39,6 +41,8 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--listen", flags.listen, "ADDRESS:PORT, port 0: any free one")->capture_default_str();
   app.add_option("--slots", flags.slots, "ranks that may run at once on this host (default: its cores)")
       ->check(CLI::Range(1, 4096));
+  app.add_option("--gpus", flags.gpus, "GPUs that ranks may hold, from number 0 on (default: those found)")
+      ->check(CLI::Range(0, 1024));
   app.add_option("--log-format", flags.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
@@ -71,6 +75,7 @@ Result<coordinator::Options> parse(const Flags& flags) {
   options.port = static_cast<uint16_t>(port);
   const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
   options.slots = flags.slots != 0 ? flags.slots : cores;
+  options.gpus = flags.gpus >= 0 ? static_cast<uint32_t>(flags.gpus) : coordinator::gpus_of_host("/dev");
   options.threads_per_rank = std::max(1u, cores / options.slots);
   options.judge_every =
       std::chrono::duration_cast<std::chrono::milliseconds>(TRY(parse_duration(flags.judge_every)));

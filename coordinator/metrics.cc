@@ -55,6 +55,8 @@ Metrics::Metrics()
                     "largest drift score over its threshold in the last window")),
       slots_(gauge(registry_, "rekindle_slots", "slots of this host")),
       slots_used_(gauge(registry_, "rekindle_slots_used", "slots held by attempts")),
+      gpus_(gauge(registry_, "rekindle_gpus", "GPUs of this host")),
+      gpus_used_(gauge(registry_, "rekindle_gpus_used", "GPUs held by attempts")),
       journal_seq_(gauge(registry_, "rekindle_journal_seq", "newest durable event")),
       nodes_(gauge(registry_, "rekindle_serving_nodes", "live serving nodes")),
       windows_(gauge(registry_, "rekindle_windows_judged", "time slots judged since the start")),
@@ -93,8 +95,11 @@ void Metrics::refresh(const Now& now) {
       if (score.threshold() > 0) most = std::max(most, score.value() / score.threshold());
     drift_.Add({{"model", name.value}}).Set(most);
   }
-  slots_.Set(now.slots);
-  slots_used_.Set(core::schedule(*now.state, now.slots, Time()).slots_used);
+  const core::Capacity used = core::schedule(*now.state, now.capacity, Time()).used;
+  slots_.Set(now.capacity.slots);
+  slots_used_.Set(used.slots);
+  gpus_.Set(now.capacity.gpus);
+  gpus_used_.Set(used.gpus);
   journal_seq_.Set(static_cast<double>(now.durable_seq));
   nodes_.Set(static_cast<double>(now.nodes));
   windows_.Set(static_cast<double>(now.windows_judged));

@@ -26,7 +26,7 @@ class Metrics {
   // Before a scrape, on the core's thread.
   struct Now {
     const core::State* state = nullptr;
-    uint32_t slots = 0;
+    core::Capacity capacity;
     uint64_t durable_seq = 0;
     size_t nodes = 0;
     uint64_t windows_judged = 0;
@@ -51,6 +51,8 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& drift_;
   prometheus::Gauge& slots_;
   prometheus::Gauge& slots_used_;
+  prometheus::Gauge& gpus_;
+  prometheus::Gauge& gpus_used_;
   prometheus::Gauge& journal_seq_;
   prometheus::Gauge& nodes_;
   prometheus::Gauge& windows_;

@@ -16,6 +16,7 @@ struct Options {
   std::string address = "127.0.0.1";
   uint16_t port = 0;              // 0: any free one
   uint32_t slots = 1;             // ranks that may run at once on this host
+  uint32_t gpus = 0;              // numbered from 0, as CUDA does
   uint32_t threads_per_rank = 1;  // cores over slots
   // How often models on the wall clock are judged: much finer than a slot, much coarser than a commit.
   std::chrono::milliseconds judge_every{5'000};

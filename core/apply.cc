@@ -1,5 +1,7 @@
 #include "core/apply.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "registry/aliases.h"
 
@@ -28,6 +30,8 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       attempt->set_number(placed.attempt());
       attempt->set_state(v1::Attempt::PLACED);
       attempt->set_slots(placed.slots());
+      attempt->set_world(placed.world());
+      *attempt->mutable_devices() = placed.devices();
       attempt->set_placed_us(at_us);
       return;
     }
@@ -39,13 +43,16 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       return;
     case v1::Event::kAttemptSignalled:
       if (auto* attempt = attempt_of(run, event.attempt_signalled().attempt())) {
-        if (event.attempt_signalled().signal() == v1::AttemptSignalled::KILL) {
+        const auto& signalled = event.attempt_signalled();
+        if (signalled.signal() == v1::AttemptSignalled::KILL) {
           attempt->set_kill_requested(true);
-          attempt->set_class_if_killed(event.attempt_signalled().class_if_killed());
+          attempt->set_class_if_killed(signalled.class_if_killed());
         } else {
           attempt->set_yield_requested(true);
           attempt->set_yield_requested_us(at_us);
+          attempt->set_resize_requested(signalled.resize());
         }
+        attempt->set_message(signalled.reason());
       }
       return;
     case v1::Event::kAttemptEnded:
@@ -53,6 +60,8 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
         attempt->set_state(v1::Attempt::ENDED);
         attempt->set_end(event.attempt_ended().end());
         attempt->set_message(event.attempt_ended().message());
+        attempt->set_from_step(event.attempt_ended().outcome().resumed_from_step());
+        attempt->set_until_step(event.attempt_ended().outcome().steps());
         attempt->set_ended_us(at_us);
       }
       return;
@@ -89,6 +98,12 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
     default:
       return;
   }
+}
+
+// Whether who holds slots or waits for them is another after it.
+bool moves(const v1::Event& event) {
+  return event.has_run_queued() || event.has_attempt_placed() || event.has_attempt_ended() ||
+         event.has_run_ended();
 }
 
 void add_run(State& state, const v1::Run& run) {
@@ -210,6 +225,7 @@ void apply_to_model(v1::ModelState& model, const v1::Event& event) {
 void apply(State& state, const v1::Event& event) {
   CHECK(event.seq() == state.seq + 1, "events must be applied in order, without gaps");
   state.seq = event.seq();
+  if (moves(event)) state.moved_us = std::max(state.moved_us, event.time_us());
   switch (event.what_case()) {
     case v1::Event::kJobApplied: {
       JobName name(event.job_applied().name());

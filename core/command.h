@@ -80,6 +80,7 @@ struct HangDetected {
   RunId run;
   uint32_t attempt = 0;
   std::string message;  // which rank, in which phase, for how long
+  v1::EndClass end = v1::END_HANG;
 };
 // Every file of the candidate's manifest was hashed again. A store that cannot be reached is no verdict:
 // keep trying.

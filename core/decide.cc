@@ -68,8 +68,10 @@ Status decide_one(Draft& draft, const Tick&) {
 void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   // One kind at a time: what comes later sees what came before.
   kill_overdue(draft);
+  if (draft.events.empty()) ask_to_leave(draft);
   if (draft.events.empty()) step_rollouts(draft, advanced);
   if (draft.events.empty()) place_runs(draft);
+  if (draft.events.empty()) grow_gang(draft);
 }
 
 }  // namespace rekindle::core

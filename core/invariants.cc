@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/hash.h"
+#include "core/schedule.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -45,6 +48,24 @@ void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& 
       wrong("its version is not its candidate");
     if (run.verdict().kind() != v1::Verdict::PASS) wrong("it was published without a passing verdict");
   }
+}
+
+void check_placement(const v1::Run& run, const v1::Attempt& attempt, Capacity capacity,
+                     std::set<uint32_t>& devices, Broken& broken) {
+  auto wrong = [&](const std::string& what) {
+    broken.push_back(fmt::format("run {}, attempt {}: {}", run.id(), attempt.number(), what));
+  };
+  for (uint32_t device : attempt.devices()) {
+    if (device >= capacity.gpus) wrong(fmt::format("holds GPU {}, there are {}", device, capacity.gpus));
+    if (!devices.insert(device).second) wrong(fmt::format("holds GPU {}, which another holds", device));
+  }
+  if (attempt.world() == 0) return;  // journals of old
+  const jobs::RankRange ranks = ranks_wanted(run);
+  if (attempt.world() < ranks.min || attempt.world() > ranks.max)
+    wrong(fmt::format("has {} ranks, {} to {} were asked for", attempt.world(), ranks.min, ranks.max));
+  if (attempt.slots() != attempt.world()) wrong("holds other than a slot per rank");
+  if (static_cast<uint32_t>(attempt.devices_size()) != attempt.world() * gpus_per_rank(run))
+    wrong("holds other GPUs than its ranks use");
 }
 
 void check_plan(const v1::ModelState& model, Broken& broken) {
@@ -103,19 +124,24 @@ void check_model(const State& state, const JobName& name, const v1::ModelState& 
 
 }  // namespace
 
-std::vector<std::string> broken_invariants(const State& state, uint32_t slots) {
+std::vector<std::string> broken_invariants(const State& state, Capacity capacity) {
   Broken broken;
   uint64_t used = 0;
+  std::set<uint32_t> devices;
   for (const auto& [id, run] : state.runs) {
     check_run(state, id, run, broken);
-    if (const v1::Attempt* attempt = live_attempt(run)) used += attempt->slots();
+    if (const v1::Attempt* attempt = live_attempt(run)) {
+      used += attempt->slots();
+      check_placement(run, *attempt, capacity, devices, broken);
+    }
     if (!run.idempotency_key().empty()) {
       auto known = state.run_by_key.find(run.idempotency_key());
       if (known == state.run_by_key.end() || known->second != id)
         broken.push_back(fmt::format("idempotency key '{}' names two runs", run.idempotency_key()));
     }
   }
-  if (used > slots) broken.push_back(fmt::format("{} slots are allocated, there are {}", used, slots));
+  if (used > capacity.slots)
+    broken.push_back(fmt::format("{} slots are allocated, there are {}", used, capacity.slots));
   for (const auto& [name, job] : state.jobs)
     if (!state.models.contains(name)) broken.push_back(fmt::format("job {} has no model", name.value));
   for (const auto& [name, model] : state.models) check_model(state, name, model, broken);

@@ -9,6 +9,6 @@
 namespace rekindle::core {
 
 // Sentences, one per broken invariant; empty when all hold.
-std::vector<std::string> broken_invariants(const State& state, uint32_t slots);
+std::vector<std::string> broken_invariants(const State& state, Capacity capacity);
 
 }  // namespace rekindle::core

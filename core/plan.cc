@@ -2,10 +2,25 @@
 
 #include <fmt/format.h>
 
+#include "core/leaving.h"
 #include "core/schedule.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
+namespace {
+
+void fill_placement(const v1::Run& run, const v1::Attempt& attempt, v1::Plan& plan) {
+  plan.set_world(world_of(attempt));
+  plan.set_gpus_per_rank(gpus_per_rank(run));
+  for (uint32_t device : attempt.devices()) plan.add_devices(std::to_string(device));
+  plan.set_leave_by_us(leave_by_us(run, attempt));
+  const jobs::RankRange ranks = ranks_wanted(run);
+  if (!ranks.elastic()) return;
+  plan.mutable_target()->set_min(ranks.min);
+  plan.mutable_target()->set_max(ranks.max);
+}
+
+}  // namespace
 
 v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
   v1::Plan plan;
@@ -15,7 +30,7 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
   *plan.mutable_spec() = run.spec();
   plan.set_spec_sha256(run.spec_sha256());
   plan.set_cause(cause_text(run.cause(), run.cause_detail()));
-  plan.set_world(slots_needed(run));
+  if (const v1::Attempt* placed = find_attempt(run, attempt)) fill_placement(run, *placed, plan);
   *plan.mutable_data() = run.data();
   *plan.mutable_windows() = run.windows();
   *plan.mutable_score() = run.score();

@@ -1,5 +1,7 @@
 #include "core/state.h"
 
+#include <algorithm>
+
 namespace rekindle::core {
 
 const v1::Job* find_job(const State& state, std::string_view name) {
@@ -34,6 +36,16 @@ const v1::Attempt* live_attempt(const v1::Run& run) {
   if (run.attempts().empty()) return nullptr;
   const v1::Attempt& newest = run.attempts(run.attempts_size() - 1);
   return newest.state() == v1::Attempt::ENDED ? nullptr : &newest;
+}
+
+const v1::Attempt* find_attempt(const v1::Run& run, uint32_t number) {
+  for (const auto& attempt : run.attempts())
+    if (attempt.number() == number) return &attempt;
+  return nullptr;
+}
+
+uint32_t world_of(const v1::Attempt& attempt) {
+  return attempt.world() != 0 ? attempt.world() : attempt.slots();
 }
 
 int64_t model_clock_us(const State& state, std::string_view model, Time now) {
@@ -72,6 +84,9 @@ State from_snapshot(const v1::Snapshot& snapshot) {
     RunId id(run.id());
     if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
     if (!terminal(run.state())) state.active.insert(id);
+    state.moved_us = std::max({state.moved_us, run.queued_us(), run.ended_us()});
+    for (const auto& attempt : run.attempts())
+      state.moved_us = std::max({state.moved_us, attempt.placed_us(), attempt.ended_us()});
     state.runs[id] = run;
   }
   return state;

@@ -31,6 +31,14 @@ struct State {
   // Derived from the above, kept by apply.
   std::map<std::string, RunId> run_by_key;  // idempotency keys
   std::set<RunId> active;                   // runs that are not terminal
+  int64_t moved_us = 0;                     // newest change of who holds slots or waits for them, wall clock
+};
+
+// What this host has for ranks. Each takes a slot, and a GPU where the job says so.
+struct Capacity {
+  uint32_t slots = 0;
+  uint32_t gpus = 0;
+  bool operator==(const Capacity&) const = default;
 };
 
 // The outside at the moment of a decision. `now` is wall time that only moves forward between two decisions
@@ -39,7 +47,10 @@ struct State {
 struct World {
   Time now;
   uint32_t slots = 0;                                    // of this host
+  uint32_t gpus = 0;                                     // the same
   std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
+
+  Capacity capacity() const { return {slots, gpus}; }
 };
 
 const v1::Job* find_job(const State& state, std::string_view name);  // nullptr: none
@@ -49,6 +60,9 @@ const v1::ModelState* find_model(const State& state, std::string_view name);
 bool terminal(v1::RunState state);
 // The attempt that is placed or started; nullptr: none.
 const v1::Attempt* live_attempt(const v1::Run& run);
+const v1::Attempt* find_attempt(const v1::Run& run, uint32_t number);  // nullptr: none
+// Its ranks; journals of old do not say it and had as many as slots.
+uint32_t world_of(const v1::Attempt& attempt);
 
 // Wall clock, or the replay's clock while a session holds the model.
 int64_t model_clock_us(const State& state, std::string_view model, Time now);

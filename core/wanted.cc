@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "proto/time.h"
+#include "core/leaving.h"
+#include "core/schedule.h"
 
 namespace rekindle::core {
 
@@ -44,7 +45,7 @@ std::string effect_key(const Effect& effect) {
   return std::visit(Key{}, effect);
 }
 
-std::optional<Time> next_wake(const State& state, Time now) {
+std::optional<Time> next_wake(const State& state, Capacity capacity, Time now) {
   std::optional<Time> wake;
   auto at = [&](int64_t time_us) {
     Time time = time_from_micros(time_us);
@@ -54,9 +55,11 @@ std::optional<Time> next_wake(const State& state, Time now) {
     const v1::Run& run = state.runs.at(id);
     if (run.state() == v1::QUEUED && run.not_before_us() != 0) at(run.not_before_us());
     const v1::Attempt* attempt = live_attempt(run);
-    if (attempt && attempt->yield_requested() && !attempt->kill_requested())
-      at(attempt->yield_requested_us() + from_proto(run.spec().train().limits().cancel_grace()).count());
+    if (!attempt) continue;
+    at(ask_us(run, *attempt));
+    at(kill_us(run, *attempt));
   }
+  if (const std::optional<Growth> due = growth(state, capacity)) at(due->due_us);
   for (const auto& [name, model] : state.models)
     if (model.replay_session().empty() && model.rollout().state() == v1::Rollout::BAKING)
       at(model.rollout().bake_until_us());

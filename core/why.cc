@@ -60,18 +60,27 @@ void tell_window(Thread& thread, const v1::Event& event) {
                           window.version(), scores_text(window)));
 }
 
+std::string gang_text(const v1::AttemptPlaced& placed) {
+  const uint32_t world = placed.world() != 0 ? placed.world() : placed.slots();
+  std::string text = fmt::format("{} rank{}", world, world == 1 ? "" : "s");
+  if (placed.devices_size() > 0)
+    text +=
+        fmt::format(", GPU{} {}", placed.devices_size() == 1 ? "" : "s", fmt::join(placed.devices(), ", "));
+  return text;
+}
+
 void tell_placement(Thread& thread, const v1::Event& event) {
   const v1::AttemptPlaced& placed = event.attempt_placed();
   const v1::Windows& windows = placed.windows();
   uint64_t rows = 0;
   for (const auto& snapshot : placed.data()) rows += snapshot.rows();
-  thread.tell(
-      event, "attempt",
-      fmt::format("attempt {} on {} slots: {} snapshots with {} rows; train {} to {}, validation to {}, "
-                  "holdout to {}; champion {}",
-                  placed.attempt(), placed.slots(), placed.data_size(), rows, when(windows.train_from_us()),
-                  when(windows.valid_from_us()), when(windows.holdout_from_us()), when(windows.until_us()),
-                  placed.champion() == 0 ? "none" : fmt::format("version {}", placed.champion())));
+  thread.tell(event, "attempt",
+              fmt::format("attempt {} on {}: {} snapshots with {} rows; train {} to {}, validation to {}, "
+                          "holdout to {}; champion {}",
+                          placed.attempt(), gang_text(placed), placed.data_size(), rows,
+                          when(windows.train_from_us()), when(windows.valid_from_us()),
+                          when(windows.holdout_from_us()), when(windows.until_us()),
+                          placed.champion() == 0 ? "none" : fmt::format("version {}", placed.champion())));
 }
 
 void tell_run(Thread& thread, const v1::Event& event) {

@@ -46,7 +46,7 @@ RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limit
     case v1::END_CRASH:
       return crash("a rank crashed");
     case v1::END_HANG:
-      return crash("the ranks made no progress and were ended");
+      return crash("the ranks hung and were ended");
     case v1::END_NODE_LOST:
       return node("its node or launcher was lost");
     case v1::END_LAUNCH_FAILED:
@@ -58,7 +58,8 @@ RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limit
     case v1::END_DATA_REFUSED:
       return {false, Micros(0), counts, "the ranks refused the data; another try would too"};
     case v1::END_DIVERGED:
-      return {false, Micros(0), counts, "the ranks hold different parameters: nothing of it may be published"};
+      return {false, Micros(0), counts,
+              "the ranks hold different parameters: nothing of it may be published"};
     case v1::END_CANCELLED:
       return {false, Micros(0), counts, "it was cancelled"};
     case v1::END_FINISHED:

@@ -16,6 +16,7 @@ namespace rekindle::launch {
 // Exit codes of a rank; hints beside outcome.pb.
 inline constexpr int kExitFinished = 0;
 inline constexpr int kExitDataRefused = 65;
+inline constexpr int kExitDiverged = 70;
 inline constexpr int kExitYielded = 75;
 inline constexpr int kExitSpecRefused = 78;
 

@@ -81,8 +81,10 @@ Result<int> status(const Context& context) {
                     TRY(context.server_url())));
   print(fmt::format("state {}   artifacts {}   journal {} events\n", s.state_folder(), s.artifacts(),
                     s.journal_seq()));
-  print(fmt::format("slots {}/{} in use   runs {} active, {} queued   serving nodes {}\n", s.slots_used(),
-                    s.slots(), s.runs_active(), s.runs_queued(), s.nodes()));
+  const std::string gpus =
+      s.gpus() > 0 ? fmt::format("   GPUs {}/{} in use", s.gpus_used(), s.gpus()) : std::string();
+  print(fmt::format("slots {}/{} in use{}   runs {} active, {} queued   serving nodes {}\n", s.slots_used(),
+                    s.slots(), gpus, s.runs_active(), s.runs_queued(), s.nodes()));
   TextTable table({"MODEL", "VERSIONS", "CHAMPION", "NOTE"});
   for (const v1::ModelState& model : s.models()) {
     const auto champion = model.aliases().find("champion");

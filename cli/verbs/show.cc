@@ -26,16 +26,41 @@ Result<v1::Job> get_job(net::ConnectClient& client, const std::string& name) {
   return client.call<v1::GetJobRequest, v1::Job>("rekindle.v1.JobService/GetJob", request);
 }
 
+// The run and how far it is: what a watcher is told first.
+Result<v1::RunUpdate> run_now(net::ConnectClient& client, const std::string& id) {
+  v1::WatchRunRequest request;
+  request.set_id(id);
+  v1::RunUpdate now;
+  const auto first = [&now](const v1::RunUpdate& update) {
+    if (update.heartbeat()) return true;
+    now = update;
+    return false;
+  };
+  const Status status =
+      client.stream<v1::WatchRunRequest, v1::RunUpdate>("rekindle.v1.RunService/WatchRun", request, first);
+  if (!now.has_run()) return status.ok() ? internal_error("the coordinator told nothing of " + id) : status;
+  return now;
+}
+
+std::string in_a_line(const v1::Run& run) {
+  return fmt::format("{} {}: {}\n", run.id(), state_text(run.state()), outcome_text(run));
+}
+
+Result<int> get_of_run(const Context& context, net::ConnectClient& client, const v1::Run& run, bool whole) {
+  if (whole) {
+    const v1::RunUpdate now = TRY(run_now(client, run.id()));
+    print(context.json ? json_of(now) : describe_run(now));
+  } else {
+    print(context.json ? json_of(run) : in_a_line(run));
+  }
+  return kOk;
+}
+
 // A name is a run's or a job's; both are looked for.
 Result<int> get(const Context& context, const std::string& name, bool whole) {
   net::ConnectClient client = TRY(context.connect());
   const Result<v1::Run> run = get_run(client, name);
-  if (run.ok()) {
-    print(context.json ? json_of(*run)
-          : whole      ? describe_run(*run)
-                       : fmt::format("{} {}: {}\n", run->id(), state_text(run->state()), outcome_text(*run)));
-    return kOk;
-  }
+  if (run.ok()) return get_of_run(context, client, *run, whole);
   if (run.status().code() != Code::kNotFound) return run.status();
   const Result<v1::Job> job = get_job(client, name);
   if (!job.ok())

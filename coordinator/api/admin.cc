@@ -26,8 +26,11 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
   out.set_state_folder(c.folder.path().string());
   out.set_artifacts(c.options.artifacts.string());
   out.set_journal_seq(c.core.durable_seq());
-  out.set_slots(c.core.slots());
-  out.set_slots_used(core::schedule(state, c.core.slots(), c.core.now()).slots_used);
+  const core::Capacity used = core::schedule(state, c.core.capacity(), c.core.now()).used;
+  out.set_slots(c.core.capacity().slots);
+  out.set_slots_used(used.slots);
+  out.set_gpus(c.core.capacity().gpus);
+  out.set_gpus_used(used.gpus);
   for (const RunId& id : state.active) {
     if (state.runs.at(id).state() == v1::QUEUED)
       out.set_runs_queued(out.runs_queued() + 1);
@@ -74,7 +77,7 @@ void add_admin_service(net::HttpServer& server, Context& context) {
   net::add_metrics_route(server, context.metrics.registry(), [c, of_server] {
     Metrics::Now now;
     now.state = &c->core.state();
-    now.slots = c->core.slots();
+    now.capacity = c->core.capacity();
     now.durable_seq = c->core.durable_seq();
     now.nodes = c->nodes.live_count();
     now.windows_judged = c->judging.windows_judged();

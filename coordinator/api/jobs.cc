@@ -1,6 +1,8 @@
 // JobService: apply, read, and the plan of a run without side effects.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "coordinator/api/api.h"
 #include "core/schedule.h"
 #include "core/windows.h"
@@ -55,21 +57,36 @@ Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection
   return static_cast<uint64_t>(table.rows());
 }
 
+// What the scheduler would do with it now, were it the next of the queue.
 void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
-  const uint32_t ranks = jobs::rank_range(spec.train().ranks()).max;
-  const core::Schedule now = core::schedule(c.core.state(), c.core.slots(), c.core.now());
-  const std::string line =
-      ranks == 1 ? std::string("rekindle-trainer") : fmt::format("mpirun -n {} rekindle-trainer", ranks);
-  out.set_placement(fmt::format("pool {}: {} of this host's {} slots, {} in use now; {}", spec.pool(), ranks,
-                                c.core.slots(), now.slots_used, line));
-  if (ranks > c.core.slots())
+  const v1::Ranks& asked = spec.train().ranks();
+  const jobs::RankRange ranks = jobs::rank_range(asked);
+  const core::Capacity all = c.core.capacity();
+  const core::Capacity used = core::schedule(c.core.state(), all, c.core.now()).used;
+  // A daemon that came back with fewer slots holds more than it has, for a while.
+  const uint32_t slots_free = all.slots - std::min(all.slots, used.slots);
+  const uint32_t gpus_free = all.gpus - std::min(all.gpus, used.gpus);
+  const std::string count =
+      ranks.elastic() ? fmt::format("{} to {}", ranks.min, ranks.max) : fmt::format("{}", ranks.max);
+  std::string text = fmt::format("pool {}: {} of this host's {} slots, {} in use now", spec.pool(), count,
+                                 all.slots, used.slots);
+  if (asked.gpus() > 0)
+    text += fmt::format("; a GPU for each rank, {} of {} in use now", used.gpus, all.gpus);
+  text += ranks.max == 1 ? "; one rank" : fmt::format("; mpirun -n {}", count);
+  out.set_placement(std::move(text));
+  const uint32_t gpus = ranks.min * asked.gpus();
+  if (std::string missing = core::gpus_missing(spec, all); !missing.empty())
+    out.add_problems(std::move(missing));
+  if (ranks.min > all.slots)
     out.add_problems(
-        fmt::format("train.ranks.count is {} but this host has {} slots: lower it, or start rekindled with "
-                    "--slots {}",
-                    ranks, c.core.slots(), ranks));
-  else if (now.slots_used + ranks > c.core.slots())
-    out.add_problems(fmt::format("{} slots are free now, {} are needed: it would wait",
-                                 c.core.slots() - now.slots_used, ranks));
+        fmt::format("train.ranks asks for {} at once but this host has {} slots: lower it, or "
+                    "start rekindled with --slots {}",
+                    ranks.min, all.slots, ranks.min));
+  else if (ranks.min > slots_free)
+    out.add_problems(
+        fmt::format("{} slots are free now, {} are needed: it would wait", slots_free, ranks.min));
+  else if (gpus <= all.gpus && gpus > gpus_free)
+    out.add_problems(fmt::format("{} GPUs are free now, {} are needed: it would wait", gpus_free, gpus));
 }
 
 awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest request, Caller) {

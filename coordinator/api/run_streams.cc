@@ -36,8 +36,10 @@ awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller,
     v1::RunUpdate update;
     *update.mutable_run() = *run;
     explain_waiting(c, {update.mutable_run()});
-    if (const LiveProgress* live = c.effects.progress(request.id()))
-      *update.mutable_progress() = live->progress;
+    if (const LiveProgress* live = c.effects.progress(request.id())) {
+      if (live->progress.step() > 0) *update.mutable_progress() = live->progress;
+      update.set_note(live->note);
+    }
     const bool last = core::terminal(run->state());
     std::string now = update.SerializeAsString();
     if (now == said) {
@@ -72,14 +74,14 @@ Result<LogTail> open_tail(Context& c, const std::string& id, uint32_t attempt, i
   const v1::Run* run = core::find_run(c.core.state(), id);
   if (run == nullptr) return not_found(fmt::format("no run '{}'", id));
   if (attempt == 0) attempt = run->attempts().empty() ? 1 : run->attempts(run->attempts_size() - 1).number();
-  const bool known = std::any_of(run->attempts().begin(), run->attempts().end(),
-                                 [attempt](const v1::Attempt& a) { return a.number() == attempt; });
-  if (!known && !follow)
+  const v1::Attempt* known = core::find_attempt(*run, attempt);
+  if (known == nullptr && !follow)
     return not_found(fmt::format("run {} has no attempt {}: {}", id, attempt,
                                  run->attempts().empty() ? run->reason() : "see `rekindle describe`"));
-  const uint32_t world = core::slots_needed(*run);
+  // One that is waited for may get any number of ranks.
+  const uint32_t world = known != nullptr ? core::world_of(*known) : core::ranks_wanted(*run).max;
   if (rank >= static_cast<int>(world))
-    return invalid_argument(fmt::format("run {} has ranks 0 to {}", id, world - 1));
+    return invalid_argument(fmt::format("attempt {} of run {} has ranks 0 to {}", attempt, id, world - 1));
   LogTail tail{id, attempt, rank, follow, nullptr};
   tail.reader =
       std::make_shared<LogReader>(launch::AttemptFolder(c.folder.attempt(id, attempt)), world, rank);
@@ -89,9 +91,8 @@ Result<LogTail> open_tail(Context& c, const std::string& id, uint32_t attempt, i
 bool attempt_over(Context& c, const LogTail& tail) {
   const v1::Run* run = core::find_run(c.core.state(), tail.run);
   if (run == nullptr || core::terminal(run->state())) return true;
-  for (const v1::Attempt& attempt : run->attempts())
-    if (attempt.number() == tail.attempt) return attempt.state() == v1::Attempt::ENDED;
-  return false;  // not placed yet
+  const v1::Attempt* attempt = core::find_attempt(*run, tail.attempt);
+  return attempt != nullptr && attempt->state() == v1::Attempt::ENDED;
 }
 
 using Lines = Result<std::vector<LogLines>>;

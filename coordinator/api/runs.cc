@@ -108,7 +108,8 @@ awaitable<Result<v1::Run>> approve_run(Context& c, v1::ApproveRunRequest request
 void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
   std::erase_if(runs, [](const v1::Run* run) { return run->state() != v1::QUEUED; });
   if (runs.empty()) return;
-  const core::Schedule now = core::schedule(context.core.state(), context.core.slots(), context.core.now());
+  const core::Schedule now =
+      core::schedule(context.core.state(), context.core.capacity(), context.core.now());
   std::map<std::string, std::string> reasons;
   for (const core::Waiting& waiting : now.waiting) reasons[waiting.run.value] = waiting.reason;
   for (v1::Run* run : runs)

@@ -1,9 +1,22 @@
 #include "coordinator/attempts/attempt_thread.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "proto/time.h"
 
 namespace rekindle::coordinator {
+namespace {
+
+// A rank that was seen last at work says more than a signal's number.
+Ending with_last_work(Ending ending, const HangWatch& watch) {
+  if (!ending.rank || ending.end != v1::END_CRASH) return ending;
+  const std::string doing = watch.doing(static_cast<uint32_t>(*ending.rank));
+  if (!doing.empty()) ending.message += fmt::format("; rank {} was last seen {}", *ending.rank, doing);
+  return ending;
+}
+
+}  // namespace
 
 AttemptThread::AttemptThread(launch::Launcher& launcher, const Clock& clock, AttemptThreadOptions options,
                              std::function<void(Observation)> on_observation)
@@ -43,10 +56,7 @@ void AttemptThread::watch(AttemptId id, launch::AttemptFolder folder, uint32_t w
             folder,
             {},
             HangWatch(world, from_proto(limits.hang()), from_proto(limits.hang_warm()), clock_.monotonic()),
-            has_started,
-            false,
-            {},
-            std::nullopt};
+            has_started};
         for (uint32_t rank = 0; rank < world; ++rank)
           attempt.readers.emplace_back(folder, static_cast<int>(rank));
         watched_.emplace(id, std::move(attempt));
@@ -72,7 +82,7 @@ void AttemptThread::do_start(const AttemptId& id, const v1::Plan& plan) {
   if (it == watched_.end()) return;
   Status status = it->second.folder.create(plan);
   if (status.ok()) status = launcher_.start(it->second.folder);
-  if (!status.ok()) return finish(id, {v1::END_LAUNCH_FAILED, status.message(), {}});
+  if (!status.ok()) return finish(id, {v1::END_LAUNCH_FAILED, status.message(), {}, {}});
   it->second.handed_over = clock_.monotonic();
 }
 
@@ -119,31 +129,38 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
     case launch::GangState::kNotStarted:
       if (attempt.has_started)
         return finish(
-            id, {v1::END_NODE_LOST, "the attempt's folder has gone: " + attempt.folder.root().string(), {}});
+            id,
+            {v1::END_NODE_LOST, "the attempt's folder has gone: " + attempt.folder.root().string(), {}, {}});
       if (attempt.handed_over && clock_.monotonic() - *attempt.handed_over > options_.start_deadline)
-        finish(id, {v1::END_LAUNCH_FAILED, "the gang supervisor did not start within its time", {}});
+        finish(id, {v1::END_LAUNCH_FAILED, "the gang supervisor did not start within its time", {}, {}});
       return;
     case launch::GangState::kEnded:
     case launch::GangState::kLost:  // the launcher has seen that no rank is left
-      return finish(id, after_hang(attempt, ending_of(attempt.folder, *state, world)));
+      return finish(id, with_last_work(ending_of(attempt.folder, *state, world), attempt.hang));
     case launch::GangState::kAlive:
       break;
   }
-  if (!attempt.hang_said.empty()) return;
-  if (auto hang = attempt.hang.check(clock_.monotonic())) {
-    attempt.hang_said = hang->message;
-    Observation seen;
-    seen.kind = Observation::kHang;
-    seen.id = id;
-    seen.message = hang->message;
-    on_observation_(std::move(seen));
-  }
+  examine(id, attempt);
 }
 
-// The kill that ended it is not what was wrong with it.
-Ending AttemptThread::after_hang(const Watched& attempt, Ending ending) {
-  if (!attempt.hang_said.empty()) ending.message = attempt.hang_said;
-  return ending;
+void AttemptThread::examine(const AttemptId& id, Watched& attempt) {
+  Observation seen;
+  seen.id = id;
+  if (attempt.hang_said) return;
+  if (auto found = attempt.hang.check(clock_.monotonic())) {
+    attempt.hang_said = true;
+    seen.kind = Observation::kHang;
+    seen.message = found->message;
+    // A rank that never came is the launch's fault, not the job's.
+    if (found->kind == Diagnosis::kAbsent) seen.end = v1::END_LAUNCH_FAILED;
+    return on_observation_(std::move(seen));
+  }
+  auto slow = attempt.hang.slowest();
+  if ((slow ? slow->rank : -1) == attempt.slow_said) return;
+  attempt.slow_said = slow ? slow->rank : -1;
+  seen.kind = Observation::kNote;
+  if (slow) seen.message = slow->message;
+  on_observation_(std::move(seen));
 }
 
 void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {

@@ -29,14 +29,15 @@ struct AttemptId {
 };
 
 struct Observation {
-  enum Kind { kStarted, kEnded, kHang, kProgress, kMetric };
+  enum Kind { kStarted, kEnded, kHang, kNote, kProgress, kMetric };
   Kind kind = kStarted;
   AttemptId id;
-  v1::GangRecord gang;    // kStarted
-  Ending ending;          // kEnded
-  std::string message;    // kHang
-  v1::Progress progress;  // kProgress: the newest
-  v1::Metric metric;      // kMetric
+  v1::GangRecord gang;              // kStarted
+  Ending ending;                    // kEnded
+  std::string message;              // kHang, kNote
+  v1::EndClass end = v1::END_HANG;  // kHang: the class that fits
+  v1::Progress progress;            // kProgress: the newest
+  v1::Metric metric;                // kMetric
 };
 
 struct AttemptThreadOptions {
@@ -67,7 +68,8 @@ class AttemptThread {
     HangWatch hang;
     bool has_started = false;  // known before it was watched
     bool started = false;      // seen and reported
-    std::string hang_said;     // why it is being ended, once reported
+    bool hang_said = false;    // and is being ended
+    int slow_said = -1;        // the rank that watchers were told of
     std::optional<std::chrono::steady_clock::time_point> handed_over;
   };
 
@@ -75,7 +77,7 @@ class AttemptThread {
   void loop();
   void poll(const AttemptId& id, Watched& attempt);
   void read_reports(const AttemptId& id, Watched& attempt);
-  static Ending after_hang(const Watched& attempt, Ending ending);
+  void examine(const AttemptId& id, Watched& attempt);
   void finish(const AttemptId& id, Ending ending);
   void do_start(const AttemptId& id, const v1::Plan& plan);
 

@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/plan.h"
-#include "core/schedule.h"
 
 namespace rekindle::coordinator {
 
@@ -62,11 +61,12 @@ void Effects::perform(const core::WatchAttempt& watch, const std::string& key) {
   if (!under_way_.insert(key).second) return;
   const v1::Run* run = core::find_run(core_.state(), watch.run.value);
   CHECK(run != nullptr, "an attempt is watched of a run that is there");
-  const v1::Attempt* attempt = core::live_attempt(*run);
+  const v1::Attempt* attempt = core::find_attempt(*run, watch.attempt);
+  CHECK(attempt != nullptr, "an attempt is watched that is there");
   attempts_.watch({watch.run.value, watch.attempt},
                   launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)),
-                  core::slots_needed(*run), run->spec().train().limits(),
-                  attempt != nullptr && attempt->state() == v1::Attempt::STARTED);
+                  core::world_of(*attempt), run->spec().train().limits(),
+                  attempt->state() == v1::Attempt::STARTED);
 }
 
 void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string& key) {
@@ -135,7 +135,14 @@ void Effects::observe(const Observation& seen) {
     case Observation::kHang:
       log_warning("attempt hangs",
                   {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
-      told = core_.submit(core::HangDetected{RunId(seen.id.run), seen.id.attempt, seen.message});
+      told = core_.submit(core::HangDetected{RunId(seen.id.run), seen.id.attempt, seen.message, seen.end});
+      break;
+    case Observation::kNote:
+      if (!seen.message.empty())
+        log_warning("attempt is slow",
+                    {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
+      progress_[seen.id.run].note = seen.message;
+      core_.changes().notify();
       break;
     case Observation::kProgress:
       progress_[seen.id.run].progress = seen.progress;

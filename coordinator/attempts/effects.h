@@ -27,6 +27,7 @@ struct EffectsOptions {
 // The newest that a running attempt said, for watchers; never journalled.
 struct LiveProgress {
   v1::Progress progress;
+  std::string note;  // a rank that is slower than its peers
   std::map<std::string, v1::Metric> metrics;
 };
 

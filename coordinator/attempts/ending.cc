@@ -3,24 +3,31 @@
 #include <fmt/format.h>
 #include <string.h>
 
+#include <algorithm>
 #include <fstream>
+#include <regex>
 
 namespace rekindle::coordinator {
 
 namespace {
 
 constexpr size_t kTailBytes = 4096;
+constexpr size_t kGangTailBytes = 64 * 1024;
+
+std::string tail_of(const fs::path& log, size_t bytes) {
+  std::ifstream in(log, std::ios::binary | std::ios::ate);
+  if (!in) return "";
+  const auto size = static_cast<size_t>(in.tellg());
+  const size_t length = std::min(size, bytes);
+  in.seekg(static_cast<std::streamoff>(size - length));
+  std::string tail(length, '\0');
+  in.read(tail.data(), static_cast<std::streamsize>(length));
+  return tail;
+}
 
 // The last line of a rank's log that says something: most often the error itself.
 std::string last_words(const fs::path& log) {
-  std::ifstream in(log, std::ios::binary | std::ios::ate);
-  if (!in) return "";
-  std::streamoff size = in.tellg();
-  std::streamoff begin =
-      size > static_cast<std::streamoff>(kTailBytes) ? size - static_cast<std::streamoff>(kTailBytes) : 0;
-  in.seekg(begin);
-  std::string tail(static_cast<size_t>(size - begin), '\0');
-  in.read(tail.data(), static_cast<std::streamsize>(tail.size()));
+  std::string tail = tail_of(log, kTailBytes);
   while (!tail.empty() && isspace(static_cast<unsigned char>(tail.back()))) tail.pop_back();
   size_t line = tail.rfind('\n');
   if (line != std::string::npos) tail.erase(0, line + 1);
@@ -32,20 +39,30 @@ std::string how(int code, int signal) {
                      : fmt::format("left with {}", code);
 }
 
-// The first rank that ended badly, else the launcher itself.
-std::string crash_message(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
-  for (const v1::RankExit& rank : exit.ranks()) {
-    if (rank.code() == 0 && rank.signal() == 0) continue;
-    std::string words = last_words(folder.log(rank.rank()));
-    return fmt::format("rank {} {}{}{}", rank.rank(), how(rank.code(), rank.signal()),
-                       words.empty() ? "" : ": ", words);
+// The first rank that ended badly: as its supervisor recorded it, else as mpirun tells it.
+std::optional<v1::RankExit> culprit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit) {
+  for (const v1::RankExit& rank : exit.ranks())
+    if (rank.code() != 0 || rank.signal() != 0) return rank;
+  return first_to_end(tail_of(folder.gang_log(), kGangTailBytes));
+}
+
+// Without a culprit it was the launcher itself.
+Ending crash(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
+  Ending out{v1::END_CRASH, "", {}, {}};
+  if (const std::optional<v1::RankExit> rank = culprit(folder, exit)) {
+    std::string words = last_words(folder.log(rank->rank()));
+    out.rank = rank->rank();
+    out.message = fmt::format("rank {} {}{}{}", rank->rank(), how(rank->code(), rank->signal()),
+                              words.empty() ? "" : ": ", words);
+    return out;
   }
   std::string words;
   for (uint32_t rank = 0; rank < world && words.empty(); ++rank)
     words = last_words(folder.log(static_cast<int>(rank)));
   std::string note = exit.note().empty() ? "" : " (" + exit.note() + ")";
-  return fmt::format("the gang {}{}{}{}", how(exit.code(), exit.signal()), note, words.empty() ? "" : ": ",
-                     words);
+  out.message = fmt::format("the gang {}{}{}{}", how(exit.code(), exit.signal()), note,
+                            words.empty() ? "" : ": ", words);
+  return out;
 }
 
 Ending of_outcome(v1::Outcome outcome) {
@@ -63,6 +80,9 @@ Ending of_outcome(v1::Outcome outcome) {
     case v1::Outcome::DATA_REFUSED:
       out.end = v1::END_DATA_REFUSED;
       break;
+    case v1::Outcome::DIVERGED:
+      out.end = v1::END_DIVERGED;
+      break;
     default:
       out.end = v1::END_CRASH;
       out.message = "outcome.pb names no known kind of end";
@@ -74,35 +94,56 @@ Ending of_outcome(v1::Outcome outcome) {
 }
 
 Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
-  std::string message = crash_message(folder, exit, world);
-  if (exit.signal() == 0) {
-    switch (exit.code()) {
-      case launch::kExitFinished:
-        return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}};
-      case launch::kExitYielded:
-        return {v1::END_YIELDED, "left on request", {}};
-      case launch::kExitSpecRefused:
-        return {v1::END_SPEC_REFUSED, message, {}};
-      case launch::kExitDataRefused:
-        return {v1::END_DATA_REFUSED, message, {}};
-      default:
-        break;
-    }
+  Ending out = crash(folder, exit, world);
+  if (exit.signal() != 0) return out;
+  switch (exit.code()) {
+    case launch::kExitFinished:
+      return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}, {}};
+    case launch::kExitYielded:
+      return {v1::END_YIELDED, "left on request", {}, {}};
+    case launch::kExitSpecRefused:
+      out.end = v1::END_SPEC_REFUSED;
+      return out;
+    case launch::kExitDataRefused:
+      out.end = v1::END_DATA_REFUSED;
+      return out;
+    case launch::kExitDiverged:
+      out.end = v1::END_DIVERGED;
+      return out;
+    default:
+      return out;
   }
-  return {v1::END_CRASH, message, {}};
 }
 
 }  // namespace
 
+// "mpirun noticed that process rank 1 with PID 71 on node n exited on signal 9 (Killed)." or, for a code,
+// "Process name: [[6031,1],1]" and "Exit code:    1".
+std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log) {
+  static const std::regex killed(R"(process rank (\d{1,6}) .*exited on\s+signal (\d{1,3}))");
+  static const std::regex left(R"(Process name: \[\[\d+,\d+\],(\d{1,6})\]\s+Exit code:\s+(\d{1,3}))");
+  std::match_results<std::string_view::const_iterator> found;
+  v1::RankExit rank;
+  if (std::regex_search(mpirun_log.begin(), mpirun_log.end(), found, killed))
+    rank.set_signal(std::stoi(found[2].str()));
+  else if (std::regex_search(mpirun_log.begin(), mpirun_log.end(), found, left))
+    rank.set_code(std::stoi(found[2].str()));
+  else
+    return std::nullopt;
+  rank.set_rank(std::stoi(found[1].str()));
+  return rank;
+}
+
 Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world) {
   CHECK(state.kind == launch::GangState::kEnded || state.kind == launch::GangState::kLost);
   auto outcome = folder.read_outcome();
-  if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}};
+  if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}, {}};
   if (outcome->has_value()) return of_outcome(**outcome);
   if (state.kind == launch::GangState::kLost || !state.exit)
     return {v1::END_NODE_LOST,
             "the gang's supervisor is gone without a word" +
                 (state.detail.empty() ? std::string() : ": " + state.detail),
+            {},
             {}};
   return of_exit(folder, *state.exit, world);
 }

@@ -15,7 +15,11 @@ struct Ending {
   v1::EndClass end = v1::END_UNSPECIFIED;
   std::string message;  // a sentence for people
   std::optional<v1::Outcome> outcome;
+  std::optional<int> rank;  // that ended it, where the files tell
 };
+
+// The rank whose end made mpirun end the others, as mpirun says it; nothing: it does not.
+std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log);
 
 // Of a gang that has ended or is lost (our CHECK otherwise).
 Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world);

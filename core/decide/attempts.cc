@@ -1,34 +1,23 @@
-// Attempts: placing them, what is seen of them, and the verdict on what they made.
+// Attempts: what is seen of them, and the verdict on what they made.
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "base/units.h"
 #include "core/decide/draft.h"
+#include "core/leaving.h"
 #include "core/schedule.h"
-#include "core/windows.h"
 #include "jobs/retry.h"
-#include "proto/time.h"
 #include "registry/aliases.h"
 #include "registry/gate.h"
 
 namespace rekindle::core {
 namespace {
 
-// The attempt that an observation is about, while it lives; nullptr: stale news.
-const v1::Attempt* observed(const Draft& draft, const RunId& id, uint32_t number, const v1::Run*& run) {
-  run = find_run(draft.state, id.value);
-  const v1::Attempt* attempt = run ? live_attempt(*run) : nullptr;
-  return attempt && attempt->number() == number ? attempt : nullptr;
-}
-
-void signal_kill(Draft& draft, const v1::Run& run, const v1::Attempt& attempt, v1::EndClass end,
-                 const std::string& reason) {
-  auto* signal = draft.add().mutable_attempt_signalled();
-  signal->set_run(run.id());
-  signal->set_attempt(attempt.number());
-  signal->set_signal(v1::AttemptSignalled::KILL);
-  signal->set_reason(reason);
-  signal->set_class_if_killed(end);
+// A yield is free of charge, so one at the time limit must have brought the run forward: else a limit that is
+// shorter than a start would be tried for ever. A script's steps are its own affair.
+bool stands_still(const v1::Run& run, const v1::Attempt& attempt, const AttemptEnded& seen) {
+  if (attempt.resize_requested() || run.cancel_requested() || leave_by_us(run, attempt) == 0) return false;
+  return run.spec().train().has_model() && seen.outcome &&
+         seen.outcome->steps() <= seen.outcome->resumed_from_step();
 }
 
 // How the attempt ended, all things considered; `message` may be made clearer.
@@ -41,9 +30,32 @@ v1::EndClass end_class(const v1::Run& run, const v1::Attempt& attempt, const Att
     message = "the ranks left with code 0 but without a complete outcome";
     return v1::END_CRASH;
   }
-  if (seen.end == v1::END_SPEC_REFUSED || seen.end == v1::END_DATA_REFUSED) return seen.end;
-  if (attempt.kill_requested()) return attempt.class_if_killed();
+  if (seen.end == v1::END_SPEC_REFUSED || seen.end == v1::END_DATA_REFUSED || seen.end == v1::END_DIVERGED)
+    return seen.end;
+  if (attempt.kill_requested()) {
+    // The kill that ended it is not what was wrong with it.
+    if (!attempt.message().empty()) message = attempt.message();
+    return attempt.class_if_killed();
+  }
+  if (seen.end == v1::END_YIELDED && stands_still(run, attempt, seen)) {
+    message = fmt::format("left at its time limit at step {}, where it had begun: raise train.limits.attempt",
+                          seen.outcome->steps());
+    return v1::END_HANG;
+  }
   return seen.end == v1::END_UNSPECIFIED ? v1::END_CRASH : seen.end;
+}
+
+std::string joined(std::string first, const std::string& second) {
+  return second.empty() ? first : fmt::format("{}; {}", first, second);
+}
+
+// What is told of an attempt that yielded.
+std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt& attempt,
+                       const std::string& seen) {
+  if (!attempt.resize_requested()) return seen;
+  const uint32_t from = world_of(attempt), to = ranks_possible(draft.state, draft.world.capacity(), run);
+  if (to > from) return joined(fmt::format("grows from {} to {} ranks", from, to), seen);
+  return joined(fmt::format("was to grow from {} ranks, but others took the room", from), seen);
 }
 
 v1::Verdict verdict_of(const v1::Run& run, const v1::ModelState& model) {
@@ -64,6 +76,12 @@ v1::Verdict verdict_of(const v1::Run& run, const v1::ModelState& model) {
 }
 
 }  // namespace
+
+const v1::Attempt* observed(const Draft& draft, const RunId& id, uint32_t number, const v1::Run*& run) {
+  run = find_run(draft.state, id.value);
+  const v1::Attempt* attempt = run ? live_attempt(*run) : nullptr;
+  return attempt && attempt->number() == number ? attempt : nullptr;
+}
 
 void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string reason) {
   auto* ended = draft.add().mutable_run_ended();
@@ -89,49 +107,6 @@ void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std
   again->set_node_failures(decision.counts.node_failures);
 }
 
-void place_runs(Draft& draft) {
-  for (const RunId& id : schedule(draft.state, draft.world.slots, draft.world.now).place) {
-    const v1::Run& run = draft.state.runs.at(id);
-    v1::AttemptPlaced placed;
-    placed.set_run(run.id());
-    placed.set_attempt(static_cast<uint32_t>(run.attempts_size()) + 1);
-    placed.set_slots(slots_needed(run));
-    if (run.attempts_size() > 0) {
-      // A retry goes on from the run's checkpoints: same rows, same windows, same champion.
-      *placed.mutable_windows() = run.windows();
-      *placed.mutable_data() = run.data();
-      placed.set_champion(run.champion());
-    } else {
-      Result<Selection> selection = run.task() == v1::Plan::SCORE
-                                        ? scored_rows(draft.state, run.dataset())
-                                        : training_rows(draft.state, run.spec(), run.as_of_us());
-      if (!selection.ok()) {
-        // The next round looks at the rest: what the policy remembers has changed.
-        end_run(draft, run, v1::FAILED_RUN, selection.status().message());
-        return;
-      }
-      *placed.mutable_windows() = selection->windows;
-      placed.mutable_data()->Assign(selection->data.begin(), selection->data.end());
-      // A run without publication is nobody's rival.
-      const v1::ModelState* model = find_model(draft.state, run.job());
-      if (run.publish() && model) placed.set_champion(registry::champion(*model));
-    }
-    *draft.add().mutable_attempt_placed() = std::move(placed);
-  }
-}
-
-void kill_overdue(Draft& draft) {
-  for (const RunId& id : draft.state.active) {
-    const v1::Run& run = draft.state.runs.at(id);
-    const v1::Attempt* attempt = live_attempt(run);
-    if (!attempt || !attempt->yield_requested() || attempt->kill_requested()) continue;
-    Micros grace = from_proto(run.spec().train().limits().cancel_grace());
-    if (draft.now_us() < attempt->yield_requested_us() + grace.count()) continue;
-    signal_kill(draft, run, *attempt, v1::END_CANCELLED,
-                fmt::format("still there {} after it was asked to leave", format_duration(grace)));
-  }
-}
-
 Status decide_one(Draft& draft, const GangStarted& command) {
   const v1::Run* run = nullptr;
   const v1::Attempt* attempt = observed(draft, command.run, command.attempt, run);
@@ -143,20 +118,13 @@ Status decide_one(Draft& draft, const GangStarted& command) {
   return ok_status();
 }
 
-Status decide_one(Draft& draft, const HangDetected& command) {
-  const v1::Run* run = nullptr;
-  const v1::Attempt* attempt = observed(draft, command.run, command.attempt, run);
-  if (!attempt || attempt->state() != v1::Attempt::STARTED || attempt->kill_requested()) return ok_status();
-  signal_kill(draft, *run, *attempt, v1::END_HANG, command.message);
-  return ok_status();
-}
-
 Status decide_one(Draft& draft, const AttemptEnded& command) {
   const v1::Run* run = nullptr;
   const v1::Attempt* attempt = observed(draft, command.run, command.attempt, run);
   if (!attempt) return ok_status();
   std::string message = command.message;
   const v1::EndClass end = end_class(*run, *attempt, command, message);
+  if (end == v1::END_YIELDED) message = yield_text(draft, *run, *attempt, message);
   auto* ended = draft.add().mutable_attempt_ended();
   ended->set_run(run->id());
   ended->set_attempt(command.attempt);

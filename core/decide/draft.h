@@ -69,11 +69,16 @@ Status decide_one(Draft& draft, const Tick& command);
 // Timers and steps that are due. `advanced`: the command that moved a replay's clock, if it was one.
 void follow_up(Draft& draft, const AdvanceReplay* advanced);
 void kill_overdue(Draft& draft);
+void ask_to_leave(Draft& draft);
+void grow_gang(Draft& draft);
 void step_rollouts(Draft& draft, const AdvanceReplay* advanced);
 void place_runs(Draft& draft);
 
 // Parts that several handlers share.
+// The attempt that an observation is about, while it lives; nullptr: stale news.
+const v1::Attempt* observed(const Draft& draft, const RunId& id, uint32_t number, const v1::Run*& run);
 void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string reason);
+void request_yield(Draft& draft, const v1::Run& run, const v1::Attempt& attempt, std::string reason);
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what);
 void publish(Draft& draft, const v1::Run& run);
 // The number of the next run and everything that a run starts with.

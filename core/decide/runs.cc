@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "core/decide/draft.h"
+#include "core/schedule.h"
 #include "core/windows.h"
 #include "registry/aliases.h"
 
@@ -153,6 +154,8 @@ Status decide_one(Draft& draft, const StartRun& command) {
     if (!request.dataset().empty())
       return invalid_argument(
           "a dataset is named only for scoring; what a run trains on is in the job's spec");
+    if (std::string missing = gpus_missing(run.spec(), draft.world.capacity()); !missing.empty())
+      return failed_precondition(missing);
     run.set_publish(!request.no_publish());
     TRY(training_rows(draft.state, run.spec(), run.as_of_us()));
   }
@@ -176,11 +179,7 @@ Status decide_one(Draft& draft, const CancelRun& command) {
   cancel->set_reason(reason);
   if (const v1::Attempt* attempt = live_attempt(*run)) {
     if (attempt->kill_requested()) return ok_status();
-    auto* signal = draft.add().mutable_attempt_signalled();
-    signal->set_run(run->id());
-    signal->set_attempt(attempt->number());
-    signal->set_signal(v1::AttemptSignalled::YIELD);
-    signal->set_reason(reason);
+    request_yield(draft, *run, *attempt, reason);
     return ok_status();
   }
   end_run(draft, *run, v1::CANCELLED, reason);

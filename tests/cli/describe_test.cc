@@ -30,12 +30,72 @@ v1::Run finished_run() {
 }
 
 TEST(Describe, RunWithItsTimeline) {
-  const std::string text = describe_run(finished_run());
+  v1::RunUpdate update;
+  *update.mutable_run() = finished_run();
+  const std::string text = describe_run(update);
   EXPECT_THAT(text, HasSubstr("1970-01-01T00:00:01Z  queued: drift, psi of temp is 0.4\n"));
-  EXPECT_THAT(text, HasSubstr("1970-01-01T00:00:02Z  attempt 1: placed on 2 slots\n"));
+  EXPECT_THAT(text, HasSubstr("1970-01-01T00:00:02Z  attempt 1: placed on 2 ranks\n"));
   EXPECT_THAT(text, HasSubstr("attempt 1: node lost: its supervisor is gone\n"));
   EXPECT_THAT(text, HasSubstr("rejected: no gain over the champion"));
   EXPECT_LT(text.find("placed"), text.find("node lost"));
+}
+
+TEST(Describe, AGangThatGrows) {
+  v1::RunUpdate update;
+  v1::Run& run = *update.mutable_run();
+  run.set_id("m-1");
+  run.set_state(v1::RUNNING);
+  run.set_queued_us(1'000'000);
+  v1::Attempt& small = *run.add_attempts();
+  small.set_number(1);
+  small.set_state(v1::Attempt::ENDED);
+  small.set_world(1);
+  small.add_devices(3);
+  small.set_placed_us(2'000'000);
+  small.set_yield_requested_us(3'000'000);
+  small.set_resize_requested(true);
+  small.set_end(v1::END_YIELDED);
+  small.set_until_step(40);
+  small.set_ended_us(4'000'000);
+  small.set_message("grows from 1 to 2 ranks");
+  v1::Attempt& large = *run.add_attempts();
+  large.set_number(2);
+  large.set_state(v1::Attempt::STARTED);
+  large.set_world(2);
+  large.set_placed_us(4'000'000);
+  update.mutable_progress()->set_step(44);
+  update.set_note("rank 1 is slow");
+  const std::string text = describe_run(update);
+  for (const char* line :
+       {"attempt 1: placed on 1 rank, GPU 3\n", "attempt 1: asked to leave so as to grow\n",
+        "attempt 1: yielded at step 40: grows from 1 to 2 ranks\n",
+        "attempt 2: placed on 2 ranks, 1 before\n", "note        rank 1 is slow\n",
+        "now         step 44  loss"})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_EQ(attempt_text(run), "attempt 2 on 2 ranks");
+  google::protobuf::RepeatedPtrField<v1::Run> runs;
+  *runs.Add() = run;
+  EXPECT_THAT(runs_table(runs), HasSubstr("2 (2 sizes)"));
+}
+
+TEST(Describe, ProgressSaysWhatIsKnown) {
+  v1::Progress progress;
+  progress.set_step(12);
+  progress.set_loss(0.5);
+  EXPECT_EQ(progress_text(progress), "step 12  loss 0.5000");
+  progress.set_epoch(2);
+  progress.set_epochs(10);
+  progress.set_steps(1700);
+  progress.set_rows_per_second(41200);
+  progress.set_eta_seconds(3725);
+  progress.set_rate(0.00125);
+  progress.set_gradient_norm(1.75);
+  progress.set_memory_bytes(412'000'000);
+  progress.set_stall_seconds(0.0125);
+  EXPECT_EQ(
+      progress_text(progress),
+      "epoch 2/10  step 12/1700  loss 0.5000  41200 rows/s  ends in 1h02m  rate 0.00125  gradient 1.75  "
+      "412 MB  checkpoints 12ms");
 }
 
 TEST(Describe, TablesAlign) {

@@ -1,12 +1,12 @@
-// The parts that can be tried alone: hang detection, endings, nodes, logs, the core's loop.
+// The parts that can be tried alone: endings, nodes, logs, the core's loop.
 #include <gtest/gtest.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 
 #include "coordinator/attempts/ending.h"
-#include "coordinator/attempts/hang.h"
 #include "coordinator/attempts/logs.h"
 #include "coordinator/core_loop.h"
+#include "coordinator/doctor.h"
 #include "coordinator/journal/fake_journal.h"
 #include "coordinator/loop/nodes.h"
 #include "tests/coordinator/harness.h"
@@ -16,80 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-v1::Beat beat(uint64_t progress, uint64_t step, uint64_t collective, v1::Phase phase = v1::PHASE_REDUCE) {
-  v1::Beat out;
-  out.set_progress(progress);
-  out.set_step(step);
-  out.set_collective(collective);
-  out.set_phase(phase);
-  return out;
-}
-
-// Ranks beat once a second for `seconds`, standing still where progress does not grow.
-class Hangs : public testing::Test {
- protected:
-  steady_clock::time_point at(double seconds) {
-    return steady_clock::time_point() +
-           std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(seconds));
-  }
-  HangWatch watch_{2, Seconds(60), Seconds(15), at(0)};
-};
-
-TEST_F(Hangs, ProgressIsNoHang) {
-  for (int second = 1; second < 300; ++second) {
-    watch_.beat(0, beat(second, second, second), at(second));
-    watch_.beat(1, beat(second, second, second), at(second));
-    ASSERT_FALSE(watch_.check(at(second)).has_value()) << second;
-  }
-}
-
-TEST_F(Hangs, ColdAndWarmLimitsDiffer) {
-  HangWatch cold(1, Seconds(60), Seconds(15), at(0)), warm(1, Seconds(60), Seconds(15), at(0));
-  warm.beat(0, beat(1, 1, 1), at(0));
-  int cold_at = 0, warm_at = 0;
-  for (int second = 1; second < 100; ++second) {
-    cold.beat(0, beat(0, 0, 0, v1::PHASE_UNSPECIFIED), at(second));
-    warm.beat(0, beat(1, 1, 1), at(second));
-    if (cold.check(at(second)) && cold_at == 0) cold_at = second;
-    if (warm.check(at(second)) && warm_at == 0) warm_at = second;
-  }
-  EXPECT_EQ(cold_at, 61);
-  EXPECT_EQ(warm_at, 16);
-}
-
-TEST_F(Hangs, NamesTheRankThatStoppedNotTheOneThatWaits) {
-  watch_.beat(0, beat(9, 5, 11), at(0));
-  watch_.beat(1, beat(9, 5, 11), at(0));
-  std::optional<Hang> hang;
-  for (int second = 1; !hang && second < 60; ++second) {
-    watch_.beat(0, beat(9, 5, 11), at(second));  // waits in the reduction, still beating
-    hang = watch_.check(at(second));
-  }
-  ASSERT_TRUE(hang.has_value());
-  EXPECT_EQ(hang->rank, 1);
-  EXPECT_NE(hang->message.find("no longer beats"), std::string::npos) << hang->message;
-}
-
-TEST_F(Hangs, NamesTheRankThatTheOthersWaitFor) {
-  std::optional<Hang> hang;
-  for (int second = 1; !hang && second < 60; ++second) {
-    watch_.beat(0, beat(9, 5, 12), at(second));
-    watch_.beat(1, beat(8, 5, 11, v1::PHASE_FORWARD), at(second));  // loops for ever before its collective
-    hang = watch_.check(at(second));
-  }
-  ASSERT_TRUE(hang.has_value());
-  EXPECT_EQ(hang->rank, 1);
-  EXPECT_NE(hang->message.find("rank 1"), std::string::npos);
-  EXPECT_NE(hang->message.find("phase forward at step 5"), std::string::npos) << hang->message;
-}
-
-TEST_F(Hangs, APauseOfTheWatcherIsNobodysFault) {
-  watch_.beat(0, beat(1, 1, 1), at(1));
-  watch_.beat(1, beat(1, 1, 1), at(1));
-  EXPECT_FALSE(watch_.check(at(1)).has_value());
-  EXPECT_FALSE(watch_.check(at(1000)).has_value());
-}
 
 // --- Endings
 
@@ -129,6 +55,9 @@ INSTANTIATE_TEST_SUITE_P(
                     EndCase{"yielded", 75, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_YIELDED},
                     EndCase{"spec", 78, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_SPEC_REFUSED},
                     EndCase{"data", 65, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_DATA_REFUSED},
+                    EndCase{"diverged", 70, 0, v1::Outcome::DIVERGED, v1::END_DIVERGED},
+                    EndCase{"diverged_without_outcome", 70, 0, v1::Outcome::KIND_UNSPECIFIED,
+                            v1::END_DIVERGED},
                     EndCase{"crash", 1, 0, v1::Outcome::KIND_UNSPECIFIED, v1::END_CRASH},
                     EndCase{"signal", 0, 11, v1::Outcome::KIND_UNSPECIFIED, v1::END_CRASH}),
     [](const auto& info) { return std::string(info.param.name); });
@@ -143,6 +72,60 @@ TEST(EndingsOf, ADamagedOutcomeIsACrashThatNamesIt) {
   Ending ending = ending_of(folder, state, 1);
   EXPECT_EQ(ending.end, v1::END_CRASH);
   EXPECT_NE(ending.message.find("outcome.pb"), std::string::npos) << ending.message;
+}
+
+// As Open MPI 4.1 writes it.
+constexpr const char* kKilledLog =
+    R"(--------------------------------------------------------------------------
+Primary job  terminated normally, but 1 process returned
+a non-zero exit code. Per user-direction, the job has been aborted.
+--------------------------------------------------------------------------
+--------------------------------------------------------------------------
+mpirun noticed that process rank 1 with PID 4711 on node host-a exited on signal 9 (Killed).
+--------------------------------------------------------------------------
+)";
+constexpr const char* kLeftLog = R"(--------------------------------------------------------------------------
+mpirun detected that one or more processes exited with non-zero status, thus causing
+the job to be terminated. The first process to do so was:
+
+  Process name: [[37311,1],12]
+  Exit code:    3
+--------------------------------------------------------------------------
+)";
+
+TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {
+  auto killed = first_to_end(kKilledLog);
+  ASSERT_TRUE(killed.has_value());
+  EXPECT_EQ(killed->rank(), 1);
+  EXPECT_EQ(killed->signal(), 9);
+  auto left = first_to_end(kLeftLog);
+  ASSERT_TRUE(left.has_value());
+  EXPECT_EQ(left->rank(), 12);
+  EXPECT_EQ(left->code(), 3);
+  EXPECT_FALSE(first_to_end("").has_value());
+  EXPECT_FALSE(first_to_end("process rank ? exited on signal").has_value());
+
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  std::ofstream(folder.gang_log()) << kKilledLog;
+  std::ofstream(folder.log(1)) << "epoch 3\nout of memory\n";
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  state.exit->set_code(137);
+  Ending ending = ending_of(folder, state, 2);
+  EXPECT_EQ(ending.end, v1::END_CRASH);
+  EXPECT_EQ(ending.rank, 1);
+  EXPECT_EQ(ending.message, "rank 1 ended by signal 9 (Killed): out of memory");
+}
+
+TEST(Gpus, AreCountedByTheirDevices) {
+  TempFolder devices;
+  for (const char* name :
+       {"nvidia0", "nvidia1", "nvidia12", "nvidiactl", "nvidia-uvm", "nvidia1x", "xnvidia3"})
+    std::ofstream(devices.path() / name) << "";
+  EXPECT_EQ(gpus_of_host(devices.path()), 3u);
+  EXPECT_EQ(gpus_of_host(devices.path() / "nowhere"), 0u);
 }
 
 // --- Nodes
@@ -236,7 +219,8 @@ TEST(Logs, TailsAndSplits) {
 class Loop : public testing::Test {
  protected:
   void start() {
-    loop_ = std::make_unique<CoreLoop>(io_, clock_, CoreLoopOptions{.slots = 2, .snapshot_every = 3});
+    loop_ = std::make_unique<CoreLoop>(io_, clock_,
+                                       CoreLoopOptions{.capacity = {.slots = 2}, .snapshot_every = 3});
     ASSERT_TRUE(loop_->load(std::make_unique<FakeJournal>(storage_)).ok());
     CoreSeams seams;
     seams.perform = [this](const std::vector<core::Effect>& effects) {

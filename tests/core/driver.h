@@ -25,7 +25,7 @@ class Driver {
     Result<Decision> decision = advance(state, world, command, actor);
     if (decision.ok())
       for (const auto& event : decision->events) journal.push_back(event);
-    EXPECT_THAT(broken_invariants(state, world.slots), ::testing::IsEmpty());
+    EXPECT_THAT(broken_invariants(state, world.capacity()), ::testing::IsEmpty());
     return decision;
   }
   Decision run(const Command& command, std::string_view actor = "anna") {

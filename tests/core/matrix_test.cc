@@ -82,6 +82,21 @@ std::string yielding(Driver& d) {
   d.run(CancelRun{cancel});
   return id;
 }
+std::string growing(Driver& d) {
+  d.world.slots = 1;
+  d.run(AddSnapshot{january(), false});
+  v1::JobSpec spec = spec_of(kModel);
+  auto* ranks = spec.mutable_train()->mutable_ranks();
+  ranks->clear_count();
+  ranks->set_min(1);
+  ranks->set_max(2);
+  d.run(Apply{apply_of(spec)});
+  std::string id = d.start();
+  d.gang_starts(id);
+  d.world.slots = 2;
+  d.pass(Seconds(60));
+  return id;
+}
 std::string killed(Driver& d) {
   std::string id = started(d);
   d.run(HangDetected{RunId(id), 1, "stuck"});
@@ -140,6 +155,8 @@ std::string run_state(const State& state, const std::string& id) {
   if (const v1::Attempt* attempt = live_attempt(run)) {
     if (attempt->kill_requested())
       text += ", kill";
+    else if (attempt->resize_requested())
+      text += ", growth";
     else if (attempt->yield_requested())
       text += ", yield";
     else if (attempt->state() == v1::Attempt::STARTED)
@@ -163,12 +180,19 @@ Column verifies(std::string name, bool ok) {
 
 std::string run_table() {
   const std::vector<Row> rows = {
-      {"QUEUED", queued},           {"QUEUED, retry", retrying},
-      {"RUNNING, placed", placed},  {"RUNNING, started", started},
-      {"RUNNING, yield", yielding}, {"RUNNING, kill", killed},
-      {"JUDGING", judging},         {"HELD", held},
-      {"PUBLISHED", published},     {"REJECTED", rejected},
-      {"FAILED_RUN", failed},       {"CANCELLED", cancelled},
+      {"QUEUED", queued},
+      {"QUEUED, retry", retrying},
+      {"RUNNING, placed", placed},
+      {"RUNNING, started", started},
+      {"RUNNING, growth", growing},
+      {"RUNNING, yield", yielding},
+      {"RUNNING, kill", killed},
+      {"JUDGING", judging},
+      {"HELD", held},
+      {"PUBLISHED", published},
+      {"REJECTED", rejected},
+      {"FAILED_RUN", failed},
+      {"CANCELLED", cancelled},
       {"COMPLETED", completed},
   };
   const std::vector<Column> columns = {
@@ -196,6 +220,7 @@ std::string run_table() {
       ends_with("launch failed", v1::END_LAUNCH_FAILED),
       ends_with("spec refused", v1::END_SPEC_REFUSED),
       ends_with("data refused", v1::END_DATA_REFUSED),
+      ends_with("ranks diverged", v1::END_DIVERGED),
       {"hang seen",
        [](Driver& d, const std::string& run) -> Command {
          return HangDetected{RunId(run), d.attempt(run), "stuck"};

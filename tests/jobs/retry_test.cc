@@ -30,7 +30,7 @@ TEST(Retry, Table) {
       {v1::END_LAUNCH_FAILED, {0, 1}, true, 4, {0, 2}}, {v1::END_LAUNCH_FAILED, {0, 10}, false, 0, {0, 11}},
       {v1::END_YIELDED, {3, 10}, true, 0, {3, 10}},     {v1::END_SPEC_REFUSED, {0, 0}, false, 0, {0, 0}},
       {v1::END_DATA_REFUSED, {0, 0}, false, 0, {0, 0}}, {v1::END_CANCELLED, {0, 0}, false, 0, {0, 0}},
-      {v1::END_UNSPECIFIED, {0, 0}, false, 0, {0, 0}},
+      {v1::END_DIVERGED, {0, 0}, false, 0, {0, 0}},     {v1::END_UNSPECIFIED, {0, 0}, false, 0, {0, 0}},
   };
   for (const Row& row : rows) {
     const RetryDecision decision = decide_retry(row.end, row.before, limits(3, 10));
@@ -64,7 +64,7 @@ TEST(Retry, DelaysNeverOverflow) {
 TEST(Retry, ReasonNamesTheBudget) {
   EXPECT_EQ(decide_retry(v1::END_CRASH, {0, 0}, limits(3, 10)).reason, "a rank crashed; retry 1 of 3 in 1s");
   EXPECT_EQ(decide_retry(v1::END_HANG, {1, 0}, limits(1, 10)).reason,
-            "the ranks made no progress and were ended; 1 retry is used up");
+            "the ranks hung and were ended; 1 retry is used up");
 }
 
 }  // namespace

@@ -27,9 +27,23 @@ std::string bytes_of(const google::protobuf::Message& message) {
   return bytes;
 }
 
+// One that takes a slot, one that takes two, one that never fits, one that takes what is free, and one that
+// does the same with GPUs and under a time limit.
+constexpr std::array kJobs = {"one", "two", "stretch", "gpu", "wide"};
+
 // A spec whose triggers are quick, so that some fire among the other things that happen.
-v1::JobSpec restless_spec(const std::string& name, uint32_t ranks) {
-  v1::JobSpec spec = spec_of(name, ranks);
+v1::JobSpec restless_spec(const std::string& name) {
+  v1::JobSpec spec = spec_of(name, name == "one" ? 1 : name == "two" ? 2 : 9);
+  auto* ranks = spec.mutable_train()->mutable_ranks();
+  if (name == "stretch" || name == "gpu") {
+    ranks->clear_count();
+    ranks->set_min(1);
+    ranks->set_max(3);
+  }
+  if (name == "gpu") {
+    ranks->set_gpus(1);
+    *spec.mutable_train()->mutable_limits()->mutable_attempt() = to_proto(Seconds(900));
+  }
   auto* retrain = spec.mutable_retrain();
   *retrain->mutable_window() = to_proto(Seconds(3600));
   *retrain->mutable_cooldown() = to_proto(Seconds(3600));
@@ -65,7 +79,7 @@ Simulation::Simulation(SimulationOptions options)
       dice_(options.seed),
       outside_(dice_, problems_),
       now_us_(day_us(3, 1)),
-      slots_(static_cast<uint32_t>(2 + dice_.below(3))) {}
+      capacity_{static_cast<uint32_t>(2 + dice_.below(3)), static_cast<uint32_t>(dice_.below(3))} {}
 
 void Simulation::problem(const std::string& what) {
   problems_.push_back(fmt::format("after append {}: {}", appends_, what));
@@ -74,22 +88,23 @@ void Simulation::problem(const std::string& what) {
 World Simulation::world() const {
   World world;
   world.now = time_from_micros(now_us_);
-  world.slots = slots_;
+  world.slots = capacity_.slots;
+  world.gpus = capacity_.gpus;
   world.serving = outside_.views(state_);
   return world;
 }
 
 void Simulation::run() {
   submit(AddSnapshot{january(), false});
-  // One that takes a slot, one that takes two, one that never fits.
-  for (const auto& [name, ranks] : {std::pair<const char*, uint32_t>{"one", 1}, {"two", 2}, {"wide", 9}}) {
+  for (const char* name : kJobs) {
     // Until it is durable: a client repeats what was not acknowledged.
-    while (!find_job(state_, name)) submit(Apply{apply_of(restless_spec(name, ranks))});
+    while (!find_job(state_, name)) submit(Apply{apply_of(restless_spec(name))});
     while (!state_.datasets.contains("flights")) submit(AddSnapshot{january(), false});
     settled_until_[name] = day_us(2, 1);
   }
   for (int i = 0; i < options_.steps && problems_.empty(); ++i) step();
   if (problems_.empty()) settle();
+  if (problems_.empty()) check_resizes();
 }
 
 void Simulation::step() {
@@ -103,7 +118,7 @@ void Simulation::step() {
 }
 
 std::string Simulation::some_job() {
-  return std::array{"one", "two", "wide"}[dice_.below(10) == 0 ? 2 : dice_.below(2)];
+  return kJobs[dice_.below(10) == 0 ? 4 : dice_.below(4)];
 }
 
 std::string Simulation::some_run() {
@@ -156,7 +171,7 @@ Command Simulation::wish() {
       return Freeze{r};
     }
     case 7: {
-      v1::JobSpec spec = restless_spec(job, job == "one" ? 1 : job == "two" ? 2 : 9);
+      v1::JobSpec spec = restless_spec(job);
       spec.mutable_serve()->set_canary(dice_.chance(50) ? .1 : .5);
       return Apply{apply_of(spec)};
     }
@@ -246,11 +261,48 @@ void Simulation::check_step(const v1::Event& event) {
   const std::string id = rekindle::core::run_of(event);
   const v1::Run* before = id.empty() ? nullptr : find_run(shadow_, id);
   const v1::RunState from = before ? before->state() : v1::RUN_STATE_UNSPECIFIED;
+  check_resize(event);
   apply(shadow_, event);
   const v1::Run* after = id.empty() ? nullptr : find_run(shadow_, id);
   if (before && after && !legal(from, after->state()) && !event.has_version_published())
     problem(
         fmt::format("{} went from {} to {}", id, v1::RunState_Name(from), v1::RunState_Name(after->state())));
+}
+
+// A gang is asked to grow only when nobody waits, and its room has been there for a while.
+void Simulation::check_resize(const v1::Event& event) {
+  const v1::AttemptSignalled& signalled = event.attempt_signalled();
+  if (!signalled.resize()) return;
+  for (const RunId& id : shadow_.active) {
+    const v1::Run& run = shadow_.runs.at(id);
+    const bool fits =
+        slots_needed(run) <= capacity_.slots && slots_needed(run) * gpus_per_rank(run) <= capacity_.gpus;
+    if (run.state() == v1::QUEUED && fits)
+      problem(fmt::format("{} is asked to grow while {} waits", signalled.run(), id.value));
+    for (const auto& attempt : run.attempts())
+      if (std::max(attempt.placed_us(), attempt.ended_us()) + Micros(kGrowAfter).count() > event.time_us())
+        problem(fmt::format("{} is asked to grow just after {} moved", signalled.run(), id.value));
+  }
+}
+
+// Growing never becomes an end in itself: each time the gang is larger, unless it failed, was at its time
+// limit, or others took the room in between.
+void Simulation::check_resizes() {
+  std::map<std::string, int> resizes;
+  int placed = 0;
+  for (const auto& event : journal_) {
+    if (event.has_attempt_placed()) ++placed;
+    if (event.attempt_signalled().resize()) ++resizes[event.attempt_signalled().run()];
+  }
+  for (const auto& [id, count] : resizes) {
+    const v1::Run& run = state_.runs.at(RunId(id));
+    int other_ends = 1;
+    for (const auto& attempt : run.attempts()) other_ends += !attempt.resize_requested();
+    const jobs::RankRange ranks = ranks_wanted(run);
+    const int others = placed - run.attempts_size();
+    if (count > static_cast<int>(ranks.max - ranks.min) * other_ends + others)
+      problem(fmt::format("{} was resized {} times", id, count));
+  }
 }
 
 // The process is gone with all that was not durable: the newest snapshot, then the events after it.
@@ -259,6 +311,7 @@ void Simulation::restart() {
   state_ = from_snapshot(snapshot_);
   for (const auto& event : journal_)
     if (event.seq() > state_.seq) apply(state_, event);
+  if (state_.moved_us != shadow_.moved_us) problem("a restart forgot when room was last taken or given");
   // Some of what the old process had seen is told again by late messengers; the rest is lost.
   std::deque<Command> late;
   for (const auto& command : seen_)
@@ -267,14 +320,14 @@ void Simulation::restart() {
 }
 
 void Simulation::check() {
-  for (const std::string& broken : broken_invariants(state_, slots_)) problem(broken);
+  for (const std::string& broken : broken_invariants(state_, capacity_)) problem(broken);
   if (state_.seq != journal_.size()) problem("the state knows events that the journal does not");
   for (const auto& [key, run] : acknowledged_) {
     auto known = state_.run_by_key.find(key);
     if (known == state_.run_by_key.end() || known->second.value != run)
       problem("an acknowledged run is lost: " + run);
   }
-  for (const Waiting& waiting : schedule(state_, slots_, time_from_micros(now_us_)).waiting)
+  for (const Waiting& waiting : schedule(state_, capacity_, time_from_micros(now_us_)).waiting)
     if (waiting.reason.empty()) problem(waiting.run.value + " waits without a reason");
 }
 
@@ -304,7 +357,7 @@ void Simulation::settle() {
   std::string why;
   for (int round = 0; round < kSettleRounds && problems_.empty(); ++round) {
     // Repeated each round: a crash may have swallowed it.
-    for (const char* job : {"one", "two", "wide"}) {
+    for (const char* job : kJobs) {
       v1::EndReplayRequest end;
       end.set_model(job);
       end.set_session(find_model(state_, job)->replay_session());
@@ -320,10 +373,9 @@ void Simulation::settle() {
     deliver(true);
     submit(Tick{});
     why.clear();
-    Schedule queue = schedule(state_, slots_, time_from_micros(now_us_));
     for (const RunId& id : state_.active) {
       const v1::Run& run = state_.runs.at(id);
-      const bool too_wide = run.state() == v1::QUEUED && slots_needed(run) > slots_;
+      const bool too_wide = run.state() == v1::QUEUED && slots_needed(run) > capacity_.slots;
       if (run.state() != v1::HELD && !too_wide) why = id.value + " is " + v1::RunState_Name(run.state());
     }
     for (const auto& [name, model] : state_.models)
@@ -356,6 +408,12 @@ std::map<std::string, int> Simulation::happened() const {
     if (event.has_run_requeued()) ++count["retried"];
     if (event.has_attempt_signalled() && event.attempt_signalled().signal() == v1::AttemptSignalled::KILL)
       ++count["killed"];
+    if (event.attempt_signalled().resize()) ++count["asked to grow"];
+    if (event.has_attempt_placed() && event.attempt_placed().world() > 1)
+      ++count["placed with several ranks"];
+    if (event.has_attempt_placed() && event.attempt_placed().devices_size() > 0) ++count["placed on GPUs"];
+    if (event.has_attempt_ended() && event.attempt_ended().message().starts_with("grows from"))
+      ++count["grown"];
     if (event.has_rollout_changed()) ++count[v1::Rollout::State_Name(event.rollout_changed().state())];
   }
   return count;

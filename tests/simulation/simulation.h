@@ -42,6 +42,8 @@ class Simulation {
   void restart();
   void check();
   void check_step(const v1::Event& event);
+  void check_resize(const v1::Event& event);
+  void check_resizes();
   World world() const;
   std::string some_job();
   std::string some_run();
@@ -52,7 +54,7 @@ class Simulation {
   std::vector<std::string> problems_;
   Outside outside_;
   int64_t now_us_;
-  uint32_t slots_;
+  Capacity capacity_;
 
   State state_;
   std::vector<v1::Event> journal_;                   // durable

@@ -41,8 +41,9 @@ TEST(Simulation, SeedsWithCrashesAndLostNews) {
   if (one) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(crashes, static_cast<int>(last));
-  for (const char* what : {"PUBLISHED", "REJECTED", "FAILED_RUN", "CANCELLED", "HELD", "triggered", "retried",
-                           "killed", "BAKING", "PROMOTED", "ROLLED_BACK", "SUPERSEDED"})
+  for (const char* what :
+       {"PUBLISHED", "REJECTED", "FAILED_RUN", "CANCELLED", "HELD", "triggered", "retried", "killed",
+        "asked to grow", "grown", "placed on GPUs", "BAKING", "PROMOTED", "ROLLED_BACK", "SUPERSEDED"})
     EXPECT_GT(happened[what], static_cast<int>(last) / 10) << what;
 }
 

@@ -1,0 +1,40 @@
+#include "core/leaving.h"
+
+#include <algorithm>
+
+#include "proto/time.h"
+
+namespace rekindle::core {
+namespace {
+
+int64_t grace_us(const v1::Run& run) {
+  return from_proto(run.spec().train().limits().cancel_grace()).count();
+}
+int64_t limit_us(const v1::Run& run) {
+  if (run.task() != v1::Plan::TRAIN) return 0;
+  return from_proto(run.spec().train().limits().attempt()).count();
+}
+int64_t reserve_us(const v1::Run& run) {
+  return std::min(grace_us(run), limit_us(run) / 2);
+}
+
+}  // namespace
+
+int64_t leave_by_us(const v1::Run& run, const v1::Attempt& attempt) {
+  const int64_t limit = limit_us(run);
+  return limit == 0 ? 0 : attempt.placed_us() + limit;
+}
+
+int64_t ask_us(const v1::Run& run, const v1::Attempt& attempt) {
+  const int64_t leave_by = leave_by_us(run, attempt);
+  return leave_by == 0 ? 0 : leave_by - reserve_us(run);
+}
+
+int64_t kill_us(const v1::Run& run, const v1::Attempt& attempt) {
+  if (!attempt.yield_requested() || attempt.resize_requested() || attempt.kill_requested()) return 0;
+  if (run.cancel_requested() || limit_us(run) == 0) return attempt.yield_requested_us() + grace_us(run);
+  // A coordinator that was away asks late: the ranks get their time all the same.
+  return std::max(leave_by_us(run, attempt), attempt.yield_requested_us() + reserve_us(run));
+}
+
+}  // namespace rekindle::core
