@@ -3,15 +3,18 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/connect.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -19,6 +22,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/url/parse.hpp>
+#include <thread>
 
 namespace rekindle::net {
 namespace {
@@ -27,6 +31,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
+using Protocol = asio::generic::stream_protocol;  // TCP or a Unix socket
+using Stream = beast::basic_stream<Protocol>;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct Target {
@@ -43,6 +49,27 @@ Result<Target> parse_url(const std::string& url) {
   return target;
 }
 
+constexpr std::string_view kUnix = "unix:";
+
+// Where to connect: one Unix socket, or all addresses of a host.
+Result<std::vector<Protocol::endpoint>> find_endpoints(asio::io_context& io, const std::string& url) {
+  std::vector<Protocol::endpoint> out;
+  if (url.starts_with(kUnix)) {
+    const std::string path = url.substr(kUnix.size());
+    if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path))
+      return invalid_argument(fmt::format("'{}' is no path of a Unix socket, or too long for one", path));
+    out.emplace_back(asio::local::stream_protocol::endpoint(path));
+    return out;
+  }
+  const Target target = TRY(parse_url(url));
+  beast::error_code error;
+  tcp::resolver resolver(io);
+  for (const auto& found : resolver.resolve(target.host, target.port, error))
+    out.emplace_back(found.endpoint());
+  if (error) return unavailable(fmt::format("cannot find the host of {}: {}", url, error.message()));
+  return out;
+}
+
 }  // namespace
 
 struct HttpClient::Impl {
@@ -50,6 +77,7 @@ struct HttpClient::Impl {
 
   Result<Reply> exchange(http::request<http::string_body> message, SteadyTime deadline);
   Status ensure_connected(SteadyTime deadline);
+  Status connect_unix(const Protocol::endpoint& endpoint, SteadyTime limit);
   http::request<http::string_body> make_request(std::string_view method, std::string_view path,
                                                 std::string_view body, const Headers& headers) const;
   // Starts one asynchronous operation with the deadline and runs it to its end.
@@ -61,7 +89,7 @@ struct HttpClient::Impl {
 
   ClientOptions options;
   asio::io_context io;
-  std::unique_ptr<beast::tcp_stream> stream;  // connected, or none
+  std::unique_ptr<Stream> stream;  // connected, or none
   beast::flat_buffer buffer;
   std::atomic<bool> cancelled{false};
 };
@@ -85,7 +113,7 @@ Status HttpClient::Impl::failure(std::string_view doing, beast::error_code error
   if (cancelled) return {Code::kCanceled, "the client was told to stop"};
   if (error == beast::error::timeout)
     return deadline_exceeded(fmt::format("{} {} took too long", doing, options.url));
-  if (error == asio::error::connection_refused)
+  if (error == asio::error::connection_refused || error == boost::system::errc::no_such_file_or_directory)
     return unavailable(fmt::format("nobody answers at {}; is it running?", options.url));
   if (error == http::error::body_limit)
     return resource_exhausted(
@@ -114,18 +142,38 @@ bool HttpClient::Impl::still_open() {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+// A Unix socket connects at once, or its queue is full: then there is nothing to wait on.
+Status HttpClient::Impl::connect_unix(const Protocol::endpoint& endpoint, SteadyTime limit) {
+  constexpr std::chrono::milliseconds kPause{2};
+  beast::error_code error;
+  stream->socket().open(endpoint.protocol(), error);
+  if (!error) stream->socket().non_blocking(true, error);
+  while (!error) {
+    if (::connect(stream->socket().native_handle(), endpoint.data(),
+                  static_cast<socklen_t>(endpoint.size())) == 0)
+      return ok_status();
+    if (errno != EAGAIN && errno != EINTR) {
+      error = beast::error_code(errno, boost::system::system_category());
+    } else if (cancelled || std::chrono::steady_clock::now() > limit) {
+      error = beast::error::timeout;
+    } else {
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+  return failure("connecting to", error);
+}
+
 Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
   if (stream && still_open()) return ok_status();
   disconnect();
-  const Target target = TRY(parse_url(options.url));
-  beast::error_code error;
-  tcp::resolver resolver(io);
-  const auto found = resolver.resolve(target.host, target.port, error);
-  if (error) return unavailable(fmt::format("cannot find the host of {}: {}", options.url, error.message()));
-  stream = std::make_unique<beast::tcp_stream>(io);
+  const std::vector<Protocol::endpoint> found = TRY(find_endpoints(io, options.url));
+  stream = std::make_unique<Stream>(io);
   const SteadyTime limit = std::min(deadline, std::chrono::steady_clock::now() + options.connect_deadline);
-  const Status connected =
-      perform("connecting to", limit, [&](auto done) { stream->async_connect(found, done); });
+  Status connected;
+  if (options.url.starts_with(kUnix))
+    connected = connect_unix(found.front(), limit);
+  else
+    connected = perform("connecting to", limit, [&](auto done) { stream->async_connect(found, done); });
   if (!connected.ok()) {
     disconnect();
     if (connected.code() == Code::kDeadlineExceeded)
@@ -133,7 +181,8 @@ Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
     return connected;
   }
   ::fcntl(stream->socket().native_handle(), F_SETFD, FD_CLOEXEC);
-  stream->socket().set_option(tcp::no_delay(true), error);
+  beast::error_code unix_has_none;
+  stream->socket().set_option(tcp::no_delay(true), unix_has_none);
   return ok_status();
 }
 
@@ -146,7 +195,8 @@ http::request<http::string_body> HttpClient::Impl::make_request(std::string_view
   message.version(11);
   const std::string_view url = options.url;
   const size_t host = url.find("://");
-  message.set(http::field::host, host == std::string_view::npos
+  message.set(http::field::host, url.starts_with(kUnix) ? "localhost"
+                                 : host == std::string_view::npos
                                      ? url
                                      : url.substr(host + 3, url.find('/', host + 3) - host - 3));
   if (!options.token.empty()) message.set(http::field::authorization, "Bearer " + options.token);

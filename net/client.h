@@ -21,7 +21,7 @@ namespace rekindle::net {
 using Deadline = std::chrono::milliseconds;
 
 struct ClientOptions {
-  std::string url;    // "http://127.0.0.1:7700"
+  std::string url;    // "http://127.0.0.1:7700", or "unix:/run/x/socket" for a Unix socket
   std::string token;  // sent as Authorization: Bearer; empty: none
   Deadline connect_deadline{5'000};
   uint64_t body_bytes_max = 256ull << 20;  // of an answer

@@ -46,6 +46,9 @@ struct ServerLimits {
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address; anything but loopback is refused until there is TLS
   uint16_t port = 0;                  // 0: any free one
+  // Path of a Unix socket to listen on in place of address and port, open to this user alone. Removed by
+  // stop().
+  std::string unix_socket;
   std::vector<Token> tokens;
   ServerLimits limits;
   // Names accepted in Host beside localhost, 127.0.0.1, [::1] and `address`.
@@ -94,11 +97,12 @@ class HttpServer {
   // (method, pattern, access) of every route, sorted: for tests that enumerate who may call what.
   std::vector<std::tuple<std::string, std::string, Access>> routes() const;
 
-  // Binds and begins to accept; the port bound. Refusals: address not loopback, port taken.
+  // Binds and begins to accept; the port bound, 0 for a Unix socket. Refusals: address not loopback, port or
+  // path taken.
   Result<uint16_t> start();
   uint16_t port() const;
   const ServerLimits& limits() const;
-  std::string url() const;  // "http://127.0.0.1:7700"
+  std::string url() const;  // "http://127.0.0.1:7700" or "unix:/path"
 
   // Stops accepting, closes idle connections and streams, lets requests in flight finish for `grace`, then
   // closes the rest. Done when no connection is left. Must be awaited on the server's io_context.

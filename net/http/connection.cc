@@ -47,13 +47,14 @@ bool is_clients_fault(beast::error_code error) {
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<HttpServer::Impl> server, tcp::socket socket)
+Connection::Connection(std::shared_ptr<HttpServer::Impl> server, Protocol::socket socket)
     : server_(std::move(server)),
       stream_(std::move(socket)),
       buffer_(server_->options.limits.header_bytes_max + 64 * 1024) {
   beast::error_code error;
-  const tcp::endpoint remote = stream_.socket().remote_endpoint(error);
-  if (!error) peer_ = remote.address().to_string();
+  const Protocol::endpoint remote = stream_.socket().remote_endpoint(error);
+  const auto address = error ? std::nullopt : tcp_endpoint(remote);
+  if (address) peer_ = address->address().to_string();
   stream_.socket().set_option(tcp::no_delay(true), error);
   server_->connections.insert(this);
   ++server_->counters.connections_total;
@@ -250,7 +251,7 @@ asio::awaitable<bool> Connection::refuse(Response response, unsigned version) {
 asio::awaitable<void> Connection::linger() {
   constexpr size_t kDrainBytesMax = 1 << 20;
   beast::error_code error;
-  stream_.socket().shutdown(tcp::socket::shutdown_send, error);
+  stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
   stream_.expires_after(std::chrono::seconds(2));
   char sink[4096];
   for (size_t drained = 0; !error && drained < kDrainBytesMax;) {

@@ -3,11 +3,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
 #include <cctype>
+#include <cstring>
 #include <tuple>
 
 #include "base/log.h"
@@ -45,22 +50,34 @@ Status bind_failure(const tcp::endpoint& endpoint, const beast::error_code& erro
 }
 
 // Asio's own sockets are inherited by children, which would hold the port of a killed parent.
-beast::error_code open_listener(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
+beast::error_code open_listener(Acceptor& acceptor, const Protocol::endpoint& endpoint) {
   beast::error_code error;
   const int fd = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return beast::error_code(errno, boost::system::system_category());
   acceptor.assign(endpoint.protocol(), fd, error);
-  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  // The mode of a Unix socket that is yet to be bound is the mode of its file.
+  if (!error && endpoint.protocol().family() == AF_UNIX) ::fchmod(fd, 0600);
+  if (!error) acceptor.set_option(Acceptor::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(tcp::acceptor::max_listen_connections, error);
+  if (!error) acceptor.listen(Acceptor::max_listen_connections, error);
   return error;
+}
+
+Status listen_on_path(Acceptor& acceptor, const std::string& path) {
+  if (path.size() >= sizeof(sockaddr_un::sun_path))
+    return invalid_argument(fmt::format("the path {} is too long for a Unix socket", path));
+  const beast::error_code error = open_listener(acceptor, asio::local::stream_protocol::endpoint(path));
+  if (!error) return ok_status();
+  beast::error_code ignored;
+  acceptor.close(ignored);
+  return unavailable(fmt::format("cannot listen on {}: {}", path, error.message()));
 }
 
 asio::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
   co_await connection->run();
 }
 
-asio::awaitable<void> turn_away(tcp::socket socket) {
+asio::awaitable<void> turn_away(Protocol::socket socket) {
   static constexpr std::string_view kFull =
       "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   const asio::const_buffer answer(kFull.data(), kFull.size());
@@ -103,6 +120,15 @@ asio::awaitable<void> wait_until_gone(ImplPtr impl, std::chrono::steady_clock::t
 
 }  // namespace
 
+std::optional<tcp::endpoint> tcp_endpoint(const Protocol::endpoint& endpoint) {
+  if (endpoint.protocol().family() != AF_INET && endpoint.protocol().family() != AF_INET6)
+    return std::nullopt;
+  tcp::endpoint out;
+  std::memcpy(out.data(), endpoint.data(), endpoint.size());
+  out.resize(endpoint.size());
+  return out;
+}
+
 bool HttpServer::Impl::host_allowed(std::string_view host) const {
   const std::string name = lower(without_port(host));
   if (name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name == options.address) return true;
@@ -136,6 +162,11 @@ std::vector<std::tuple<std::string, std::string, Access>> HttpServer::routes() c
 }
 
 Result<uint16_t> HttpServer::start() {
+  if (!impl_->options.unix_socket.empty()) {
+    TRY_STATUS(listen_on_path(impl_->acceptor, impl_->options.unix_socket));
+    spawn(impl_->io.get_executor(), "accept_all", accept_all(impl_));
+    return impl_->port;
+  }
   beast::error_code error;
   const asio::ip::address address = asio::ip::make_address(impl_->options.address, error);
   if (error)
@@ -154,7 +185,7 @@ Result<uint16_t> HttpServer::start() {
     impl_->acceptor.close(ignored);
     return bind_failure(endpoint, error);
   }
-  impl_->port = impl_->acceptor.local_endpoint().port();
+  impl_->port = tcp_endpoint(impl_->acceptor.local_endpoint())->port();
   spawn(impl_->io.get_executor(), "accept_all", accept_all(impl_));
   return impl_->port;
 }
@@ -168,6 +199,7 @@ const ServerLimits& HttpServer::limits() const {
 }
 
 std::string HttpServer::url() const {
+  if (!impl_->options.unix_socket.empty()) return "unix:" + impl_->options.unix_socket;
   if (impl_->options.address.find(':') != std::string::npos)
     return fmt::format("http://[{}]:{}", impl_->options.address, impl_->port);
   return fmt::format("http://{}:{}", impl_->options.address, impl_->port);
@@ -192,6 +224,7 @@ asio::awaitable<void> HttpServer::stop(std::chrono::milliseconds grace) {
   impl->stopping = true;
   beast::error_code ignored;
   impl->acceptor.close(ignored);
+  if (!impl->options.unix_socket.empty()) ::unlink(impl->options.unix_socket.c_str());
   // A copy: winding up may end a connection and so change the set.
   const std::set<Connection*> open = impl->connections;
   for (Connection* connection : open) {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -24,11 +26,17 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
+using Protocol = asio::generic::stream_protocol;  // TCP or a Unix socket
+using Acceptor = asio::basic_socket_acceptor<Protocol>;
+using SocketStream = beast::basic_stream<Protocol>;
 
 // Errors of socket operations as values.
 inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 class Connection;
+
+// The address and port of a TCP endpoint; nothing for a Unix socket.
+std::optional<tcp::endpoint> tcp_endpoint(const Protocol::endpoint& endpoint);
 
 struct HttpServer::Impl {
   Impl(asio::io_context& context, ServerOptions given)
@@ -39,7 +47,7 @@ struct HttpServer::Impl {
   asio::io_context& io;
   ServerOptions options;
   Router router;
-  tcp::acceptor acceptor;
+  Acceptor acceptor;
   uint16_t port = 0;
   bool stopping = false;
   std::set<Connection*> connections;
@@ -54,7 +62,7 @@ struct HttpServer::Impl {
 // One client: requests in turn until either side has enough.
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<HttpServer::Impl> server, tcp::socket socket);
+  Connection(std::shared_ptr<HttpServer::Impl> server, Protocol::socket socket);
   ~Connection();
 
   asio::awaitable<void> run();
@@ -63,7 +71,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void close();
 
   // For the stream of this connection.
-  beast::tcp_stream& stream() { return stream_; }
+  SocketStream& stream() { return stream_; }
   const ServerLimits& limits() const { return server_->options.limits; }
 
  private:
@@ -83,7 +91,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> linger();
 
   std::shared_ptr<HttpServer::Impl> server_;
-  beast::tcp_stream stream_;
+  SocketStream stream_;
   beast::flat_buffer buffer_;
   std::string peer_;
   bool idle_ = true;

@@ -20,11 +20,13 @@ inline const std::string kServingToken = "serving-secret";
 
 class TestServer {
  public:
-  explicit TestServer(const std::function<void(HttpServer&)>& add_routes, ServerLimits limits = {}) {
+  explicit TestServer(const std::function<void(HttpServer&)>& add_routes, ServerLimits limits = {},
+                      std::string unix_socket = {}) {
     ServerOptions options;
     options.tokens = {{kOperatorToken, Role::kOperator, "operator"},
                       {kServingToken, Role::kServing, "serving"}};
     options.limits = limits;
+    options.unix_socket = std::move(unix_socket);
     server_ = std::make_unique<HttpServer>(io_, options);
     add_routes(*server_);
     const Result<uint16_t> port = server_->start();
