@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,6 +70,8 @@ struct ChildPlan {
   int failure_pipe;  // close-on-exec: its end without bytes says that exec worked
   bool new_session;
   bool die_with_parent;
+  bool own_group;
+  bool confined;
   pid_t parent;
 };
 
@@ -77,6 +80,17 @@ struct ChildPlan {
   ssize_t ignored = ::write(plan.failure_pipe, &error, sizeof error);
   (void)ignored;
   ::_exit(127);
+}
+
+void confine(const ChildPlan& plan) {
+  const rlimit none{0, 0};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::setrlimit(RLIMIT_CORE, &none) != 0)
+    child_fails(plan);
+  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score < 0) return;  // no such kernel, no such help
+  ssize_t ignored = ::write(score, "1000", 4);
+  (void)ignored;
+  ::close(score);
 }
 
 [[noreturn]] void run_child(const ChildPlan& plan) {
@@ -91,6 +105,8 @@ struct ChildPlan {
     if (second < 0) child_fails(plan);
     if (second > 0) ::_exit(0);
   }
+  if (plan.own_group && ::setpgid(0, 0) != 0) child_fails(plan);
+  if (plan.confined) confine(plan);
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &by_default, nullptr);
@@ -251,6 +267,8 @@ Result<pid_t> spawn(const SpawnOptions& options) {
                        .failure_pipe = write_end.get(),
                        .new_session = options.new_session,
                        .die_with_parent = options.die_with_parent,
+                       .own_group = options.own_group,
+                       .confined = options.confined,
                        .parent = ::getpid()};
   const pid_t child = ::fork();
   if (child < 0) return errno_status("starting", program);

@@ -42,6 +42,10 @@ struct SpawnOptions {
   fs::path folder = "/";         // to start in; an argv[0] with a '/' is found from here
   bool new_session = false;      // and orphaned: adopted by init or the nearest subreaper
   bool die_with_parent = false;  // SIGKILL when the spawning thread ends
+  bool own_group = false;        // leads a process group
+  // Code that is not ours: gains no privileges, writes no core dump, and is the first to go when the host
+  // runs out of memory.
+  bool confined = false;
 };
 // Starts a program with /dev/null as input, no descriptor from 3 up, default signal handling and an empty
 // signal mask. A program that cannot be executed is a failure here. The pid of the child, or 0 when it has

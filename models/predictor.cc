@@ -4,6 +4,7 @@
 
 #include "artifacts/manifest.h"
 #include "models/forward.h"
+#include "models/process/version.h"
 
 namespace rekindle::models {
 namespace {
@@ -28,6 +29,12 @@ class BuiltIn final : public Predictor {
 
 constexpr int kFormat = 1;
 
+Status check_format(const v1::ModelCard& card) {
+  if (card.format() == kFormat) return ok_status();
+  return unimplemented("the model card has format " + std::to_string(card.format()) +
+                       "; this build reads format 1: use a newer rekindle");
+}
+
 }  // namespace
 
 size_t output_width(const v1::ModelCard& card) {
@@ -37,10 +44,7 @@ size_t output_width(const v1::ModelCard& card) {
 }
 
 Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std::string_view safetensors) {
-  if (card.format() != kFormat) {
-    return unimplemented("the model card has format " + std::to_string(card.format()) +
-                         "; this build reads format 1: use a newer rekindle");
-  }
+  TRY_STATUS(check_format(card));
   auto network = TRY(network_of(card));
   auto parameters = TRY(read_parameters(network, safetensors));
   for (const auto& [name, values] : parameters) {
@@ -54,19 +58,26 @@ Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std
   return std::unique_ptr<Predictor>(std::make_unique<BuiltIn>(card, std::move(encoder), std::move(forward)));
 }
 
-Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
-                                                  std::string_view manifest_sha256, const PredictorOptions&) {
-  auto manifest = TRY(artifacts::load_manifest(store, manifest_sha256, artifacts::Verify::kSize));
-  auto json = TRY(artifacts::read_file(store, manifest, "model.json"));
+Result<v1::ModelCard> parse_card(std::string_view json) {
   v1::ModelCard card;
-  auto parsed = google::protobuf::util::JsonStringToMessage(json, &card);
+  const auto parsed = google::protobuf::util::JsonStringToMessage(std::string(json), &card);
   if (!parsed.ok()) return data_loss("model.json cannot be read: " + std::string(parsed.message()));
-  if (card.has_predict()) return unimplemented("this build serves built-in kinds alone");
-  auto weights = TRY(artifacts::read_file(store, manifest, "model.safetensors"));
-  auto predictor = make_predictor(card, weights);
-  if (!predictor.ok()) {
+  TRY_STATUS(check_format(card));
+  return card;
+}
+
+Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
+                                                  std::string_view manifest_sha256,
+                                                  const PredictorOptions& options) {
+  const auto load = [&]() -> Result<std::unique_ptr<Predictor>> {
+    const auto manifest = TRY(artifacts::load_manifest(store, manifest_sha256, artifacts::Verify::kSize));
+    auto card = TRY(parse_card(TRY(artifacts::read_file(store, manifest, "model.json"))));
+    if (needs_process(card)) return load_process(store, manifest, std::move(card), options);
+    return make_predictor(card, TRY(artifacts::read_file(store, manifest, "model.safetensors")));
+  };
+  auto predictor = load();
+  if (!predictor.ok())
     return predictor.status().within("version with manifest " + std::string(manifest_sha256.substr(0, 12)));
-  }
   return predictor;
 }
 

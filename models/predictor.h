@@ -6,8 +6,12 @@
 // costs microseconds; tests hold them against the module that was trained.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +37,16 @@ struct Predictions {
 // label, otherwise one.
 size_t output_width(const v1::ModelCard& card);
 
+// A predictor's own process, as whoever started it sees it.
+struct ProcessFigures {
+  enum class State { kStarting, kReady, kWaiting, kFailed };
+  State state = State::kStarting;
+  pid_t pid = 0;              // 0: no process now
+  uint64_t restarts = 0;      // since it was first ready
+  uint64_t memory_bytes = 0;  // resident, with its descendants, when last looked at
+  std::string trouble;        // of its last death, with what it printed last; empty: none yet
+};
+
 class Predictor {
  public:
   virtual ~Predictor() = default;
@@ -41,6 +55,9 @@ class Predictor {
   // that names it. Missing values (NaN, absent text) and unknown categories are ordinary input.
   virtual Result<Predictions> predict(const dataio::Table& rows) const = 0;
   virtual const v1::ModelCard& card() const = 0;
+  // Nothing: it answers within this process, at once. Otherwise predict() waits for another one, and answers
+  // nothing more once that is kFailed: the version must be loaded anew.
+  virtual std::optional<ProcessFigures> process() const { return std::nullopt; }
 };
 
 // What whoever scores allows and offers to predictors that run in a process of their own. Built-in kinds
@@ -53,6 +70,7 @@ struct PredictorOptions {
   bool allow_packages = false;
   // Longest wait for the answer to one request; the predictor that gives none is replaced.
   std::chrono::milliseconds deadline{60'000};
+  std::stop_token stop;  // ends loading and predicting with `canceled`
 };
 
 // The predictor of a published version: manifest and files are verified against their hashes.
@@ -60,6 +78,9 @@ struct PredictorOptions {
 Result<std::unique_ptr<Predictor>> load_predictor(const artifacts::Store& store,
                                                   std::string_view manifest_sha256,
                                                   const PredictorOptions& options = {});
+
+// model.json. data_loss when it cannot be read, unimplemented for a format of a later release.
+Result<v1::ModelCard> parse_card(std::string_view json);
 
 // A built-in kind from model.json's message and the bytes of model.safetensors.
 Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std::string_view safetensors);
