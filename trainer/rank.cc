@@ -10,6 +10,7 @@
 #include "trainer/publish/publish.h"
 #include "trainer/publish/score.h"
 #include "trainer/rows.h"
+#include "trainer/trainable.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -66,6 +67,10 @@ Result<Prepared> prepare(Context& context) {
   TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid.encoded));
   out.data.train.labels = out.rows.train.labels;
   out.data.valid.labels = out.rows.valid.labels;
+  const auto& train = out.data.train.encoded;
+  TRY_STATUS(trainable(train, out.rows.train.size(), out.card.transforms(), context.collectives.size()));
+  for (const auto& column : constant_columns(train, out.card.transforms()))
+    context.reporter.note("column '" + column + "' has one value in all training rows");
   context.reporter.advance();
   return out;
 }

@@ -45,7 +45,7 @@ class OursRunning:
 
     def stop(self):
         self.ours.verb("cancel", self.run)
-        self.ours.verb("wait", self.run)
+        self.ours.verb("wait", self.run, codes=(0, 10, 11, 12))
 
 
 class PeerRunning:

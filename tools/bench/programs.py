@@ -20,9 +20,9 @@ class Ours:
         self.state = self.folder / "state"
         self.verb("up", "--slots", str(slots))
 
-    def verb(self, *arguments):
+    def verb(self, *arguments, codes=(0, 10)):
         done = subprocess.run([self.rekindle, "--state", str(self.state), *arguments], capture_output=True, text=True)
-        if done.returncode not in (0, 10):
+        if done.returncode not in codes:
             raise SystemExit(f"bench: rekindle {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return done.stdout
 
