@@ -11,6 +11,8 @@
 #include <sstream>
 #include <thread>
 
+#include "base/log.h"
+
 namespace rekindle::trainer {
 namespace {
 
@@ -38,7 +40,8 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
       {"kill", Kind::kKill},          {"kill-mpirun", Kind::kKillMpirun},
       {"kill-gang", Kind::kKillGang}, {"exit", Kind::kExit},
       {"hang", Kind::kHang},          {"nan", Kind::kNan},
-      {"slow", Kind::kSlow},          {"record", Kind::kRecord}};
+      {"slow", Kind::kSlow},          {"record", Kind::kRecord},
+      {"stop", Kind::kStop},          {"spin", Kind::kSpin}};
   Faults out;
   std::stringstream all{std::string(text)};
   for (std::string one; std::getline(all, one, ';');) {
@@ -47,8 +50,10 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
     if (!(words >> word)) continue;
     auto kind = kKinds.find(word);
     if (kind == kKinds.end())
-      return invalid_argument("fault '" + word +
-                              "' is unknown: kill, kill-mpirun, kill-gang, exit, hang, nan, slow, record");
+      return invalid_argument(
+          "fault '" + word +
+          "' is unknown: kill, kill-mpirun, kill-gang, exit, hang, stop, spin, nan, slow, "
+          "record");
     Fault fault{kind->second, std::nullopt};
     bool here = true;
     uint64_t wanted_attempt = 1;
@@ -80,6 +85,8 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
 void Faults::before_step(uint64_t step) const {
   for (const auto& f : faults_) {
     if (f.step && *f.step != step) continue;
+    // For tests that ask how long it took to be found.
+    if (f.kind < Kind::kNan) log_warning("a fault comes to pass", {{"step", step}});
     switch (f.kind) {
       case Kind::kKill:
         ::kill(getpid(), SIGKILL);
@@ -94,6 +101,11 @@ void Faults::before_step(uint64_t step) const {
         ::_exit(1);
       case Kind::kHang:
         while (true) ::pause();
+      case Kind::kStop:
+        ::kill(getpid(), SIGSTOP);
+        break;
+      case Kind::kSpin:
+        for (volatile uint64_t turns = 0;;) turns = turns + 1;
       case Kind::kSlow:
         std::this_thread::sleep_for(std::chrono::milliseconds(f.ms));
         break;

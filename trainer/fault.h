@@ -4,6 +4,8 @@
 //   "kill-mpirun rank=0 step=40", "kill-gang rank=0 step=40"   SIGKILL of the process above it of that name
 //   "exit rank=1 step=40"   leaves with code 1
 //   "hang rank=0 step=20"   stops for good
+//   "stop rank=1 step=40"   SIGSTOP of itself: its beats stop, too
+//   "spin rank=1 step=40"   runs in circles for good, beating
 //   "nan step=30"           that step's loss is not a number
 //   "slow ms=20"            every step takes that much longer
 //   "record"                rows and loss of each step are written down (trainer/record.h)
@@ -27,7 +29,7 @@ class Faults {
   bool records() const;
 
  private:
-  enum class Kind { kKill, kKillMpirun, kKillGang, kExit, kHang, kNan, kSlow, kRecord };
+  enum class Kind { kKill, kKillMpirun, kKillGang, kExit, kHang, kStop, kSpin, kNan, kSlow, kRecord };
   struct Fault {
     Kind kind;
     std::optional<uint64_t> step;

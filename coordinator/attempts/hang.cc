@@ -131,9 +131,13 @@ bool HangWatch::warm() const {
   return std::any_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) { return rank.last.step() > 0; });
 }
 
+// Whether its standing still would mean something.
+bool HangWatch::judged(const Rank& rank) {
+  return rank.last.phase() != v1::PHASE_COMMAND || rank.advances >= kAdvancesKnown;
+}
+
 bool HangWatch::stands(const Rank& rank, Micros limit, Instant now) const {
   if (rank.last.phase() != v1::PHASE_COMMAND) return now - rank.before >= limit - kReaction;
-  if (rank.advances < kAdvancesKnown) return false;
   return now - rank.advanced >= std::max(cold_, rank.longest * kOutOfCharacter);
 }
 
@@ -167,9 +171,13 @@ std::optional<Diagnosis> HangWatch::check(Instant now) {
                [&](size_t i) { return now - ranks_[i].heard >= kQuiet; });
   if (!quiet.empty()) {
     const size_t mute = behind(quiet);
-    if (now - ranks_[mute].heard >= silence || stands(ranks_[mute], limit, now)) return stopped(mute, now);
+    if (now - ranks_[mute].heard >= silence || (judged(ranks_[mute]) && stands(ranks_[mute], limit, now)))
+      return stopped(mute, now);
   }
 
+  // A script's ranks mostly leave the reporting to one of them.
+  std::erase_if(all, [&](size_t i) { return !judged(ranks_[i]); });
+  if (all.empty()) return std::nullopt;
   const size_t culprit = behind(all);
   if (!stands(ranks_[culprit], limit, now)) return std::nullopt;
   return stuck(culprit, now);

@@ -59,6 +59,7 @@ class HangWatch {
     std::array<uint32_t, 16> phases{};  // beats that met it in each phase of a step
   };
   bool warm() const;
+  static bool judged(const Rank& rank);
   bool stands(const Rank& rank, Micros limit, Instant now) const;
   size_t behind(const std::vector<size_t>& among) const;
   std::string others(size_t culprit) const;

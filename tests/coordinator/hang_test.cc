@@ -198,6 +198,21 @@ TEST(DoctorLets, AScriptSayItselfHowFarItIs) {
   EXPECT_EQ(found_at, 1000 + 10 * 50) << "ten times its longest pause";
 }
 
+TEST(DoctorKnows, AScriptWhoseFirstRankAloneReports) {
+  HangWatch watch(2, kCold, kWarm, at(0));
+  std::optional<Diagnosis> found;
+  for (int second = 1; second < 1000 && !found; ++second) {
+    const auto steps = static_cast<uint64_t>(std::min(second, 100));
+    watch.beat(0, beat(v1::PHASE_COMMAND, steps, 0, steps), at(second));
+    watch.beat(1, beat(v1::PHASE_COMMAND, 0, 0, 1), at(second));
+    found = watch.check(at(second));
+  }
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(
+      found->message,
+      "rank 0 has made no progress for 61s in its command at step 100; rank 1 is in its command at step 0");
+}
+
 TEST(DoctorKnows, TheColdLimit) {
   HangWatch cold(2, kCold, kWarm, at(0));
   int cold_at = 0;

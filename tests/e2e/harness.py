@@ -81,12 +81,12 @@ class Loop:
                                 **options)
 
     # --- programs
-    def start_daemon(self, *flags):
+    def start_daemon(self, *flags, slots=2):
         self.state.mkdir(exist_ok=True, mode=0o700)
         (self.state / "address").unlink(missing_ok=True)
         with open(self.folder / "rekindled.log", "ab") as log:
             self.daemon = subprocess.Popen(
-                [str(BIN / "rekindled"), "--state", str(self.state), "--slots", "2", "--listen",
+                [str(BIN / "rekindled"), "--state", str(self.state), "--slots", str(slots), "--listen",
                  f"127.0.0.1:{self.port()}", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("rekindled to answer", lambda: self.run("status", check=False).returncode == 0)
 
