@@ -105,7 +105,7 @@ void Follower::want(Followed& model, const v1::ServingPlan& plan) {
 void Follower::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (keep_next(lock) || load_next(lock)) continue;
+    if (drop_given_up(lock) || keep_next(lock) || load_next(lock)) continue;
     changed_.wait_until(lock, next_due(), [this] { return news_ || stopping_; });
     news_ = false;
   }
@@ -116,7 +116,47 @@ steady_clock::time_point Follower::next_due() const {
   for (const auto& [name, model] : models_)
     for (const auto& [number, attempt] : model.attempts)
       if (attempt.state != State::READY) due = std::min(due, attempt.due);
+  for (const auto& [name, model] : models_)
+    for (const auto& [number, version] : model.loaded)
+      if (version->predictor->process()) due = std::min(due, steady_clock::now() + options_.look);
   return due;
+}
+
+// A version whose process will not live answers nothing more: it is as if it had failed to load. Tells of
+// one, without the lock; false when there is none.
+bool Follower::drop_given_up(std::unique_lock<std::mutex>& lock) {
+  for (auto& [name, model] : models_) {
+    for (auto& [number, attempt] : model.attempts) {
+      const auto loaded = model.loaded.find(number);
+      if (attempt.state != State::READY || loaded == model.loaded.end()) continue;
+      const auto process = loaded->second->predictor->process();
+      if (!process || process->state != models::ProcessFigures::State::kFailed) continue;
+      attempt.state = State::FAILED;
+      attempt.message = "unavailable: its predictor died too often: " + process->trouble;
+      attempt.due = steady_clock::now() + options_.retry;
+      log_error("version failed and gets no more traffic",
+                {{"model", name}, {"version", number}, {"why", attempt.message}});
+      VersionPtr last = std::move(loaded->second);
+      model.loaded.erase(loaded);
+      model.slot->swap(make_snapshot(model.wanted, model.loaded));
+      ++swaps_;
+      lock.unlock();
+      last.reset();
+      hooks_.changed();
+      lock.lock();
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<Follower::Process> Follower::processes() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Process> out;
+  for (const auto& [name, model] : models_)
+    for (const auto& [number, version] : model.loaded)
+      if (const auto figures = version->predictor->process()) out.push_back({name, number, *figures});
+  return out;
 }
 
 // Loads one version that is due, without the lock; false when there is none.

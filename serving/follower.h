@@ -3,7 +3,8 @@
 // Owns the model slots and one thread. A plan comes into force as a whole: its live versions are loaded,
 // verified and warm before any request reaches one; until then, and for good when one of them fails, the
 // plan before it goes on. The last plan that came wholly into force is kept in the state folder and answers
-// after a restart, whoever else is away. A version that failed is tried again every `retry` while wanted.
+// after a restart, whoever else is away. A version that failed is tried again every `retry` while wanted; so
+// is one whose process was given up, which until then gets no more requests.
 #pragma once
 
 #include <condition_variable>
@@ -25,6 +26,7 @@ struct FollowerOptions {
   fs::path folder;                  // of the kept plans
   std::vector<std::string> models;  // served here; empty: every model that a plan comes for
   std::chrono::milliseconds retry{30'000};
+  std::chrono::milliseconds look{1'000};  // between two looks at the processes of loaded versions
 };
 
 // Seams to the world, replaced in tests.
@@ -54,6 +56,13 @@ class Follower {
   // One per model: revision in force, versions with their health, newest event time, idle.
   std::vector<v1::NodeReport> reports() const;
   uint64_t swaps() const;
+  // Of the loaded versions that have one.
+  struct Process {
+    std::string model;
+    uint64_t version;
+    models::ProcessFigures figures;
+  };
+  std::vector<Process> processes() const;
   // Whether a plan shares live requests out to several versions: somebody is judging one of them.
   bool splits_traffic() const;
 
@@ -81,6 +90,7 @@ class Follower {
   bool load_next(std::unique_lock<std::mutex>& lock);
   bool keep_next(std::unique_lock<std::mutex>& lock);
   std::chrono::steady_clock::time_point next_due() const;
+  bool drop_given_up(std::unique_lock<std::mutex>& lock);
   void finish_load(const std::string& model, const v1::PlannedVersion& planned, Result<VersionPtr> loaded);
   void settle(Followed& model);
   std::vector<std::string> needed() const;

@@ -9,10 +9,12 @@
 #include "artifacts/manifest.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "models/process/version.h"
 
 namespace rekindle::serving {
 namespace {
 
+constexpr int64_t kWarmTimeUs = 1'700'000'000'000'000;
 constexpr size_t kWarmRows = 32;  // a request of the usual size, so that memory of that size is touched
 
 Result<std::shared_ptr<const drift::ProfileBins>> read_profile(const artifacts::Store& store,
@@ -37,7 +39,7 @@ dataio::Column warm_column(const v1::Column& input, const v1::Transforms& transf
     if (categorical.column() == input.name() && categorical.values_size() > 0) text = categorical.values(0);
   for (size_t row = 0; row < rows; ++row) {
     if (input.type() == v1::TIMESTAMP) {
-      column.add_time(1);
+      column.add_time(kWarmTimeUs);
     } else if (row % 4 == 3) {
       column.add_missing();
     } else if (input.type() == v1::TEXT) {
@@ -53,6 +55,12 @@ dataio::Column warm_column(const v1::Column& input, const v1::Transforms& transf
   return column;
 }
 
+// The blob with the code of a version that brings a program or a plugin; empty: none.
+Result<std::string> code_of(const artifacts::Store& store, const v1::Manifest& manifest) {
+  const auto card = TRY(models::parse_card(TRY(artifacts::read_file(store, manifest, "model.json"))));
+  return card.code().sha256();
+}
+
 }  // namespace
 
 Status warm_up(const LoadedVersion& version) {
@@ -66,8 +74,12 @@ Status warm_up(const LoadedVersion& version) {
   return ok_status();
 }
 
-Result<Loader> Loader::open(std::unique_ptr<artifacts::Store> store, const fs::path& folder) {
+Result<Loader> Loader::open(std::unique_ptr<artifacts::Store> store, const fs::path& folder,
+                            models::PredictorOptions predictors) {
   Loader loader;
+  loader.predictors_ = std::move(predictors);
+  loader.predictors_.stop = loader.stop_.get_token();
+  if (!loader.predictors_.scratch.empty()) models::sweep_predictors(loader.predictors_.scratch);
   loader.store_ = std::move(store);
   loader.copy_ = TRY(artifacts::open_folder_store(folder));
   loader.folder_ = folder;
@@ -81,6 +93,8 @@ Status Loader::fetch(const std::string& manifest_sha256) const {
     const std::string put = TRY(copy_->put_file(path));
     if (put != file.sha256()) return data_loss(fmt::format("{} changed while it was copied", file.name()));
   }
+  if (const std::string code = TRY(code_of(*copy_, manifest)); !code.empty())
+    TRY(copy_->put_file(TRY(store_->path(code))));
   // Last: a manifest in the copy says that its files are there.
   TRY(copy_->put(TRY(store_->get(manifest_sha256))));
   return ok_status();
@@ -102,7 +116,7 @@ Result<VersionPtr> Loader::load(const std::string& model, const v1::PlannedVersi
   version->model = model;
   version->number = planned.version();
   version->manifest = planned.manifest();
-  version->predictor = TRY(models::load_predictor(*copy_, planned.manifest()));
+  version->predictor = TRY(models::load_predictor(*copy_, planned.manifest(), predictors_));
   if (version->card().inputs().empty()) return failed_precondition("model.json names no inputs");
   version->bins = TRY(read_profile(*copy_, *manifest));
   TRY_STATUS(warm_up(*version).within("warming up"));
@@ -116,6 +130,7 @@ void Loader::retain(const std::vector<std::string>& manifests) const {
     if (!manifest.ok()) continue;
     keep.insert(sha256);
     for (const v1::ManifestFile& file : manifest->files()) keep.insert(file.sha256());
+    if (const auto code = code_of(*copy_, *manifest); code.ok()) keep.insert(*code);
   }
   std::error_code error;
   std::vector<fs::path> spent;

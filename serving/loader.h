@@ -18,11 +18,16 @@ namespace rekindle::serving {
 
 class Loader {
  public:
-  // `folder` becomes the node's copy of the blobs that its versions need.
-  static Result<Loader> open(std::unique_ptr<artifacts::Store> store, const fs::path& folder);
+  // `folder` becomes the node's copy of the blobs that its versions need. `predictors` says what versions
+  // with a process of their own may do here.
+  static Result<Loader> open(std::unique_ptr<artifacts::Store> store, const fs::path& folder,
+                             models::PredictorOptions predictors = {});
 
   // not_found and data_loss name the file; a version that fails here must get no traffic.
   Result<VersionPtr> load(const std::string& model, const v1::PlannedVersion& planned) const;
+
+  // Ends loads in progress and predictions that wait for a process; from any thread, for good.
+  void cancel() { stop_.request_stop(); }
 
   // Removes blobs that none of these manifests needs.
   void retain(const std::vector<std::string>& manifests) const;
@@ -34,6 +39,8 @@ class Loader {
   std::unique_ptr<artifacts::Store> store_;
   std::unique_ptr<artifacts::Store> copy_;
   fs::path folder_;
+  models::PredictorOptions predictors_;
+  std::stop_source stop_;
 };
 
 // Predicts ordinary, missing and unknown values; internal when an answer is no probability.

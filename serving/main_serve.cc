@@ -29,6 +29,9 @@ struct Flags {
   std::string spool = "512MiB";
   size_t rows_max = models::InferLimits{}.rows_max;
   bool json_logs = false;
+  bool allow_packages = false;
+  std::string predict_within = "2s";
+  std::string predict_program;
 };
 
 void declare(CLI::App& app, Flags& flags) {
@@ -45,6 +48,13 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--spool", flags.spool, "most bytes that wait for the coordinator on disk")
       ->capture_default_str();
   app.add_option("--max-rows", flags.rows_max, "most rows of one request")->capture_default_str();
+  app.add_flag("--allow-packages", flags.allow_packages,
+               "serve packages and plugins: compiled code that runs as this user");
+  app.add_option("--predict-within", flags.predict_within,
+                 "longest wait for the answer of a predictor process, for each 4,096 rows")
+      ->capture_default_str();
+  app.add_option("--predict-program", flags.predict_program,
+                 "rekindle-predict (default: beside this program)");
   app.add_flag("--json-logs", flags.json_logs, "one JSON object a line instead of text");
 }
 
@@ -77,6 +87,11 @@ Result<NodeOptions> to_options(const Flags& flags) {
   options.state = flags.state;
   options.spool_bytes_max = TRY(parse_bytes(flags.spool));
   options.routes.limits.rows_max = flags.rows_max;
+  options.predictors.allow_packages = flags.allow_packages;
+  options.predictors.program = flags.predict_program;
+  const Micros within = TRY(parse_duration(flags.predict_within));
+  if (within < std::chrono::milliseconds(1)) return invalid_argument("--predict-within must be 1ms at least");
+  options.predictors.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(within);
   TRY_STATUS(read_listen(flags.listen, options));
   return options;
 }

@@ -33,6 +33,11 @@ NodeMetrics::NodeMetrics()
       revision_(gauges(registry_, "rekindle_plan_revision", "Serving plan that is wholly in force")),
       ready_(gauges(registry_, "rekindle_model_ready", "1 when the model answers")),
       versions_(gauges(registry_, "rekindle_version_state", "1 for the state that a planned version is in")),
+      predictor_up_(gauges(registry_, "rekindle_predictor_up", "1 when the version's process is ready")),
+      predictor_restarts_(gauges(registry_, "rekindle_predictor_restarts",
+                                 "Times that the version's process was started again")),
+      predictor_memory_(gauges(registry_, "rekindle_predictor_memory_bytes",
+                               "Resident memory of the version's process and its descendants")),
       swaps_(gauge("rekindle_swaps", "Snapshots put into service since the start")),
       spool_records_(gauge("rekindle_spool_records", "Requests and labels not yet acknowledged")),
       spool_bytes_(gauge("rekindle_spool_bytes", "Size of the spool on disk")),
@@ -52,7 +57,32 @@ void NodeMetrics::infer(const std::string& model, uint64_t version, int status, 
   if (status == 200) rows_.Add({{"model", model}, {"version", number}}).Increment(static_cast<double>(rows));
 }
 
+// A version that is no longer loaded has no gauges: one that stays at 0 would raise alarms.
+void NodeMetrics::refresh_processes(const Follower& follower) {
+  std::lock_guard lock(processes_mutex_);
+  auto past = std::move(processes_);
+  processes_.clear();
+  for (const Follower::Process& process : follower.processes()) {
+    const std::pair key(process.model, process.version);
+    const std::map<std::string, std::string> labels = {{"model", process.model},
+                                                       {"version", std::to_string(process.version)}};
+    const ProcessGauges gauges{&predictor_up_.Add(labels), &predictor_restarts_.Add(labels),
+                               &predictor_memory_.Add(labels)};
+    gauges.up->Set(process.figures.state == models::ProcessFigures::State::kReady ? 1 : 0);
+    gauges.restarts->Set(static_cast<double>(process.figures.restarts));
+    gauges.memory->Set(static_cast<double>(process.figures.memory_bytes));
+    processes_[key] = gauges;
+    past.erase(key);
+  }
+  for (const auto& [key, gauges] : past) {
+    predictor_up_.Remove(gauges.up);
+    predictor_restarts_.Remove(gauges.restarts);
+    predictor_memory_.Remove(gauges.memory);
+  }
+}
+
 void NodeMetrics::refresh(const Sources& sources) {
+  refresh_processes(*sources.follower);
   for (const v1::NodeReport& report : sources.follower->reports()) {
     const auto snapshot = sources.follower->find(report.model())->snapshot();
     ready_.Add({{"model", report.model()}}).Set(snapshot && snapshot->ready() ? 1 : 0);

@@ -8,7 +8,10 @@
 #include <prometheus/registry.h>
 
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "serving/follower.h"
 #include "serving/link.h"
@@ -37,6 +40,7 @@ class NodeMetrics {
   void refresh(const Sources& sources);
 
  private:
+  void refresh_processes(const Follower& follower);
   prometheus::Gauge& gauge(const char* name, const char* help);
 
   prometheus::Registry registry_;
@@ -46,6 +50,14 @@ class NodeMetrics {
   prometheus::Family<prometheus::Gauge>& revision_;
   prometheus::Family<prometheus::Gauge>& ready_;
   prometheus::Family<prometheus::Gauge>& versions_;
+  prometheus::Family<prometheus::Gauge>& predictor_up_;
+  prometheus::Family<prometheus::Gauge>& predictor_restarts_;
+  prometheus::Family<prometheus::Gauge>& predictor_memory_;
+  struct ProcessGauges {
+    prometheus::Gauge *up, *restarts, *memory;
+  };
+  std::mutex processes_mutex_;
+  std::map<std::pair<std::string, uint64_t>, ProcessGauges> processes_;  // of loaded versions alone
   prometheus::Gauge& swaps_;
   prometheus::Gauge& spool_records_;
   prometheus::Gauge& spool_bytes_;

@@ -62,8 +62,10 @@ Result<std::unique_ptr<Node>> Node::start(asio::io_context& io, NodeOptions opti
 
 Node::~Node() {
   if (link_) link_->stop();
+  if (loader_) loader_->cancel();
   if (follower_) follower_->stop();
   pool_.join();
+  waiting_.join();
 }
 
 Status Node::open_state() {
@@ -92,7 +94,11 @@ Status Node::open_loader() {
     hooks.retain = [](const std::vector<std::string>&) {};
   } else {
     auto store = TRY(artifacts::open_folder_store(options_.artifacts));
-    loader_ = std::make_unique<Loader>(TRY(Loader::open(std::move(store), options_.state / "models")));
+    models::PredictorOptions predictors = options_.predictors;
+    predictors.scratch = options_.state / "predictors";
+    predictors.environments = options_.state / "environments";
+    loader_ = std::make_unique<Loader>(
+        TRY(Loader::open(std::move(store), options_.state / "models", std::move(predictors))));
     hooks.load = [this](const std::string& model, const v1::PlannedVersion& planned) {
       return loader_->load(model, planned);
     };
@@ -100,7 +106,8 @@ Status Node::open_loader() {
   }
   hooks.changed = [this] { report_through(link_.get()); };
   follower_ = std::make_unique<Follower>(
-      FollowerOptions{.folder = options_.state / "plans", .models = options_.models}, std::move(hooks));
+      FollowerOptions{.folder = options_.state / "plans", .models = options_.models, .retry = options_.retry},
+      std::move(hooks));
   return ok_status();
 }
 
@@ -110,7 +117,8 @@ Status Node::listen(asio::io_context& io) {
   server.port = options_.port;
   server.tokens = tokens_of(options_);
   server_ = std::make_unique<net::HttpServer>(io, std::move(server));
-  routes_ = std::make_unique<Routes>(options_.routes, clock_, *follower_, *recorder_, metrics_, pool_);
+  routes_ =
+      std::make_unique<Routes>(options_.routes, clock_, *follower_, *recorder_, metrics_, pool_, waiting_);
   routes_->add_to(*server_);
   const auto refresh_server = net::server_metrics(*server_, metrics_.registry());
   net::add_metrics_route(*server_, metrics_.registry(), [this, refresh_server] {
@@ -124,6 +132,7 @@ Status Node::listen(asio::io_context& io) {
 asio::awaitable<void> Node::stop() {
   co_await server_->stop();
   link_->stop();
+  if (loader_) loader_->cancel();
   follower_->stop();
   recorder_->stop();
   sender_->stop(options_.drain_max);

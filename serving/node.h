@@ -3,6 +3,7 @@
 // The state folder belongs to one process at a time (flock on "lock"):
 //   address   URL of this node          plans/   last serving plan of each model that came wholly into force
 //   models/   blobs of its versions     spool/   event batches not yet acknowledged
+//   predictors/   sockets and files of running predictors     environments/   built ones, by hash
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -37,7 +38,11 @@ struct NodeOptions {
   uint16_t port = 0;  // 0: any free one
   uint64_t spool_bytes_max = 512ull << 20;
   RouteOptions routes;
-  size_t pool_threads = 2;                      // for large requests alone
+  size_t pool_threads = 2;      // for large requests alone
+  size_t waiting_threads = 32;  // for requests of versions with a process of their own
+  std::chrono::milliseconds retry = FollowerOptions{}.retry;  // of versions that failed
+  // What such versions may do here. `scratch` and `environments` are folders of the state folder.
+  models::PredictorOptions predictors{.deadline = std::chrono::milliseconds(2'000)};
   std::chrono::milliseconds drain_max{10'000};  // for the last events, while the coordinator answers
   // Tests load versions of their own making; empty: from the artifact store.
   std::function<Result<VersionPtr>(const std::string& model, const v1::PlannedVersion&)> load;
@@ -57,7 +62,8 @@ class Node {
   boost::asio::awaitable<void> stop();
 
  private:
-  explicit Node(NodeOptions options) : options_(std::move(options)), pool_(options_.pool_threads) {}
+  explicit Node(NodeOptions options)
+      : options_(std::move(options)), pool_(options_.pool_threads), waiting_(options_.waiting_threads) {}
   Status open_state();
   Status open_loader();
   Status listen(boost::asio::io_context& io);
@@ -67,6 +73,7 @@ class Node {
   Fd lock_;
   NodeMetrics metrics_;
   boost::asio::thread_pool pool_;
+  boost::asio::thread_pool waiting_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<Sender> sender_;

@@ -40,13 +40,14 @@ uint64_t rows_in(const v1::FeedbackRequest& request) {
 }  // namespace
 
 Routes::Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder,
-               NodeMetrics& metrics, asio::thread_pool& pool)
+               NodeMetrics& metrics, asio::thread_pool& pool, asio::thread_pool& waiting)
     : options_(options),
       clock_(clock),
       follower_(follower),
       recorder_(recorder),
       metrics_(metrics),
-      pool_(pool) {}
+      pool_(pool),
+      waiting_(waiting) {}
 
 void Routes::add_to(net::HttpServer& server) {
   server.route("GET", "/v2", Access::kServing,
@@ -111,19 +112,22 @@ Result<Routes::Chosen> Routes::choose(const Request& request, std::string_view i
 }
 
 asio::awaitable<Response> Routes::infer(Request request) {
-  if (request.body.size() <= options_.inline_bytes) co_return answer(request);
+  const ModelSlot* model = follower_.find(request.param("model"));
+  const auto snapshot = model == nullptr ? nullptr : model->snapshot();
+  const bool waits = snapshot && snapshot->waits;
+  if (!waits && request.body.size() <= options_.inline_bytes) co_return answer(request);
   const auto executor = co_await asio::this_coro::executor;
   const auto waiter = std::make_shared<Waiter<Response>>(executor);
   const auto shared = std::make_shared<const Request>(std::move(request));
-  answer_on_pool(shared, waiter);
+  answer_on(waits ? waiting_ : pool_, shared, waiter);
   std::optional<Response> response;
   while (!response) response = co_await Waiter<Response>::wait(waiter, std::chrono::milliseconds(60'000));
   co_return std::move(*response);
 }
 
-void Routes::answer_on_pool(std::shared_ptr<const Request> request,
-                            std::shared_ptr<Waiter<Response>> waiter) {
-  asio::post(pool_, [this, request = std::move(request), waiter = std::move(waiter)] {
+void Routes::answer_on(asio::thread_pool& pool, std::shared_ptr<const Request> request,
+                       std::shared_ptr<Waiter<Response>> waiter) {
+  asio::post(pool, [this, request = std::move(request), waiter = std::move(waiter)] {
     waiter->finish(answer(*request));
   });
 }

@@ -1,7 +1,8 @@
 // The node's HTTP surface: Open Inference Protocol v2, NodeService (feedback, flush), metrics, health.
 //
 // Small requests are answered on the server's thread: a prediction of some rows costs less than a change of
-// thread. Large ones go to a pool, so that they do not hold the others up.
+// thread. Large ones go to a pool, so that they do not hold the others up; those of a version with a process
+// of its own go to another, whose threads do nothing but wait.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -33,7 +34,7 @@ struct RouteOptions {
 class Routes {
  public:
   Routes(RouteOptions options, const Clock& clock, Follower& follower, Recorder& recorder,
-         NodeMetrics& metrics, boost::asio::thread_pool& pool);
+         NodeMetrics& metrics, boost::asio::thread_pool& pool, boost::asio::thread_pool& waiting);
 
   void add_to(net::HttpServer& server);
   // How a flush has the node's health reported (Link::report_then); set before the server starts.
@@ -50,8 +51,8 @@ class Routes {
 
   void add_model_routes(net::HttpServer& server);
   boost::asio::awaitable<net::Response> infer(net::Request request);
-  void answer_on_pool(std::shared_ptr<const net::Request> request,
-                      std::shared_ptr<Waiter<net::Response>> waiter);
+  void answer_on(boost::asio::thread_pool& pool, std::shared_ptr<const net::Request> request,
+                 std::shared_ptr<Waiter<net::Response>> waiter);
   Result<std::string> answer_body(const net::Request& request, uint64_t& version, size_t& rows);
   Result<Chosen> choose(const net::Request& request, std::string_view id) const;
   Result<ModelSlot*> slot(const net::Request& request) const;
@@ -69,6 +70,7 @@ class Routes {
   Recorder& recorder_;
   NodeMetrics& metrics_;
   boost::asio::thread_pool& pool_;
+  boost::asio::thread_pool& waiting_;
   std::function<void(std::function<void(Status)>)> report_;
 };
 

@@ -49,6 +49,7 @@ Snapshot make_snapshot(const v1::ServingPlan& plan, const std::map<uint64_t, Ver
     const auto found = loaded.find(planned.version());
     if (found == loaded.end()) continue;
     snapshot.versions.insert(*found);
+    snapshot.waits = snapshot.waits || found->second->predictor->process().has_value();
     if (planned.role() == v1::LIVE && planned.share() > 0) shares[planned.version()] = planned.share();
   }
   for (const auto& [version, share] : shares) {

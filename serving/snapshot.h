@@ -28,6 +28,8 @@ struct Snapshot {
     VersionPtr version;
   };
   std::vector<Share> live;  // by version
+  bool waits =
+      false;  // a version answers from a process of its own: asking it is no work for the server's thread
   uint64_t parts = 0;  // sum of the shares: 10,000 but when a version of a first plan could not be loaded
 
   bool ready() const { return parts > 0; }

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "artifacts/manifest.h"
+#include "base/process.h"
 
 #include "fake_coordinator.h"
 #include "running_node.h"
@@ -198,6 +199,29 @@ TEST_F(ProcessTest, ADamagedCopyIsFetchedAgain) {
   start();
   const net::Reply reply = infer("a");
   EXPECT_EQ(reply.status, 200) << reply.body << child_->log();
+}
+
+TEST_F(ProcessTest, AKilledNodeTakesItsPredictorsAlong) {
+  const std::string script = publish_process_version(*store_, "m", 0.5, {"--fault", "double-fork"});
+  coordinator_->set_plan(plan_of("m", 2, {{2, 10'000, script}}));
+  start();
+  ASSERT_TRUE(coordinator_->wait_in_force("m", 2)) << child_->log();
+  EXPECT_EQ(infer("a").status, 200);
+  wait_kept();
+  const fs::path folder = state_.path() / "node" / "predictors";
+  const auto processes = [&] { return processes_with_environment("REKINDLE_PREDICTORS=" + folder.string()); };
+  const std::vector<pid_t> before = processes();
+  EXPECT_GE(before.size(), 1u);
+  child_->end(SIGKILL);
+  // The predictor dies with the node; a stray process of its, in a session of its own, is found by the next.
+  start();
+  EXPECT_EQ(infer("b").status, 200) << child_->log();
+  const std::vector<pid_t> after = processes();
+  for (const pid_t pid : before) EXPECT_EQ(std::count(after.begin(), after.end(), pid), 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
+  EXPECT_EQ(WEXITSTATUS(child_->end(SIGTERM)), 0) << child_->log();
+  EXPECT_TRUE(processes().empty());
+  EXPECT_TRUE(fs::is_empty(folder));
 }
 
 TEST_F(ProcessTest, AnsweredFeedbackSurvivesKillMinusNine) {

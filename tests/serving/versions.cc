@@ -81,22 +81,57 @@ VersionPtr constant_version(const std::string& model, uint64_t number, double pr
   return version;
 }
 
-std::string publish_version(artifacts::Store& store, const std::string& model, double probability) {
-  const v1::ModelCard card = test_card(model);
+namespace {
+
+std::string weights_of(const v1::ModelCard& card, double probability) {
   const auto network = models::network_of(card);
   CHECK(network.ok(), network.status().message());
   models::Parameters parameters = models::initial_parameters(*network, 1, probability);
   for (auto& [name, values] : parameters)
     if (name != "layer0.bias") std::fill(values.begin(), values.end(), 0.0f);
   parameters["layer0.bias"] = {static_cast<float>(std::log(probability / (1 - probability)))};
-  artifacts::ManifestWriter writer(store, model);
-  CHECK(writer.add("model.json", to_json_text(card)).ok());
-  CHECK(writer.add("model.safetensors", models::save_parameters(*network, parameters)).ok());
+  return models::save_parameters(*network, parameters);
+}
+
+std::string finish(artifacts::ManifestWriter& writer) {
   CHECK(writer.add("profile.json", to_json_text(test_profile())).ok());
   CHECK(writer.add("lineage.json", "{}").ok());
   const auto sha256 = writer.finish();
   CHECK(sha256.ok(), sha256.status().message());
   return *sha256;
+}
+
+}  // namespace
+
+std::string publish_version(artifacts::Store& store, const std::string& model, double probability) {
+  const v1::ModelCard card = test_card(model);
+  artifacts::ManifestWriter writer(store, model);
+  CHECK(writer.add("model.json", to_json_text(card)).ok());
+  CHECK(writer.add("model.safetensors", weights_of(card, probability)).ok());
+  return finish(writer);
+}
+
+std::string publish_process_version(artifacts::Store& store, const std::string& model, double probability,
+                                    const std::vector<std::string>& arguments) {
+  v1::ModelCard card = test_card(model);
+  artifacts::ManifestWriter writer(store, model);
+  CHECK(writer.add("out/model.json", to_json_text(card)).ok());
+  CHECK(writer.add("out/model.safetensors", weights_of(card, probability)).ok());
+  card.clear_kind();
+  card.clear_transforms();
+  card.mutable_predict()->add_command("/usr/bin/python3");
+  card.mutable_predict()->add_command(fs::absolute("tests/predictors/linear_predictor.py"));
+  for (const std::string& argument : arguments) card.mutable_predict()->add_command(argument);
+  CHECK(writer.add("model.json", to_json_text(card)).ok());
+  return finish(writer);
+}
+
+std::string publish_card(artifacts::Store& store, const v1::ModelCard& card,
+                         const std::vector<std::pair<std::string, std::string>>& files) {
+  artifacts::ManifestWriter writer(store, card.model());
+  CHECK(writer.add("model.json", to_json_text(card)).ok());
+  for (const auto& [name, content] : files) CHECK(writer.add(name, content).ok());
+  return finish(writer);
 }
 
 std::string no_manifest(uint64_t number) {

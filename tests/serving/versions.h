@@ -19,6 +19,14 @@ VersionPtr constant_version(const std::string& model, uint64_t number, double pr
 // Files of a linear version whose answer is close to `probability`; SHA-256 of its manifest.
 std::string publish_version(artifacts::Store& store, const std::string& model, double probability);
 
+// The same, answered by tests/predictors/linear_predictor.py with these arguments.
+std::string publish_process_version(artifacts::Store& store, const std::string& model, double probability,
+                                    const std::vector<std::string>& arguments = {});
+
+// A version of this card with these files, name and content, beside the usual ones.
+std::string publish_card(artifacts::Store& store, const v1::ModelCard& card,
+                         const std::vector<std::pair<std::string, std::string>>& files);
+
 // A manifest's hash for versions that are not loaded from files.
 std::string no_manifest(uint64_t number);
 
