@@ -35,6 +35,7 @@ function(rekindle_program binary main)
   target_compile_options(${binary} PRIVATE -Wall -Wextra -Wno-missing-field-initializers)
   target_link_libraries(${binary} PRIVATE ${arg_LINK})
   set_target_properties(${binary} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  install(TARGETS ${binary} RUNTIME DESTINATION bin)
 endfunction()
 
 function(rekindle_test name)

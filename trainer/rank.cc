@@ -6,6 +6,7 @@
 #include "models/predictor.h"
 #include "trainer/context.h"
 #include "trainer/fit/loop.h"
+#include "trainer/gpu/device.h"
 #include "trainer/publish/evaluate.h"
 #include "trainer/publish/publish.h"
 #include "trainer/publish/score.h"
@@ -118,7 +119,7 @@ Result<v1::Outcome> train(Context& context) {
   auto prepared = prepare(context);
   auto ready = agreed(context.collectives, prepared.status());
   if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
-  auto module = make_module(prepared->card);
+  auto module = make_module(prepared->card, choose_device(context.plan));
   if (!module.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, module.status());
 
   if (context.first()) {
@@ -208,6 +209,9 @@ int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collecti
     outcome = do_task(folder, plan, collectives, **reporter, yield);
   } catch (const std::exception& error) {  // LibTorch throws
     outcome = internal_error(error.what());
+    // All ranks do the same operations and so come here together.
+    if (const auto refused = refusal_of(error.what()); !refused.empty())
+      outcome = refusal(v1::Outcome::SPEC_REFUSED, refused);
   }
   if (outcome.ok() && collectives.rank() == 0) {
     auto written = folder.write_outcome(*outcome);

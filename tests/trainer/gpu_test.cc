@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "plans.h"
+#include "trainer/gpu/device.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -181,6 +182,31 @@ TEST(GpuGang, APluginThatFindsNoGpuRefuses) {
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.status().code(), Code::kFailedPrecondition);
   EXPECT_THAT(opened.status().message(), HasSubstr("this host has none that can be used: no driver"));
+}
+
+TEST(GpuGang, SwitchesAreThoseOfTheSpec) {
+  auto& context = at::globalContext();
+  EXPECT_EQ(choose_device(v1::Plan()), at::Device(at::kCPU));
+  EXPECT_FALSE(context.deterministicAlgorithms()) << "the CPU's kernels need no switch";
+  auto plan = gpu_plan(1);
+  EXPECT_EQ(choose_device(plan), at::Device(at::kCUDA, 0));
+  EXPECT_TRUE(context.deterministicAlgorithms() && context.deterministicCuDNN());
+  EXPECT_FALSE(context.allowTF32CuBLAS() || context.allowTF32CuDNN());
+  // What LibTorch itself says then of an operation without such a kernel.
+  try {
+    at::Context::alertNotDeterministic("put_");
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_THAT(refusal_of(error.what()),
+                AllOf(HasSubstr("put_ does not have a deterministic implementation"),
+                      HasSubstr("set train.deterministic to false")));
+  }
+  EXPECT_EQ(refusal_of("CUDA out of memory"), "");
+  plan.mutable_spec()->mutable_train()->set_deterministic(false);
+  plan.mutable_spec()->mutable_train()->set_tf32(true);
+  choose_device(plan);
+  EXPECT_FALSE(context.deterministicAlgorithms() || context.deterministicCuDNN());
+  EXPECT_TRUE(context.allowTF32CuBLAS() && context.allowTF32CuDNN());
 }
 
 // The real program with the real plugin: where no GPU can be used, a refusal that says why.

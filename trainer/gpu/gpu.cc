@@ -98,7 +98,8 @@ Status set_gpu_environment(const v1::Plan& plan, const Place& place) {
     set("CUDA_VISIBLE_DEVICES", devices[rank], true);
   }
   // Reproducible matrix products need a workspace of fixed size, named before cuBLAS is loaded.
-  if (plan.spec().train().deterministic()) set("CUBLAS_WORKSPACE_CONFIG", ":4096:8", false);
+  const auto& train = plan.spec().train();
+  if (!train.has_deterministic() || train.deterministic()) set("CUBLAS_WORKSPACE_CONFIG", ":4096:8", false);
   if (place.one_host && !devices.empty() && std::count(devices.begin(), devices.end(), devices[rank]) > 1) {
     set("NCCL_HOSTID", plan.run() + "-" + std::to_string(plan.attempt()) + "-" + std::to_string(rank), true);
     // What NCCL takes for hosts are processes of this one.

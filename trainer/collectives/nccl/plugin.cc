@@ -1,6 +1,7 @@
 #include "trainer/collectives/nccl/plugin.h"
 
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/util/Exception.h>
 
 #include <cstring>
 #include <exception>
@@ -15,6 +16,8 @@ const char* said(Body body) {
   thread_local std::string problem;
   try {
     problem = body();
+  } catch (const c10::Error& error) {
+    problem = error.what_without_backtrace();
   } catch (const std::exception& error) {
     problem = error.what();
   }
