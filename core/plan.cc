@@ -20,6 +20,20 @@ void fill_placement(const v1::Run& run, const v1::Attempt& attempt, v1::Plan& pl
   plan.mutable_target()->set_max(ranks.max);
 }
 
+// A first version has no champion to start from: it begins from scratch. A version that was named and is not
+// there keeps its number without a manifest: the trainer refuses it.
+void set_start(const v1::ModelState* model, const v1::Version* champion, v1::Plan& plan) {
+  const v1::Start& start = plan.spec().train().start();
+  const v1::Version* from = start.has_champion() ? champion : nullptr;
+  if (start.has_version()) {
+    from = model ? registry::find_version(*model, start.version()) : nullptr;
+    plan.set_start_version(start.version());
+  }
+  if (!from) return;
+  plan.set_start_version(from->number());
+  plan.set_start_manifest(from->manifest());
+}
+
 }  // namespace
 
 v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
@@ -41,6 +55,7 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
     plan.set_champion_version(champion->number());
     plan.set_champion_manifest(champion->manifest());
   }
+  set_start(model, champion, plan);
   return plan;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
@@ -162,6 +163,7 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_data(spec, problems);
   check_train(spec, problems);
   check_kind(spec, problems);
+  check_fit(spec, problems);
   check_retrain(spec, problems);
   check_gate_and_serve(spec, problems);
 }

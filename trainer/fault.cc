@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -40,8 +41,9 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
       {"kill", Kind::kKill},          {"kill-mpirun", Kind::kKillMpirun},
       {"kill-gang", Kind::kKillGang}, {"exit", Kind::kExit},
       {"hang", Kind::kHang},          {"nan", Kind::kNan},
-      {"slow", Kind::kSlow},          {"record", Kind::kRecord},
-      {"stop", Kind::kStop},          {"spin", Kind::kSpin}};
+      {"flip", Kind::kFlip},          {"slow", Kind::kSlow},
+      {"record", Kind::kRecord},      {"stop", Kind::kStop},
+      {"spin", Kind::kSpin}};
   Faults out;
   std::stringstream all{std::string(text)};
   for (std::string one; std::getline(all, one, ';');) {
@@ -52,7 +54,7 @@ Result<Faults> Faults::parse(std::string_view text, int rank, uint32_t attempt) 
     if (kind == kKinds.end())
       return invalid_argument(
           "fault '" + word +
-          "' is unknown: kill, kill-mpirun, kill-gang, exit, hang, stop, spin, nan, slow, "
+          "' is unknown: kill, kill-mpirun, kill-gang, exit, hang, stop, spin, nan, flip, slow, "
           "record");
     Fault fault{kind->second, std::nullopt};
     bool here = true;
@@ -111,16 +113,23 @@ void Faults::before_step(uint64_t step) const {
         break;
       case Kind::kNan:
       case Kind::kRecord:
+      case Kind::kFlip:
         break;
     }
   }
 }
 
+bool Faults::has(Kind kind, uint64_t step) const {
+  return std::any_of(faults_.begin(), faults_.end(),
+                     [&](const Fault& f) { return f.kind == kind && (!f.step || *f.step == step); });
+}
+
 bool Faults::poisons(uint64_t step) const {
-  for (const auto& f : faults_) {
-    if (f.kind == Kind::kNan && (!f.step || *f.step == step)) return true;
-  }
-  return false;
+  return has(Kind::kNan, step);
+}
+
+bool Faults::flips(uint64_t step) const {
+  return has(Kind::kFlip, step);
 }
 
 bool Faults::records() const {

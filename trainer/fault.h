@@ -7,6 +7,7 @@
 //   "stop rank=1 step=40"   SIGSTOP of itself: its beats stop, too
 //   "spin rank=1 step=40"   runs in circles for good, beating
 //   "nan step=30"           that step's loss is not a number
+//   "flip rank=1 step=20"   after that step, one bit of one of its parameters is another
 //   "slow ms=20"            every step takes that much longer
 //   "record"                rows and loss of each step are written down (trainer/record.h)
 // Each may carry attempt=N (default 1: a retry is spared; 0: every attempt). Several are separated by ';'.
@@ -26,10 +27,12 @@ class Faults {
 
   void before_step(uint64_t step) const;  // may not return
   bool poisons(uint64_t step) const;      // whether that step's loss is to be NaN
+  bool flips(uint64_t step) const;        // whether a parameter is to be damaged after that step
   bool records() const;
 
  private:
-  enum class Kind { kKill, kKillMpirun, kKillGang, kExit, kHang, kStop, kSpin, kNan, kSlow, kRecord };
+  enum class Kind { kKill, kKillMpirun, kKillGang, kExit, kHang, kStop, kSpin, kNan, kFlip, kSlow, kRecord };
+  bool has(Kind kind, uint64_t step) const;
   struct Fault {
     Kind kind;
     std::optional<uint64_t> step;

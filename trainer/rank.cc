@@ -6,6 +6,7 @@
 #include "models/predictor.h"
 #include "trainer/context.h"
 #include "trainer/fit/loop.h"
+#include "trainer/fit/start.h"
 #include "trainer/gpu/device.h"
 #include "trainer/publish/evaluate.h"
 #include "trainer/publish/publish.h"
@@ -110,7 +111,8 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   files.profile = TRY(make_profile(plan.spec().data(), prepared.rows.train, candidate_scores));
   files.evaluation_parquet =
       TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
-  files.lineage = make_lineage(plan, context.collectives.describe(), fitted.parameters_sha256);
+  files.lineage =
+      make_lineage(plan, context.collectives.describe(), fitted.reduction, fitted.parameters_sha256);
   out.set_manifest(TRY(publish(context.store, files)));
   return out;
 }
@@ -128,15 +130,23 @@ Result<v1::Outcome> train(Context& context) {
                                {"holdout", prepared->rows.holdout.size()},
                                {"world", context.collectives.size()}});
   }
-  auto fitted = TRY(fit(context, prepared->card, **module, prepared->data));
+  auto start = start_of(context.store, context.plan, prepared->card, **module, prepared->data.train);
+  auto started = agreed(context.collectives, start.status());
+  if (!started.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, started.within("train.start"));
+  if (context.first() && !start->from.empty()) context.reporter.note("started from " + start->from);
+  auto fitted = TRY(fit(context, prepared->card, **module, start->parameters, prepared->data));
   v1::Outcome out;
   switch (fitted.end) {
-    case Fitted::End::kNotFinite:
+    case Fitted::End::kRefused:
       out = refusal(v1::Outcome::SPEC_REFUSED, fitted.problem);
+      break;
+    case Fitted::End::kDiverged:
+      out = refusal(v1::Outcome::DIVERGED, fitted.problem);
+      out.set_culprit(fitted.culprit);
       break;
     case Fitted::End::kYielded:
       out.set_kind(v1::Outcome::YIELDED);
-      out.set_message("left on request after step " + std::to_string(fitted.state.step()));
+      out.set_message(fitted.problem + ", after step " + std::to_string(fitted.state.step()));
       break;
     case Fitted::End::kFinished:
       // The checkpoint's transforms are the fitted ones again: the same rows gave them.
@@ -152,6 +162,9 @@ Result<v1::Outcome> train(Context& context) {
   out.set_parameters_sha256(fitted.parameters_sha256);
   out.set_first_step_us(fitted.state.first_step_us());
   out.set_resumed_from_step(fitted.resumed_from_step);
+  out.set_reduction(fitted.reduction);
+  out.set_started_from(start->from);
+  out.set_stall_seconds(fitted.state.stall_seconds());
   return out;
 }
 
@@ -174,6 +187,8 @@ int exit_code(v1::Outcome::Kind kind) {
       return launch::kExitSpecRefused;
     case v1::Outcome::DATA_REFUSED:
       return launch::kExitDataRefused;
+    case v1::Outcome::DIVERGED:
+      return launch::kExitDiverged;
     default:
       return 1;
   }

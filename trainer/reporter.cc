@@ -78,13 +78,10 @@ void Reporter::metric(const std::string& name, uint64_t step, double value) {
   append(std::move(report));
 }
 
-void Reporter::checkpoint(uint64_t step, const std::string& folder, double seconds) {
+void Reporter::checkpoint(const v1::CheckpointCommitted& committed) {
   advance();
   v1::Report report;
-  auto* committed = report.mutable_checkpoint();
-  committed->set_step(step);
-  committed->set_folder(folder);
-  committed->set_seconds(seconds);
+  *report.mutable_checkpoint() = committed;
   append(std::move(report));
 }
 

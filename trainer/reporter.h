@@ -33,7 +33,7 @@ class Reporter {
 
   void progress(const v1::Progress& progress);
   void metric(const std::string& name, uint64_t step, double value);
-  void checkpoint(uint64_t step, const std::string& folder, double seconds);
+  void checkpoint(const v1::CheckpointCommitted& committed);
   void note(const std::string& text);
 
  private:

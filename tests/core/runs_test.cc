@@ -123,6 +123,31 @@ TEST(Runs, CrashesAreRetriedWithTheSameRows) {
   EXPECT_EQ(d.run_of(id).attempts_size(), 4);
 }
 
+TEST(Runs, APlanNamesTheVersionToStartFrom) {
+  Driver d;
+  d.add_job();
+  v1::Run run = d.run_of(d.start());
+  auto* start = run.mutable_spec()->mutable_train()->mutable_start();
+  start->mutable_champion();
+  v1::Plan plan = plan_of(d.state, run, 1);
+  EXPECT_EQ(plan.start_version(), 0u) << "a first version begins from scratch";
+  EXPECT_TRUE(plan.start_manifest().empty());
+  d.trains(run.id(), evaluation_of(.5, 0));
+  run.set_champion(1);
+  plan = plan_of(d.state, run, 1);
+  EXPECT_EQ(plan.start_version(), 1u);
+  EXPECT_EQ(plan.start_manifest(), d.model().versions(0).manifest());
+  start->set_version(1);
+  run.set_champion(0);
+  EXPECT_EQ(plan_of(d.state, run, 1).start_manifest(), d.model().versions(0).manifest());
+  start->set_version(9);
+  plan = plan_of(d.state, run, 1);
+  EXPECT_EQ(plan.start_version(), 9u);
+  EXPECT_TRUE(plan.start_manifest().empty()) << "the trainer refuses it";
+  start->mutable_scratch();
+  EXPECT_EQ(plan_of(d.state, run, 1).start_version(), 0u);
+}
+
 TEST(Runs, LostNodesDoNotSpendTheJobsRetries) {
   Driver d;
   d.add_job();

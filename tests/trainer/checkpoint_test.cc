@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <fstream>
 
 #include "modules.h"
-#include "trainer/fit/checkpoint.h"
+#include "trainer/fit/checkpoint_writer.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -22,12 +25,13 @@ class Checkpoints : public ::testing::Test {
     return mkdtemp(name);
   }
   Checkpoint at(uint64_t step) {
-    Checkpoint out{{}, layout.zeros(), layout.zeros(), layout.zeros(), layout.zeros()};
+    Checkpoint out;
+    for (const char* group : {"parameters", "moment1", "best"}) out.groups[group] = layout.zeros();
     out.state.set_step(step);
     out.state.set_identity("one fit");
     for (const auto& p : layout.placed()) {
       for (size_t i = p.begin; i < p.begin + p.elements; ++i)
-        out.values[i] = static_cast<float>(step + i), out.best[i] = -1;
+        out.groups["parameters"][i] = static_cast<float>(step + i), out.groups["best"][i] = -1;
     }
     return out;
   }
@@ -51,8 +55,7 @@ TEST_F(Checkpoints, TheNewestComesBackWhole) {
   EXPECT_EQ(newest(), 20);
   EXPECT_FALSE(fs::exists(step(3))) << "only two are kept";
   auto found = folder.newest(layout, "one fit", passed_over);
-  EXPECT_EQ(found->values, at(20).values);
-  EXPECT_EQ(found->best, at(20).best);
+  EXPECT_EQ(found->groups, at(20).groups);
   EXPECT_TRUE(passed_over.empty());
 }
 
@@ -103,8 +106,96 @@ TEST_F(Checkpoints, TravelBetweenRanks) {
   auto packed = pack(layout, at(7));
   auto back = unpack(layout, packed).value();
   EXPECT_EQ(back.state.step(), 7u);
-  EXPECT_EQ(back.values, at(7).values);
+  EXPECT_EQ(back.groups, at(7).groups);
   for (size_t size : {0u, 4u, 9u, 200u}) EXPECT_FALSE(unpack(layout, packed.substr(0, size)).ok());
+}
+
+TEST_F(Checkpoints, TheBestEpochsStaysBesideTheNewest) {
+  auto epoch_end = [&](uint64_t step, uint32_t epoch, uint32_t best) {
+    auto out = at(step);
+    out.state.set_epoch(epoch);
+    out.state.set_best_epoch(best);
+    return out;
+  };
+  for (const auto& checkpoint :
+       {epoch_end(10, 1, 1), epoch_end(20, 2, 2), epoch_end(30, 3, 2), epoch_end(40, 4, 2)})
+    ASSERT_TRUE(folder.commit(layout, checkpoint, 1, /*best=*/true).ok());
+  EXPECT_EQ(newest(), 40);
+  EXPECT_FALSE(fs::exists(step(10)));
+  EXPECT_TRUE(fs::exists(step(20)));
+  EXPECT_FALSE(fs::exists(step(30)));
+  ASSERT_TRUE(folder.commit(layout, epoch_end(50, 5, 5), 1, true).ok());
+  EXPECT_FALSE(fs::exists(step(20))) << "it is no longer the best";
+}
+
+TEST_F(Checkpoints, TheEndOfAnEpochTakesTheStepsPlace) {
+  ASSERT_TRUE(folder.commit(layout, at(8), 3).ok());
+  auto end = at(8);
+  end.state.set_epoch(1);
+  ASSERT_TRUE(folder.commit(layout, end, 3).ok());
+  auto found = folder.newest(layout, "one fit", passed_over);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->state.epoch(), 1u);
+  for (const auto& entry : fs::directory_iterator(root / "checkpoints"))
+    EXPECT_EQ(entry.path().filename(), "step-8");
+}
+
+class Writer : public Checkpoints {
+ protected:
+  v1::CheckpointState state(uint64_t n) { return at(n).state; }
+  Groups groups() { return {{"parameters", values}}; }
+  at::Tensor values = at::zeros({static_cast<int64_t>(layout.size())});
+};
+
+TEST_F(Writer, WritesWhatWasThereWhenItBegan) {
+  CheckpointWriter writer(folder, layout, {}, nullptr);
+  for (uint64_t n : {3, 9}) {
+    for (const auto& p : layout.placed())
+      values.narrow(0, static_cast<int64_t>(p.begin), static_cast<int64_t>(p.elements))
+          .fill_(static_cast<double>(n));
+    writer.begin(state(n), groups());
+    EXPECT_GE(writer.taken(), 0);
+    values.fill_(-5);  // the next update
+  }
+  ASSERT_TRUE(writer.finish().ok());
+  auto found = folder.newest(layout, "one fit", passed_over);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->state.step(), 9u);
+  EXPECT_EQ(found->groups.at("parameters")[0], 9.0f);
+  EXPECT_GT(writer.longest_seconds(), 0);
+}
+
+// A file may grow no further than this, as on a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+TEST_F(Writer, AFullDiskLeavesThePreviousOne) {
+  CheckpointWriter writer(folder, layout, {}, nullptr);
+  writer.begin(state(3), groups());
+  ASSERT_TRUE(writer.finish().ok());
+  {
+    FullDisk full(1000);
+    writer.begin(state(9), groups());
+    const auto ended = writer.finish();
+    EXPECT_FALSE(ended.ok());
+    EXPECT_THAT(ended.message(), HasSubstr("tensors.safetensors"));
+  }
+  EXPECT_EQ(newest(), 3);
+  EXPECT_FALSE(fs::exists(step(9).string() + ".tmp")) << "what was written takes room";
+  writer.begin(state(9), groups());
+  ASSERT_TRUE(writer.finish().ok());
+  EXPECT_EQ(newest(), 9);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include "models/forward.h"
 #include "modules.h"
-#include "trainer/fit/gradients.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -31,12 +30,9 @@ TEST_P(Kinds, ModuleAndPredictorAgree) {
 TEST_P(Kinds, GradientsEqualFiniteDifferences) {
   SmallModule f(GetParam());
   auto examples = small_examples(8);
-  auto lone = lone_rank();
-  Gradients gradients(f.parameters(), *lone);
   const StepKey key{1, 2, 0};
   const double middle = f.loss(examples, key).item<double>();
-  gradients.before_forward();
-  gradients.backward(f.loss(examples, key));
+  f.loss(examples, key).backward();
   const auto got = f.gradients();
   int checked = 0;
   for (const auto& p : f.layout().placed()) {
@@ -57,6 +53,37 @@ TEST_P(Kinds, GradientsEqualFiniteDifferences) {
     }
   }
   EXPECT_GT(checked, GetParam() ? 3 : 50);
+}
+
+// The way without autograd against the one with it, with and without dropout.
+TEST_P(Kinds, FusedGradientsEqualAutograds) {
+  for (double dropout : {0.25, 0.0}) {
+    auto card = small_card(GetParam());
+    if (!GetParam()) card.mutable_kind()->mutable_tabular()->set_dropout(dropout);
+    SmallModule f(card);
+    const auto examples = small_examples(50);
+    std::vector<int64_t> rows = {3, 49, 0, 17, 17, 20, 41};
+    const StepKey key{5, 9, 13};
+    f.parameters().zero_gradients();
+    auto loss = f.module.loss(examples, rows, key, 0.25);
+    loss.backward();
+    const auto want = f.gradients();
+    f.parameters().zero_gradients();
+    for (int times = 1; times <= 2; ++times) {
+      const double got = f.module.add_gradients(examples, rows, key, 0.25).value();
+      EXPECT_NEAR(got, loss.item<double>(), 1e-5);
+      const auto gradients = f.gradients();
+      for (size_t i = 0; i < want.size(); ++i)
+        EXPECT_NEAR(gradients[i], times * want[i], 2e-6) << i << ": the gradients add up";
+    }
+  }
+}
+
+TEST_P(Kinds, AFusedLossThatIsNotANumberIsSeen) {
+  SmallModule f(GetParam());
+  f.values()[f.layout().find(GetParam() ? "embedding.c0" : "layer0.weight")->begin] = NAN;
+  const auto examples = small_examples(20);
+  EXPECT_TRUE(std::isnan(f.module.add_gradients(examples, positions(20), {}, 1).value()));
 }
 
 TEST(Dropout, MasksBelongToGlobalRows) {

@@ -50,8 +50,8 @@ std::vector<int64_t> positions(size_t count) {
   return out;
 }
 
-SmallModule::SmallModule(bool linear)
-    : network(models::network_of(small_card(linear)).value()), module(network, {}, at::kCPU) {
+SmallModule::SmallModule(const v1::ModelCard& card)
+    : network(models::network_of(card).value()), module(network, card.label(), at::kCPU) {
   parameters().load(layout().flat(small_parameters(network)));
 }
 

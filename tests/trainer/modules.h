@@ -24,7 +24,8 @@ std::vector<int64_t> positions(size_t count);
 struct SmallModule {
   models::Network network;
   Tabular module;
-  explicit SmallModule(bool linear = false);
+  explicit SmallModule(const v1::ModelCard& card);
+  explicit SmallModule(bool linear = false) : SmallModule(small_card(linear)) {}
 
   FlatParameters& parameters() { return module.parameters(); }
   const Layout& layout() const { return module.layout(); }

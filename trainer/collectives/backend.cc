@@ -156,12 +156,13 @@ class CollectivesBackend final : public c10d::Backend {
   };
 
   void sum(const at::Tensor& t) {
+    if (t.scalar_type() == at::kHalf || t.scalar_type() == at::kBFloat16) return sum_halves(collectives_, t);
     auto bytes = bytes_of(t);
     if (t.scalar_type() == at::kFloat) {
       collectives_.sum(std::span(reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)));
       return;
     }
-    TORCH_CHECK(t.scalar_type() == at::kDouble, "sums are of float or double");
+    TORCH_CHECK(t.scalar_type() == at::kDouble, "sums are of float, double, half or bfloat16");
     collectives_.sum(std::span(reinterpret_cast<double*>(bytes.data()), bytes.size() / sizeof(double)));
   }
 
@@ -221,7 +222,33 @@ class CollectivesBackend final : public c10d::Backend {
   std::thread thread_;
 };
 
+template <typename T>
+void sum_halves_of(Collectives& collectives, std::span<T> values) {
+  constexpr size_t kRound = 1u << 20;  // values at a time: all ranks' copies of them are held
+  const auto ranks = static_cast<size_t>(collectives.size());
+  std::vector<T> all(std::min(kRound, values.size()) * ranks);
+  for (size_t at = 0; at < values.size(); at += kRound) {
+    auto mine = values.subspan(at, std::min(kRound, values.size() - at));
+    const size_t n = mine.size();
+    collectives.gather(std::as_bytes(mine), std::as_writable_bytes(std::span(all).first(n * ranks)));
+    for (size_t i = 0; i < n; ++i) {
+      float sum = static_cast<float>(all[i]);
+      for (size_t r = 1; r < ranks; ++r) sum += static_cast<float>(all[r * n + i]);
+      mine[i] = static_cast<T>(sum);
+    }
+  }
+}
+
 }  // namespace
+
+void sum_halves(Collectives& collectives, const at::Tensor& halves) {
+  const auto count = static_cast<size_t>(halves.numel());
+  if (halves.scalar_type() == at::kHalf) {
+    sum_halves_of(collectives, std::span(halves.data_ptr<at::Half>(), count));
+  } else {
+    sum_halves_of(collectives, std::span(halves.data_ptr<at::BFloat16>(), count));
+  }
+}
 
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectives) {
   auto group = c10::make_intrusive<c10d::ProcessGroup>(collectives.rank(), collectives.size());

@@ -10,10 +10,14 @@
 
 namespace rekindle::trainer {
 
-// Sums, broadcasts, gathers and barriers of contiguous CPU tensors, sums of float and double; sums and
-// broadcasts of tensors on the ranks' GPUs, where the collectives have them. The collectives must outlive it;
-// while work is pending, they are used by nobody else (wait for it first).
+// Sums, broadcasts, gathers and barriers of contiguous CPU tensors, sums of float, double and halves; sums
+// and broadcasts of tensors on the ranks' GPUs, where the collectives have them. The collectives must outlive
+// it; while work is pending, they are used by nobody else (wait for it first).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectives);
+
+// Sum over the ranks of a contiguous CPU tensor of half or bfloat16, in place: added up in float in rank
+// order, rounded once, so that every rank ends with the same bits.
+void sum_halves(Collectives& collectives, const at::Tensor& halves);
 
 // Above this, a sum is overlapped with what the caller does next.
 inline constexpr size_t kInlineBytes = 256u << 10;

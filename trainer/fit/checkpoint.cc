@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
+#include <set>
 
 #include "artifacts/manifest.h"
 #include "base/hash.h"
@@ -19,21 +21,11 @@ constexpr const char* kManifest = "manifest.json";
 constexpr const char* kState = "state.pb";
 constexpr const char* kTensors = "tensors.safetensors";
 
-struct Group {
-  const char* name;
-  FlatBuffer Checkpoint::*member;
-};
-constexpr Group kGroups[] = {{"parameters", &Checkpoint::values},
-                             {"moment1", &Checkpoint::first},
-                             {"moment2", &Checkpoint::second},
-                             {"best", &Checkpoint::best}};
-
 std::string tensors_of(const Layout& layout, const Checkpoint& checkpoint) {
   std::vector<models::NamedTensor> tensors;
-  for (const auto& group : kGroups) {
-    const FlatBuffer& flat = checkpoint.*group.member;
+  for (const auto& [group, flat] : checkpoint.groups) {
     for (const auto& p : layout.placed()) {
-      tensors.push_back({std::string(group.name) + "/" + p.parameter.name,
+      tensors.push_back({group + "/" + p.parameter.name,
                          "F32",
                          p.parameter.shape,
                          {reinterpret_cast<const char*>(flat.data() + p.begin), p.elements * sizeof(float)}});
@@ -52,6 +44,21 @@ Status write_synced(const fs::path& path, std::string_view bytes) {
   if (!fd.valid()) return errno_status("creating", path);
   TRY_STATUS(write_all(fd.get(), bytes, path));
   if (::fsync(fd.get()) != 0) return errno_status("syncing", path);
+  return {};
+}
+
+// The end of an epoch says more about a step than the step itself did: then one takes the other's place, at
+// once where the filesystem can. The old one may stay behind as `temp`.
+Status put_in_place(const fs::path& temp, const fs::path& final) {
+  std::error_code error;
+  if (fs::exists(final, error)) {
+    if (::renameat2(AT_FDCWD, temp.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0) return {};
+    const fs::path old = final.string() + ".replaced.tmp";
+    fs::remove_all(old, error);
+    fs::rename(final, old, error);
+  }
+  fs::rename(temp, final, error);
+  if (error) return unavailable("renaming " + temp.string() + ": " + error.message());
   return {};
 }
 
@@ -94,32 +101,49 @@ Result<Checkpoint> unpack(const Layout& layout, std::string_view state, std::str
     return data_loss("state.pb cannot be parsed");
   }
   auto file = TRY(models::parse_safetensors(tensors));
-  for (const auto& group : kGroups) {
-    FlatBuffer& flat = out.*group.member = layout.zeros();
+  std::set<std::string> groups;
+  for (const auto& [name, tensor] : file.tensors) groups.insert(name.substr(0, name.find('/')));
+  for (const auto& group : groups) {
+    FlatBuffer& flat = out.groups[group] = layout.zeros();
     for (const auto& p : layout.placed()) {
-      auto values = TRY(file.floats(std::string(group.name) + "/" + p.parameter.name, p.parameter.shape));
+      auto values = TRY(file.floats(group + "/" + p.parameter.name, p.parameter.shape));
       std::copy(values.begin(), values.end(), flat.begin() + static_cast<ptrdiff_t>(p.begin));
     }
   }
   return out;
 }
 
-Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint& checkpoint,
-                                          uint32_t keep) const {
+bool at_best_epoch(const v1::CheckpointState& state) {
+  return state.epoch() > 0 && state.batch() == 0 && state.best_epoch() == state.epoch();
+}
+
+Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint& checkpoint, uint32_t keep,
+                                          bool best) const {
   TRY_STATUS(make_folders_durably(root_));
   const fs::path final = folder(checkpoint.state.step());
   std::error_code error;
   if (fs::exists(final, error)) {
     auto there = load(layout, final);
-    if (there.ok() && there->state.identity() == checkpoint.state.identity()) return final;
-    const fs::path doomed = final.string() + ".damaged.tmp";
-    fs::remove_all(doomed, error);
-    fs::rename(final, doomed, error);
+    if (there.ok() && state_of(*there) == state_of(checkpoint)) return final;
   }
   const fs::path temp = final.string() + ".tmp";
   fs::remove_all(temp, error);
   fs::create_directory(temp, error);
   if (error) return unavailable("making " + temp.string() + ": " + error.message());
+  Status written = write(layout, checkpoint, temp);
+  if (!written.ok()) {
+    fs::remove_all(temp, error);  // what was written takes room that may be the problem
+    return written;
+  }
+  TRY_STATUS(put_in_place(temp, final));
+  TRY_STATUS(fsync_path(root_));
+  fs::remove_all(temp, error);
+  remove_old(checkpoint.state, keep, best);
+  return final;
+}
+
+Status CheckpointFolder::write(const Layout& layout, const Checkpoint& checkpoint,
+                               const fs::path& temp) const {
   v1::Manifest manifest;
   manifest.set_format(1);
   manifest.set_model("checkpoint");
@@ -132,19 +156,26 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
     entry->set_bytes(bytes.size());
   }
   TRY_STATUS(write_synced(temp / kManifest, TRY(artifacts::manifest_json(manifest))));
-  TRY_STATUS(fsync_path(temp));
-  fs::rename(temp, final, error);
-  if (error) return unavailable("renaming " + temp.string() + ": " + error.message());
-  TRY_STATUS(fsync_path(root_));
+  return fsync_path(temp);
+}
+
+void CheckpointFolder::remove_old(const v1::CheckpointState& newest, uint32_t keep, bool best) const {
+  auto is_best = [&](const fs::path& path) {
+    v1::CheckpointState state;
+    auto bytes = read_file(path / kState);
+    return bytes.ok() && state.ParseFromString(*bytes) && at_best_epoch(state) &&
+           state.best_epoch() == newest.best_epoch();
+  };
   auto steps = committed();
+  std::error_code error;
   for (size_t i = std::max<size_t>(keep, 1); i < steps.size(); ++i) {
-    // A removal that is cut short must not leave something that looks committed.
     const fs::path old = folder(steps[i]);
+    if (best && is_best(old)) continue;
+    // A removal that is cut short must not leave something that looks committed.
     const fs::path doomed = old.string() + ".tmp";
     fs::rename(old, doomed, error);
     if (!error) fs::remove_all(doomed, error);
   }
-  return final;
 }
 
 std::vector<uint64_t> CheckpointFolder::committed() const {

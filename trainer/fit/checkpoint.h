@@ -5,6 +5,7 @@
 // What is torn or damaged is passed over for the next older one.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,16 +18,22 @@ namespace rekindle::trainer {
 
 struct Checkpoint {
   v1::CheckpointState state;
-  FlatBuffer values, first, second, best;
+  // "parameters", "best" (of the best epoch), the optimizer's moments, "average": each as the layout says.
+  std::map<std::string, FlatBuffer> groups;
 };
+
+// Whether it was made at the end of the epoch with the least validation loss so far.
+bool at_best_epoch(const v1::CheckpointState& state);
 
 class CheckpointFolder {
  public:
   explicit CheckpointFolder(fs::path root) : root_(std::move(root)) {}
 
-  // Commits the checkpoint of its step, then removes all but the newest `keep`. Returns its folder.
-  // A step that is already committed and whole stays as it is.
-  Result<fs::path> commit(const Layout& layout, const Checkpoint& checkpoint, uint32_t keep) const;
+  // Commits the checkpoint of its step, then removes all but the newest `keep` and, with `best`, the best
+  // epoch's. Returns its folder. A step that is already committed and whole stays as it is. A failure
+  // leaves what was there.
+  Result<fs::path> commit(const Layout& layout, const Checkpoint& checkpoint, uint32_t keep,
+                          bool best = false) const;
 
   // The newest whole checkpoint of this identity. `passed_over` gets a sentence for each that was not
   // chosen. No checkpoint at all is not an error.
@@ -38,6 +45,8 @@ class CheckpointFolder {
 
  private:
   std::vector<uint64_t> committed() const;  // steps, newest first
+  Status write(const Layout& layout, const Checkpoint& checkpoint, const fs::path& temp) const;
+  void remove_old(const v1::CheckpointState& newest, uint32_t keep, bool best) const;
   fs::path folder(uint64_t step) const { return root_ / ("step-" + std::to_string(step)); }
 
   fs::path root_;

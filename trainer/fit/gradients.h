@@ -1,29 +1,58 @@
-// Brings the ranks' gradients together: c10d::Reducer, the engine of PyTorch's DDP, over our collectives.
+// Brings the ranks' gradients together, after the last part of each rank's rows.
 //
-// One rank alone has none: its gradients are the whole already.
+//   flat      one message: the flat buffer of gradients, with what the ranks agree on in the step behind it
+//   buckets   c10d::Reducer, the engine of PyTorch's DDP: buckets travel while backward goes on
+// Small models wait for messages and large ones for bytes: so the choice is by size unless it is forced.
+// Either way sums are in rank order, so every rank ends with the same bits, and a repeated step with those it
+// had. Gradients may travel as halves: each rank's are rounded before they are added, in float, and their sum
+// once more.
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
 
+#include "rekindle/v1/job.pb.h"
 #include "trainer/collectives/collectives.h"
-#include "trainer/kinds/flat_parameters.h"
+#include "trainer/kinds/module.h"
+#include "trainer/reporter.h"
 
 namespace rekindle::trainer {
 
+// Gradients of more bytes than this go in buckets.
+inline constexpr size_t kFlatBytes = 1u << 20;
+
 class Gradients {
  public:
-  Gradients(FlatParameters& parameters, Collectives& collectives);
+  Gradients(Module& module, Collectives& collectives, const v1::Reduction& spec,
+            v1::Precision precision = v1::FP32, Reporter* reporter = nullptr);
   ~Gradients();
 
-  // Call around each forward; a rank without rows too. backward() returns when the mean over the ranks is
-  // in the flat gradients.
-  void before_forward();
-  void backward(const at::Tensor& loss);
+  // "one rank", "flat", "buckets, half": what the choice came to.
+  std::string describe() const;
+
+  // For each step: begin, add each part of this rank's rows (the last one even without rows), finish.
+  // `add` returns the sum of the rows' losses; the gradients are of the mean over all ranks' `batch` rows.
+  void begin(size_t batch);
+  double add(const Examples& examples, std::span<const int64_t> rows, const StepKey& key, bool last);
+  // Then the flat gradients and `sums` (at most four numbers) are those of all ranks.
+  void finish(std::span<double> sums);
 
  private:
-  struct Impl;
-  FlatParameters& parameters_;
-  std::unique_ptr<Impl> impl_;  // nothing for one rank
+  enum class Way { kAlone, kFlat, kBuckets };
+  double backward(const Examples& examples, std::span<const int64_t> rows, const StepKey& key, bool last);
+  void sum(const at::Tensor& tensor);
+  void sum_flat(std::span<double> sums);
+
+  struct Buckets;
+  Module& module_;
+  Collectives& collectives_;
+  const v1::Reduction::Compress compress_;
+  const bool autocast_;
+  Reporter* reporter_;  // may be absent
+  Way way_ = Way::kAlone;
+  double scale_ = 1;
+  std::unique_ptr<Buckets> buckets_;
 };
 
 }  // namespace rekindle::trainer

@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
-#include <future>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "dataio/order.h"
 #include "proto/time.h"
-#include "trainer/fit/adamw.h"
-#include "trainer/fit/checkpoint.h"
-#include "trainer/fit/gradients.h"
+#include "trainer/fit/checkpoint_writer.h"
+#include "trainer/fit/digest.h"
+#include "trainer/fit/pace.h"
+#include "trainer/fit/schedule.h"
+#include "trainer/fit/stepper.h"
 #include "trainer/kinds/heads.h"
 #include "trainer/record.h"
 
@@ -22,75 +23,91 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-double seconds_since(SteadyClock::time_point begin) {
-  return std::chrono::duration<double>(SteadyClock::now() - begin).count();
+// Before the attempt's time limit: for a step under way, and a checkpoint that takes longer than the longest.
+constexpr double kLeaveSeconds = 3;
+constexpr double kLeaveCheckpoints = 3;
+
+uint64_t most_steps(const v1::Stop& stop, uint64_t batches) {
+  const uint64_t steps = batches * std::max<uint32_t>(stop.epochs(), 1);
+  return stop.steps() > 0 ? std::min<uint64_t>(steps, stop.steps()) : steps;
 }
 
 class Loop {
  public:
-  Loop(Context& context, const v1::ModelCard& card, Module& module, const FitData& data)
+  Loop(Context& context, const v1::ModelCard& card, Module& module, const models::Parameters& begin,
+       const FitData& data)
       : context_(context),
         spec_(context.plan.spec().train()),
         label_(card.label()),
         data_(data),
         module_(module),
-        adamw_(module.parameters()),
-        gradients_(module.parameters(), context.collectives),
+        batches_(dataio::batches_per_epoch(data.train.rows(), spec_.batch())),
+        steps_max_(most_steps(spec_.stop(), batches_)),
+        stepper_(module, context.collectives, spec_, steps_max_, &context.reporter),
+        best_(module.parameters().zeros()),
         checkpoints_(context.plan.checkpoints()),
-        recorder_(context.faults.records(), context.folder.root(), context.collectives.rank()) {
-    module.parameters().load(module.layout().flat(module.initial(spec_.seed(), data.train)));
-    best_ = module.parameters().host();
+        recorder_(context.faults.records(), context.folder.root(), context.collectives.rank()),
+        writer_(checkpoints_, module.layout(), spec_.checkpoints(), &context.reporter) {
+    module.parameters().load(module.layout().flat(begin));
+    best_.copy_(module.parameters().values());
     state_.set_identity(fit_identity(context.plan));
     state_.set_seed(spec_.seed());
     state_.set_world(static_cast<uint32_t>(context.collectives.size()));
+    state_.set_optimizer(stepper_.optimizer().kind());
     *state_.mutable_transforms() = card.transforms();
   }
 
   Result<Fitted> run();
 
  private:
-  enum class Epoch { kDone, kYielded, kNotFinite };
+  // Nothing: the fit goes on.
+  using Ended = std::optional<Fitted::End>;
 
   Status resume();
-  Result<Epoch> run_epoch();
-  // Whether all ranks go on; the sums of the step over all ranks are in it.
-  struct StepSums {
-    double loss = 0;
-    bool yield = false;
-    bool save = false;
-  };
-  StepSums step(std::span<const int64_t> order, uint64_t batch);
+  Result<Ended> run_epoch();
+  Result<Ended> step(std::span<const int64_t> order);
+  Result<Ended> end_epoch();
+  Wishes wishes();
+  bool should_leave();
   double validation_loss();
-  Status equal_parameters();
-  Status save();
-  Status saved();  // waits for the checkpoint that is being written
-  void report(double rows_per_second);
-  Fitted fitted(Fitted::End end) const;
-
-  uint64_t batches() const { return dataio::batches_per_epoch(data_.train.rows(), spec_.batch()); }
-  uint64_t steps_max() const { return batches() * spec_.stop().epochs(); }
-  double elapsed() const { return seconds_before_ + seconds_since(begun_); }
+  std::vector<double> judged_outputs(size_t begin, size_t end);
+  Ended disagreement();
+  Ended refuse(std::string problem);
+  void save();
+  void settle() { state_.set_stall_seconds(state_.stall_seconds() + writer_.taken()); }
+  Groups groups() const;
+  void report();
+  void report_epoch(double train_loss, double valid_loss);
+  Fitted fitted(Fitted::End end);
 
   Context& context_;
   const v1::Train& spec_;
   const v1::Label& label_;
   const FitData& data_;
   Module& module_;
-  AdamW adamw_;
-  Gradients gradients_;
-  CheckpointFolder checkpoints_;
-  Recorder recorder_;
-  FlatBuffer best_;
+  const uint64_t batches_, steps_max_;
+  Stepper stepper_;
+  at::Tensor best_;
   v1::CheckpointState state_;
+  std::string problem_;
+  int culprit_ = 0;
 
   uint64_t resumed_from_ = 0;
-  uint64_t rows_done_ = 0;  // by this process
-  double seconds_before_ = 0;
-  SteadyClock::time_point begun_ = SteadyClock::now();
+  Pace pace_;
   SteadyClock::time_point saved_at_ = SteadyClock::now();
-  SteadyClock::time_point reported_ = SteadyClock::now();
-  std::future<Status> writing_;  // last: ends before what it reads
+  bool save_pending_ = false;  // rank 0: an epoch has ended while a checkpoint was being written
+  bool time_is_up_ = false;    // `within` has passed
+  CheckpointFolder checkpoints_;
+  Recorder recorder_;
+  CheckpointWriter writer_;  // last: ends before what it reads
 };
+
+Groups Loop::groups() const {
+  Groups out{{"parameters", module_.parameters().values()}, {"best", best_}};
+  for (const auto& moment : stepper_.optimizer().moments()) out.push_back(moment);
+  if (stepper_.average().defined()) out.emplace_back("average", stepper_.average());
+  return out;
+}
 
 // Rank 0 chooses and hands out, so that no two ranks can resume differently.
 Status Loop::resume() {
@@ -109,73 +126,110 @@ Status Loop::resume() {
   packed.resize(size);
   collectives.broadcast(std::as_writable_bytes(std::span(packed)), 0);
   auto checkpoint = TRY(unpack(module_.layout(), packed));
-  module_.parameters().load(checkpoint.values);
-  FlatParameters::from_host(checkpoint.first, adamw_.first());
-  FlatParameters::from_host(checkpoint.second, adamw_.second());
-  best_ = std::move(checkpoint.best);
+  for (const auto& [name, tensor] : groups()) {
+    auto found = checkpoint.groups.find(name);
+    if (found == checkpoint.groups.end())
+      return data_loss("the checkpoint holds no '" + name + "': remove " + context_.plan.checkpoints());
+    FlatParameters::from_host(found->second, tensor);
+  }
   const uint32_t world = state_.world();
   state_ = std::move(checkpoint.state);
-  state_.set_world(world);
   resumed_from_ = state_.step();
-  seconds_before_ = state_.train_seconds();
-  if (context_.first())
-    context_.reporter.note("resumed from checkpoint step-" + std::to_string(resumed_from_));
+  if (context_.first()) {
+    std::string text = "resumed from checkpoint step-" + std::to_string(resumed_from_);
+    if (state_.world() != world)
+      text += ", which " + std::to_string(state_.world()) + " ranks made, on " + std::to_string(world);
+    context_.reporter.note(text);
+  }
+  state_.set_world(world);
   return {};
 }
 
-Loop::StepSums Loop::step(std::span<const int64_t> order, uint64_t batch) {
-  auto& reporter = context_.reporter;
-  context_.faults.before_step(state_.step());
-  reporter.phase(v1::PHASE_FORWARD);
-  const auto whole = dataio::batch_slice(order.size(), spec_.batch(), batch);
-  const auto part =
-      dataio::rank_part(whole, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
-  const auto rows = order.subspan(part.begin, part.size());
-  recorder_.rows(state_.epoch(), state_.step(), rows);
-  gradients_.before_forward();
-  const StepKey key{spec_.seed(), state_.step(), part.begin - whole.begin};
-  // The Reducer takes the mean over the ranks: times the world, it is the sum over the global rows.
-  const double scale = static_cast<double>(state_.world()) / static_cast<double>(whole.size());
-  auto loss = module_.loss(data_.train, rows, key, scale);
-  reporter.phase(v1::PHASE_BACKWARD);
-  gradients_.backward(loss);
-
-  // One small reduction carries what the ranks must agree on in this step.
-  reporter.phase(v1::PHASE_REDUCE);
-  const bool due =
-      context_.first() && SteadyClock::now() - saved_at_ >= from_proto(spec_.checkpoints().every());
-  double sums[3] = {loss.item<double>() / scale, context_.yield.load() ? 1.0 : 0.0, due ? 1.0 : 0.0};
-  if (context_.faults.poisons(state_.step())) sums[0] = std::nan("");
-  context_.collectives.sum(std::span<double>(sums));
-  if (std::isfinite(sums[0])) {
-    reporter.phase(v1::PHASE_OPTIMIZER);
-    AdamWOptions options;
-    options.rate = scheduled_rate(spec_.optimizer().adamw().rate(), state_.step(), steps_max());
-    options.decay = spec_.optimizer().adamw().decay();
-    recorder_.loss(state_.step(), sums[0] / static_cast<double>(whole.size()), options.rate);
-    adamw_.update(options, state_.step() + 1);
-    if (state_.step() == 0) state_.set_first_step_us(to_micros(SystemClock().wall()));
-    state_.set_step(state_.step() + 1);
-    state_.set_batch(batch + 1);
-    state_.set_epoch_loss_sum(state_.epoch_loss_sum() + sums[0]);
-    state_.set_epoch_rows(state_.epoch_rows() + whole.size());
-    rows_done_ += whole.size();
-    reporter.step(state_.step());
+bool Loop::should_leave() {
+  if (context_.yield.load()) {
+    problem_ = "left on request";
+    return true;
   }
-  return {sums[0], sums[1] != 0, sums[2] != 0};
+  if (!context_.first() || context_.plan.leave_by_us() == 0) return false;
+  const double left =
+      static_cast<double>(context_.plan.leave_by_us() - to_micros(SystemClock().wall())) * 1e-6;
+  if (left > kLeaveSeconds + kLeaveCheckpoints * writer_.longest_seconds()) return false;
+  problem_ = "left before the attempt's time limit";
+  return true;
 }
 
-Result<Loop::Epoch> Loop::run_epoch() {
-  const auto order = dataio::permutation(data_.train.rows(), spec_.seed(), state_.epoch());
-  for (uint64_t batch = state_.batch(); batch < batches(); ++batch) {
-    const auto sums = step(order, batch);
-    if (!std::isfinite(sums.loss)) return Epoch::kNotFinite;
-    if (sums.yield || sums.save) TRY_STATUS(save());
-    if (sums.yield) return Epoch::kYielded;
-    if (context_.first() && seconds_since(reported_) >= 0.5)
-      report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
+Wishes Loop::wishes() {
+  Wishes out;
+  out.leave = should_leave();
+  if (!context_.first()) return out;
+  const bool due = save_pending_ || SteadyClock::now() - saved_at_ >= from_proto(spec_.checkpoints().every());
+  out.save = due && writer_.idle();
+  const Micros within = from_proto(spec_.stop().within());
+  out.end = within > Micros(0) && pace_.seconds() >= std::chrono::duration<double>(within).count();
+  return out;
+}
+
+Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
+  context_.faults.before_step(state_.step());
+  const auto slice = dataio::batch_slice(order.size(), spec_.batch(), state_.batch());
+  const auto batch = order.subspan(slice.begin, slice.size());
+  recorder_.rows(state_.epoch(), state_.step(), stepper_.part(batch));
+  const auto sums =
+      stepper_.gradients(data_.train, batch, state_.step(), wishes(), context_.faults.poisons(state_.step()));
+  if (!std::isfinite(sums.loss)) {
+    std::string problem = "the loss is not finite at step " + std::to_string(state_.step()) + ": lower " +
+                          rate_field(spec_.optimizer()) + ", set train.optimizer.clip";
+    if (spec_.precision() == v1::BF16) problem += ", try train.precision: fp32";
+    if (spec_.reduction().compress() == v1::Reduction::HALF)
+      problem += ", try train.reduction.compress: bfloat (fp16 ends at 65504)";
+    return refuse(problem + " or look for extreme values in the rows");
   }
-  return Epoch::kDone;
+  settle();  // a checkpoint may still be copying what changes now
+  const bool report_due = context_.first() && pace_.due();
+  const bool last = state_.batch() + 1 == batches_ || state_.step() + 1 == steps_max_;
+  stepper_.update(state_.step(), report_due || last);
+  recorder_.loss(state_.step(), sums.loss / static_cast<double>(batch.size()), stepper_.rate());
+  if (context_.faults.flips(state_.step())) module_.parameters().values()[0].add_(0.5);
+  if (state_.step() == 0) state_.set_first_step_us(to_micros(SystemClock().wall()));
+  state_.set_step(state_.step() + 1);
+  state_.set_batch(state_.batch() + 1);
+  state_.set_epoch_loss_sum(state_.epoch_loss_sum() + sums.loss);
+  state_.set_epoch_rows(state_.epoch_rows() + batch.size());
+  pace_.step(batch.size());
+  context_.reporter.step(state_.step());
+  if (report_due) report();
+
+  time_is_up_ = sums.wishes.end;
+  const uint32_t digest = spec_.limits().has_digest() ? spec_.limits().digest() : 100;
+  const bool saves = sums.wishes.save || sums.wishes.leave;
+  if (saves || (digest > 0 && state_.step() % digest == 0)) {
+    if (auto ended = disagreement()) return ended;
+  }
+  if (saves) save();
+  if (!sums.wishes.leave) return Ended();
+  if (problem_.empty()) problem_ = "left with the other ranks";
+  TRY_STATUS(writer_.finish().within("the checkpoint to leave with"));
+  return Ended(Fitted::End::kYielded);
+}
+
+Result<Loop::Ended> Loop::run_epoch() {
+  const auto order = dataio::permutation(data_.train.rows(), spec_.seed(), state_.epoch());
+  while (state_.batch() < batches_ && state_.step() < steps_max_ && !time_is_up_) {
+    if (auto ended = TRY(step(order))) return ended;
+  }
+  settle();
+  return end_epoch();
+}
+
+std::vector<double> Loop::judged_outputs(size_t begin, size_t end) {
+  if (!stepper_.average().defined()) return module_.outputs(data_.valid, begin, end);
+  at::NoGradGuard no_grad;
+  const auto& values = module_.parameters().values();
+  const auto kept = values.clone();
+  values.copy_(stepper_.average());
+  auto out = module_.outputs(data_.valid, begin, end);
+  values.copy_(kept);
+  return out;
 }
 
 double Loop::validation_loss() {
@@ -183,7 +237,7 @@ double Loop::validation_loss() {
   const size_t rows = data_.valid.rows(), width = data_.valid.label_width;
   const auto part =
       dataio::rank_part({0, rows}, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
-  const auto answers = module_.outputs(data_.valid, part.begin, part.end);
+  const auto answers = judged_outputs(part.begin, part.end);
   const size_t outputs = part.size() == 0 ? 0 : answers.size() / part.size();
   std::vector<double> losses(part.size());
   for (size_t i = 0; i < losses.size(); ++i) {
@@ -195,120 +249,119 @@ double Loop::validation_loss() {
   return total / static_cast<double>(rows);
 }
 
-// Ranks that drifted apart train different models: nothing of them may be published.
-Status Loop::equal_parameters() {
-  const auto values = module_.parameters().host();
-  uint64_t mine = stable_hash({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-  std::vector<uint64_t> all(static_cast<size_t>(context_.collectives.size()));
-  context_.collectives.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)));
-  for (size_t r = 1; r < all.size(); ++r) {
-    if (all[r] != all[0]) {
-      return internal_error("rank " + std::to_string(r) + " holds other parameters than rank 0 after step " +
-                            std::to_string(state_.step()) + ": the attempt cannot go on");
-    }
-  }
-  return {};
+Loop::Ended Loop::refuse(std::string problem) {
+  problem_ = std::move(problem) + "; nothing is published";
+  return Fitted::End::kRefused;
 }
 
-// Rank 0 writes from copies while the ranks go on; one at a time.
-Status Loop::save() {
+// Ranks that drifted apart train different models: nothing of them may be saved or published.
+Loop::Ended Loop::disagreement() {
+  const auto found = compare_parameters(module_.parameters(), context_.collectives);
+  if (found.ranks.empty()) return {};
+  culprit_ = found.culprit();
+  problem_ = found.sentence(context_.collectives.size()) + " after step " + std::to_string(state_.step()) +
+             ": memory or a processor is faulty there; nothing is published";
+  return Fitted::End::kDiverged;
+}
+
+// Rank 0 writes while the ranks go on.
+void Loop::save() {
   context_.reporter.phase(v1::PHASE_CHECKPOINT);
-  TRY_STATUS(equal_parameters());
-  TRY_STATUS(saved());
+  if (!context_.first()) return;
+  save_pending_ = false;
   saved_at_ = SteadyClock::now();
-  state_.set_train_seconds(elapsed());
-  if (!context_.first()) return {};
-  Checkpoint checkpoint{state_, module_.parameters().host(), FlatParameters::to_host(adamw_.first()),
-                        FlatParameters::to_host(adamw_.second()), best_};
-  writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
-    const auto begun = SteadyClock::now();
-    auto folder = checkpoints_.commit(module_.layout(), checkpoint, spec_.checkpoints().keep());
-    if (folder.ok())
-      context_.reporter.checkpoint(checkpoint.state.step(), folder->string(), seconds_since(begun));
-    return folder.status();
-  });
-  return {};
+  state_.set_train_seconds(pace_.seconds());
+  writer_.begin(state_, groups());
 }
 
-Status Loop::saved() {
-  return writing_.valid() ? writing_.get() : Status();
-}
-
-void Loop::report(double rows_per_second) {
-  reported_ = SteadyClock::now();
+void Loop::report() {
   v1::Progress progress;
   progress.set_epoch(state_.epoch() + 1);
   progress.set_epochs(spec_.stop().epochs());
   progress.set_step(state_.step());
-  progress.set_steps(steps_max());
-  progress.set_rows_per_second(rows_per_second);
+  progress.set_steps(steps_max_);
   if (state_.epoch_rows() > 0)
     progress.set_loss(state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
+  progress.set_rate(stepper_.rate());
+  progress.set_gradient_norm(stepper_.norm());
+  progress.set_stall_seconds(state_.stall_seconds());
+  pace_.describe(steps_max_ - state_.step(), progress);
   context_.reporter.progress(progress);
 }
 
-Fitted Loop::fitted(Fitted::End end) const {
+void Loop::report_epoch(double train_loss, double valid_loss) {
+  report();
+  context_.reporter.metric("train_loss", state_.step(), train_loss);
+  context_.reporter.metric("valid_loss", state_.step(), valid_loss);
+  log_info("epoch ended", {{"epoch", state_.epoch() + 1},
+                           {"step", state_.step()},
+                           {"train_loss", train_loss},
+                           {"valid_loss", valid_loss}});
+}
+
+Result<Loop::Ended> Loop::end_epoch() {
+  const double train_loss = state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
+  const double loss = validation_loss();
+  if (!std::isfinite(loss))
+    return refuse("the validation loss is not finite after step " + std::to_string(state_.step()) +
+                  ": lower " + rate_field(spec_.optimizer()) + " or set train.optimizer.clip");
+  if (context_.first()) report_epoch(train_loss, loss);
+  const double diverged = spec_.stop().has_diverged() ? spec_.stop().diverged() : 10;
+  if (state_.epoch() == 0) state_.set_first_epoch_loss(train_loss);
+  if (diverged > 0 && state_.epoch() > 0 && train_loss > diverged * state_.first_epoch_loss())
+    return refuse("the loss has grown from " + std::to_string(state_.first_epoch_loss()) +
+                  " in the first epoch to " + std::to_string(train_loss) + " at step " +
+                  std::to_string(state_.step()) + ": lower " + rate_field(spec_.optimizer()) +
+                  ", or raise train.stop.diverged if that is as it should be");
+  if (state_.best_epoch() == 0 || loss < state_.best_loss()) {
+    state_.set_best_epoch(state_.epoch() + 1);
+    state_.set_best_loss(loss);
+    state_.set_epochs_without_gain(0);
+    best_.copy_(stepper_.judged());
+  } else {
+    state_.set_epochs_without_gain(state_.epochs_without_gain() + 1);
+  }
+  state_.set_epoch(state_.epoch() + 1);
+  state_.set_batch(0);
+  state_.set_epoch_loss_sum(0);
+  state_.set_epoch_rows(0);
+  const uint32_t patience = spec_.stop().patience();
+  state_.set_fitted(state_.epoch() >= spec_.stop().epochs() || state_.step() >= steps_max_ || time_is_up_ ||
+                    (patience > 0 && state_.epochs_without_gain() >= patience));
+  if (auto ended = disagreement()) return ended;
+  // The end of an epoch that comes while a checkpoint is being written is saved at one of the next steps.
+  save_pending_ = true;
+  if (state_.fitted() || writer_.idle()) save();
+  return Ended();
+}
+
+Fitted Loop::fitted(Fitted::End end) {
   Fitted out;
   out.end = end;
-  out.safetensors = module_.layout().safetensors(best_);
-  out.parameters_sha256 = module_.layout().sha256(best_);
+  const auto best = FlatParameters::to_host(best_);
+  out.safetensors = module_.layout().safetensors(best);
+  out.parameters_sha256 = module_.layout().sha256(best);
   out.state = state_;
-  out.state.set_train_seconds(elapsed());
+  out.state.set_train_seconds(pace_.seconds());
   out.resumed_from_step = resumed_from_;
-  out.rows_per_second = static_cast<double>(rows_done_) / std::max(1e-9, seconds_since(begun_));
-  if (end == Fitted::End::kNotFinite) {
-    out.problem =
-        "the loss is not finite at step " + std::to_string(state_.step()) +
-        ": nothing is published; lower train.optimizer.adamw.rate or look for extreme values in the rows";
-  }
+  out.rows_per_second = pace_.rows_per_second();
+  out.reduction = stepper_.reduction().describe();
+  out.problem = problem_;
+  out.culprit = culprit_;
   return out;
 }
 
 Result<Fitted> Loop::run() {
   TRY_STATUS(resume());
-  TRY_STATUS(equal_parameters());
+  if (auto ended = disagreement()) return fitted(*ended);
   recorder_.beginning(module_, data_.train);
-  begun_ = saved_at_ = reported_ = SteadyClock::now();
+  pace_.start(state_.train_seconds());
+  saved_at_ = SteadyClock::now();
   while (!state_.fitted()) {
-    switch (TRY(run_epoch())) {
-      case Epoch::kYielded:
-        TRY_STATUS(saved());
-        return fitted(Fitted::End::kYielded);
-      case Epoch::kNotFinite:
-        return fitted(Fitted::End::kNotFinite);
-      case Epoch::kDone:
-        break;
-    }
-    const double loss = validation_loss();
-    if (!std::isfinite(loss)) return fitted(Fitted::End::kNotFinite);
-    if (context_.first()) {
-      report(rows_done_ / std::max(1e-9, seconds_since(begun_)));
-      const double train_loss = state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
-      context_.reporter.metric("train_loss", state_.step(), train_loss);
-      context_.reporter.metric("valid_loss", state_.step(), loss);
-      log_info("epoch ended", {{"epoch", state_.epoch() + 1},
-                               {"step", state_.step()},
-                               {"train_loss", train_loss},
-                               {"valid_loss", loss}});
-    }
-    if (state_.best_epoch() == 0 || loss < state_.best_loss()) {
-      state_.set_best_epoch(state_.epoch() + 1);
-      state_.set_best_loss(loss);
-      state_.set_epochs_without_gain(0);
-      best_ = module_.parameters().host();
-    } else {
-      state_.set_epochs_without_gain(state_.epochs_without_gain() + 1);
-    }
-    state_.set_epoch(state_.epoch() + 1);
-    state_.set_batch(0);
-    state_.set_epoch_loss_sum(0);
-    state_.set_epoch_rows(0);
-    const uint32_t patience = spec_.stop().patience();
-    state_.set_fitted(state_.epoch() >= spec_.stop().epochs() ||
-                      (patience > 0 && state_.epochs_without_gain() >= patience));
-    TRY_STATUS(save());
+    if (auto ended = TRY(run_epoch())) return fitted(*ended);
   }
-  TRY_STATUS(saved());
+  // A fit whose last checkpoint failed is fitted all the same; the writer has said so.
+  (void)writer_.finish();
   return fitted(Fitted::End::kFinished);
 }
 
@@ -328,8 +381,9 @@ std::string fit_identity(const v1::Plan& plan) {
   return sha256_hex(identity.SerializeAsString());
 }
 
-Result<Fitted> fit(Context& context, const v1::ModelCard& card, Module& module, const FitData& data) {
-  return Loop(context, card, module, data).run();
+Result<Fitted> fit(Context& context, const v1::ModelCard& card, Module& module,
+                   const models::Parameters& begin, const FitData& data) {
+  return Loop(context, card, module, begin, data).run();
 }
 
 }  // namespace rekindle::trainer

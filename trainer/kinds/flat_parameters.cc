@@ -1,5 +1,7 @@
 #include "trainer/kinds/flat_parameters.h"
 
+#include <algorithm>
+
 namespace rekindle::trainer {
 namespace {
 
@@ -16,6 +18,7 @@ FlatParameters::FlatParameters(std::vector<models::Parameter> parameters, at::De
   values_ = at::zeros({size}, options);
   with_spare_ = at::zeros({size + static_cast<int64_t>(kSpare)}, options);
   gradients_ = with_spare_.narrow(0, 0, size);
+  spare_ = with_spare_.narrow(0, size, static_cast<int64_t>(kSpare));
   for (const auto& p : layout_.placed()) {
     const auto begin = static_cast<int64_t>(p.begin), elements = static_cast<int64_t>(p.elements);
     auto leaf = values_.narrow(0, begin, elements).view(p.parameter.shape).detach();
@@ -37,12 +40,26 @@ void FlatParameters::load(std::span<const float> values) {
 
 FlatBuffer FlatParameters::to_host(const at::Tensor& flat) {
   FlatBuffer out(static_cast<size_t>(flat.numel()));
-  view_of(out).copy_(flat);
+  copy_to_host(flat, out);
   return out;
+}
+
+void FlatParameters::copy_to_host(const at::Tensor& flat, std::span<float> values) {
+  CHECK(static_cast<int64_t>(values.size()) == flat.numel(), "a tensor of another layout");
+  if (flat.is_cpu()) {
+    std::copy_n(flat.data_ptr<float>(), values.size(), values.data());
+    return;
+  }
+  at::NoGradGuard no_grad;
+  view_of(values).copy_(flat);
 }
 
 void FlatParameters::from_host(std::span<const float> values, const at::Tensor& flat) {
   CHECK(static_cast<int64_t>(values.size()) == flat.numel(), "parameters of another layout");
+  if (flat.is_cpu()) {
+    std::copy_n(values.data(), values.size(), flat.data_ptr<float>());
+    return;
+  }
   at::NoGradGuard no_grad;
   flat.copy_(view_of(values));
 }

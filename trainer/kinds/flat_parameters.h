@@ -26,6 +26,7 @@ class FlatParameters {
   const at::Tensor& values() const { return values_; }          // [layout.size]
   const at::Tensor& gradients() const { return gradients_; }    // [layout.size]
   const at::Tensor& with_spare() const { return with_spare_; }  // [layout.size + kSpare], gradients first
+  const at::Tensor& spare() const { return spare_; }            // what follows the gradients
   const std::vector<at::Tensor>& leaves() const { return leaves_; }  // in the layout's order
   const at::Tensor& leaf(const std::string& name) const;             // must be one of the layout's
   void zero_gradients() { with_spare_.zero_(); }
@@ -37,11 +38,12 @@ class FlatParameters {
   // A tensor like values(): moments, averages.
   at::Tensor zeros() const { return at::zeros_like(values_); }
   static FlatBuffer to_host(const at::Tensor& flat);
+  static void copy_to_host(const at::Tensor& flat, std::span<float> values);
   static void from_host(std::span<const float> values, const at::Tensor& flat);
 
  private:
   Layout layout_;
-  at::Tensor values_, with_spare_, gradients_;
+  at::Tensor values_, with_spare_, gradients_, spare_;
   std::vector<at::Tensor> leaves_;
 };
 

@@ -33,6 +33,11 @@ Tabular::Tabular(models::Network network, v1::Label label, at::Device device)
   masks_.resize(network_.layers.size() - 1);
   field_widths_.assign(static_cast<size_t>(network_.numeric), 1);
   for (const auto& e : network_.embeddings) field_widths_.push_back(e.width);
+  if (!device.is_cpu()) return;
+  fused_.emplace(network_, layout(),
+                 [this](std::span<float> outputs, double scale, std::span<float> gradient) {
+                   return output_gradients(outputs, scale, gradient);
+                 });
 }
 
 models::Parameters Tabular::initial(uint64_t seed, const Examples& training) const {
@@ -50,8 +55,40 @@ at::Tensor Tabular::loss(const Examples& examples, std::span<const int64_t> rows
                                    {n, static_cast<int64_t>(batch_.categorical_width)}, at::kLong);
   auto labels = at::from_blob(batch_labels_.data(), {n}, at::kFloat);
   const auto device = parameters().device();
-  auto outputs = forward(numeric.to(device), categorical.to(device), &key);
+  auto outputs = forward(numeric.to(device), categorical.to(device), &key).to(at::kFloat);
   return head_loss(label_, outputs, labels.to(device)) * scale;
+}
+
+std::optional<double> Tabular::add_gradients(const Examples& examples, std::span<const int64_t> rows,
+                                             const StepKey& key, double scale) {
+  if (!fused_) return std::nullopt;
+  dataio::gather(examples.labels, rows, batch_labels_);
+  return fused_->add_gradients(parameters().values().data_ptr<float>(),
+                               parameters().gradients().data_ptr<float>(), examples.encoded, rows, key,
+                               scale);
+}
+
+// Of binary labels by their formula, of others as LibTorch differentiates their loss.
+double Tabular::output_gradients(std::span<float> outputs, double scale, std::span<float> gradient) {
+  if (label_.kind() == v1::Label::BINARY || label_.kind() == v1::Label::KIND_UNSPECIFIED) {
+    const auto factor = static_cast<float>(scale);
+    double loss = 0;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const float logit = outputs[i], label = batch_labels_[i];
+      const float small = std::exp(-std::abs(logit));
+      const float sigmoid = (logit < 0 ? small : 1) / (1 + small);
+      loss += std::max(logit, 0.0f) - logit * label + std::log1p(small);
+      gradient[i] = (sigmoid - label) * factor;
+    }
+    return loss * scale;
+  }
+  const auto rows = static_cast<int64_t>(batch_labels_.size());
+  auto leaf = at::from_blob(outputs.data(), {rows, static_cast<int64_t>(outputs.size()) / rows}, at::kFloat);
+  leaf.set_requires_grad(true);
+  leaf.mutable_grad() = at::from_blob(gradient.data(), leaf.sizes(), at::kFloat).zero_();
+  auto loss = head_loss(label_, leaf, at::from_blob(batch_labels_.data(), {rows}, at::kFloat)) * scale;
+  loss.backward();
+  return loss.item<double>();
 }
 
 std::vector<double> Tabular::outputs(const Examples& examples, size_t begin, size_t end) const {

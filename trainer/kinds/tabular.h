@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/network.h"
+#include "trainer/kinds/fused_mlp.h"
 #include "trainer/kinds/module.h"
 
 namespace rekindle::trainer {
@@ -15,6 +16,8 @@ class Tabular final : public Module {
   models::Parameters initial(uint64_t seed, const Examples& training) const override;
   at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
                   double scale) override;
+  std::optional<double> add_gradients(const Examples& examples, std::span<const int64_t> rows,
+                                      const StepKey& key, double scale) override;
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
   const models::Network& network() const { return network_; }
@@ -26,8 +29,11 @@ class Tabular final : public Module {
   at::Tensor drop_fields(const at::Tensor& input, const StepKey& key);
   at::Tensor drop_units(const at::Tensor& units, const StepKey& key, size_t layer);
 
+  double output_gradients(std::span<float> outputs, double scale, std::span<float> gradient);
+
   models::Network network_;
   v1::Label label_;
+  std::optional<FusedMlp> fused_;  // on the CPU
   std::vector<at::Tensor> embeddings_, weights_, biases_;
   std::vector<int64_t> field_widths_;  // of the input: each number or indicator, each embedding
   // Of the batch under way.

@@ -67,7 +67,7 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train,
   return out;
 }
 
-v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives,
+v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& reduction,
                          const std::string& parameters_sha256) {
   v1::Lineage out;
   out.set_model(plan.spec().name());
@@ -83,6 +83,9 @@ v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives,
   out.set_world(plan.world());
   out.set_seed(plan.spec().train().seed());
   out.set_collectives(collectives);
+  out.set_reduction(reduction);
+  out.set_precision(plan.spec().train().precision() == v1::BF16 ? "bf16" : "fp32");
+  out.set_started_from(plan.start_version());
   out.set_build("rekindle " REKINDLE_VERSION ", LibTorch " TORCH_VERSION);
   out.set_parameters_sha256(parameters_sha256);
   return out;

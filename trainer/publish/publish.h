@@ -18,7 +18,7 @@ v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms);
 Result<v1::Profile> make_profile(const v1::Data& data, const Window& train,
                                  std::span<const double> predictions);
 
-v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives,
+v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& reduction,
                          const std::string& parameters_sha256);
 
 struct VersionFiles {
