@@ -191,7 +191,7 @@ std::string HangWatch::doing(uint32_t rank) const {
   return text;
 }
 
-// "; ranks 0, 2 wait in collective 82"
+// "; ranks 0, 2 wait in collective 82 at step 40"
 std::string HangWatch::others(size_t culprit) const {
   std::map<std::string, std::vector<size_t>> groups;
   for (size_t i = 0; i < ranks_.size(); ++i) {
@@ -200,7 +200,7 @@ std::string HangWatch::others(size_t culprit) const {
     if (!rank.beaten)
       groups["not begun to report"].push_back(i);
     else if (rank.last.collective() > ranks_[culprit].last.collective())
-      groups[fmt::format("collective {}", rank.last.collective())].push_back(i);
+      groups[fmt::format("collective {} at step {}", rank.last.collective(), rank.last.step())].push_back(i);
     else
       groups[doing(static_cast<uint32_t>(i))].push_back(i);
   }
@@ -221,7 +221,7 @@ Diagnosis HangWatch::stopped(size_t culprit, Instant now) const {
   found.rank = static_cast<int>(culprit);
   found.kind = rank.beaten ? Diagnosis::kStopped : Diagnosis::kAbsent;
   const std::string time = seconds_text(now - rank.heard);
-  found.message = rank.beaten ? fmt::format("rank {} stopped beating {} ago {}", culprit, time,
+  found.message = rank.beaten ? fmt::format("rank {} stopped beating {} ago, last heard {}", culprit, time,
                                             doing(static_cast<uint32_t>(culprit)))
                               : fmt::format("rank {} has not begun to report within {}", culprit, time);
   found.message += others(culprit);

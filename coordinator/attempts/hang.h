@@ -27,8 +27,9 @@ struct Diagnosis {
     kSlow,      // moves, several times slower than its peers: told, never ended
   };
   Kind kind = kStuck;
-  int rank = 0;         // kDeadlock: -1
-  std::string message;  // "rank 1 stopped beating 10s ago in backward at step 40 (collective 81); rank 0 ..."
+  int rank = 0;  // kDeadlock: -1
+  // "rank 1 stopped beating 10s ago, last heard in backward at step 40; rank 0 waits in collective 84 ..."
+  std::string message;
 };
 
 class HangWatch {

@@ -89,21 +89,22 @@ INSTANTIATE_TEST_SUITE_P(
              Diagnosis::kStopped,
              1,
              15,
-             "rank 1 stopped beating 10s ago in backward at step 76 (collective 152); ranks 0, 2 wait in "
-             "collective 154"},
+             "rank 1 stopped beating 10s ago, last heard in backward at step 76 (collective 152); ranks 0, 2 "
+             "wait in "
+             "collective 154 at step 76"},
         Case{"alone_and_stopped",
              {silent},
              Diagnosis::kStopped,
              0,
              15,
-             "rank 0 stopped beating 10s ago in backward at step 76 (collective 152)"},
+             "rank 0 stopped beating 10s ago, last heard in backward at step 76 (collective 152)"},
         Case{"busy",
              {standing(v1::PHASE_REDUCE, 76, 154), standing(v1::PHASE_FORWARD, 76, 153)},
              Diagnosis::kStuck,
              1,
              15,
              "rank 1 has made no progress for 15s in forward at step 76 (collective 153); rank 0 waits in "
-             "collective 154"},
+             "collective 154 at step 76"},
         Case{"busy_before_any_collective_of_the_step",
              {standing(v1::PHASE_BACKWARD, 76, 153), standing(v1::PHASE_DATA, 76, 153)},
              Diagnosis::kStuck,
@@ -132,15 +133,15 @@ INSTANTIATE_TEST_SUITE_P(
              15,
              "rank 0 has made no progress for 15s in a checkpoint at step 76 (collective 153); rank 1 waits "
              "in "
-             "collective 154; rank 2 waits in collective 155"},
-        Case{
-            "silent_ones_come_before_standing_ones",
-            {standing(v1::PHASE_FORWARD, 76, 150), silent},
-            Diagnosis::kStopped,
-            1,
-            15,
-            "rank 1 stopped beating 10s ago in backward at step 76 (collective 152); rank 0 is in forward at "
-            "step 76 (collective 150)"}),
+             "collective 154 at step 76; rank 2 waits in collective 155 at step 76"},
+        Case{"silent_ones_come_before_standing_ones",
+             {standing(v1::PHASE_FORWARD, 76, 150), silent},
+             Diagnosis::kStopped,
+             1,
+             15,
+             "rank 1 stopped beating 10s ago, last heard in backward at step 76 (collective 152); rank 0 is "
+             "in forward at "
+             "step 76 (collective 150)"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(DoctorLets, WhoMovesBe) {
@@ -233,7 +234,8 @@ TEST(DoctorKnows, ARankThatNeverCame) {
   }
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->kind, Diagnosis::kAbsent);
-  EXPECT_EQ(found->message, "rank 1 has not begun to report within 1m; ranks 0, 2 wait in collective 1");
+  EXPECT_EQ(found->message,
+            "rank 1 has not begun to report within 1m; ranks 0, 2 wait in collective 1 at step 0");
 }
 
 TEST(DoctorKnows, SilenceAlsoByAShortLimit) {
@@ -242,9 +244,9 @@ TEST(DoctorKnows, SilenceAlsoByAShortLimit) {
   std::optional<Diagnosis> found;
   for (int tick = 20; tick < 2000 && !found; ++tick) found = watch.check(at(tick * 0.05));
   ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(
-      found->message,
-      "rank 1 stopped beating 3s ago in backward at step 3 (collective 6); rank 0 waits in collective 7");
+  EXPECT_EQ(found->message,
+            "rank 1 stopped beating 3s ago, last heard in backward at step 3 (collective 6); rank 0 waits in "
+            "collective 7 at step 3");
 }
 
 TEST(DoctorKnows, ManyRanksAreListedBriefly) {
@@ -259,7 +261,7 @@ TEST(DoctorKnows, ManyRanksAreListedBriefly) {
   }
   ASSERT_TRUE(found.has_value());
   EXPECT_THAT(found->message, HasSubstr("rank 39 stopped beating"));
-  EXPECT_THAT(found->message, HasSubstr("14, 15 and 23 more wait in collective 30"));
+  EXPECT_THAT(found->message, HasSubstr("14, 15 and 23 more wait in collective 30 at step 12"));
 }
 
 // --- Stragglers
