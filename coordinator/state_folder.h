@@ -28,6 +28,7 @@ class StateFolder {
     return this->run(run) / std::to_string(attempt);
   }
   fs::path checkpoints(const std::string& run) const { return this->run(run) / "checkpoints"; }
+  fs::path environments() const { return path_ / "environments"; }  // of command jobs, built once
 
   // "http://127.0.0.1:7700", for the command line on this host.
   Status write_address(const std::string& url) const;

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "jobs/check_command.h"
 #include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
 #include "jobs/ranks.h"
@@ -87,7 +88,7 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
 void check_train(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
   const v1::Ranks& ranks = train.ranks();
-  if (const uint32_t most = rank_range(ranks).max; most > train.batch())
+  if (const uint32_t most = rank_range(ranks).max; train.command_size() == 0 && most > train.batch())
     problems.add(
         ranks.max() ? "train.ranks.max" : "train.ranks.count",
         fmt::format("{} ranks share a batch of {} rows; give each at least one", most, train.batch()));
@@ -164,6 +165,7 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_train(spec, problems);
   check_kind(spec, problems);
   check_fit(spec, problems);
+  check_command(spec, problems);
   check_retrain(spec, problems);
   check_gate_and_serve(spec, problems);
 }

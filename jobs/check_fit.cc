@@ -5,29 +5,9 @@
 #include "jobs/ranks.h"
 
 namespace rekindle::jobs {
-namespace {
-
-// A script fits its model itself: these would be read by nobody.
-void check_script(const v1::Train& train, Problems& problems) {
-  const auto refuse = [&](const char* field, const char* instead) {
-    problems.add(field, fmt::format("is for the built-in kinds; {}", instead));
-  };
-  if (train.start().has_champion() || train.start().has_version())
-    refuse("train.start", "the script of train.command begins its parameters itself");
-  if (train.precision() == v1::BF16) refuse("train.precision", "the script of train.command chooses its own");
-  if (train.accumulate() > 1)
-    refuse("train.accumulate", "the script of train.command cuts its batches itself");
-  if (train.reduction().kind() == v1::Reduction::FLAT || train.reduction().kind() == v1::Reduction::BUCKETS ||
-      train.reduction().compress() == v1::Reduction::HALF ||
-      train.reduction().compress() == v1::Reduction::BFLOAT)
-    refuse("train.reduction", "the script of train.command brings its ranks together itself");
-}
-
-}  // namespace
-
 void check_fit(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
-  if (train.command_size() > 0) return check_script(train, problems);
+  if (train.command_size() > 0) return;  // check_command refuses what a script decides itself
   const RankRange ranks = rank_range(train.ranks());
   if (const uint64_t parts = uint64_t{train.accumulate()} * ranks.max; parts > train.batch())
     problems.add(

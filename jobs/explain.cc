@@ -169,6 +169,8 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 - `data.initial` names an imported dataset, not the job's own name (under which its settled rows are kept).
 - `data.slot` divides a day; `retrain.window` is a multiple of it.
 - `gate.holdout` is shorter than `train.rows.last`; `train.ranks.count` is at most `train.batch`; at most 16 hidden layers.
+- A job has `train.model` or `train.command`. With a command goes `predict` (a command or a package), and what is the
+  built-in trainer's is not said: [command jobs](command-jobs.md). `code` is for `rekindle apply` to fill in.
 - Each kind of trigger once; `persistence.hits` at most `of`; `at_most.burst` at most `runs` (its default gives way).
 - `serve.canary` is 0% or at least 0.01%; with `metric: auroc`, `gate.limit` is at most 1.
 )";

@@ -25,8 +25,21 @@ void settle_burst(v1::JobSpec& spec, std::vector<ResolvedField>& fields) {
   }
 }
 
+// Steps of the built-in trainer take milliseconds; a script says how far it is when it likes.
+void settle_hang(v1::Limits& limits, std::vector<ResolvedField>& fields) {
+  constexpr int64_t kScriptSeconds = 600;
+  for (ResolvedField& field : fields) {
+    const bool cold = field.path == "train.limits.hang", warm = field.path == "train.limits.hang_warm";
+    if ((!cold && !warm) || !field.was_default) continue;
+    (cold ? limits.mutable_hang() : limits.mutable_hang_warm())->set_seconds(kScriptSeconds);
+    field.value = "10m";
+    field.reason = "a script says how far it is when it likes";
+  }
+}
+
 void fill_spec(v1::JobSpec& spec, std::vector<ResolvedField>& fields, Problems& problems) {
   fill(spec, fields, problems);
+  if (spec.train().command_size() > 0) settle_hang(*spec.mutable_train()->mutable_limits(), fields);
   if (spec.has_retrain()) settle_burst(spec, fields);
 }
 
@@ -51,6 +64,13 @@ void merge(const Problems& later, const yaml::Places& places, Problems& all) {
   }
 }
 
+// What `rekindle apply` finds out is not for a person to say.
+void check_written(const v1::JobSpec& written, const yaml::Places& places, Problems& problems) {
+  if (written.has_code())
+    problems.add("code", "filled in by `rekindle apply` from train.code; leave it out", places.find("code"));
+}
+void check_written(const v1::ImportSpec&, const yaml::Places&, Problems&) {}
+
 // Reads into `written` and `resolved`; refuses by places.
 template <typename Spec>
 Status parse(std::string_view yaml, std::string_view filename, Spec& written, Spec& resolved) {
@@ -59,6 +79,7 @@ Status parse(std::string_view yaml, std::string_view filename, Spec& written, Sp
   const yaml::NodePtr tree = yaml::parse(yaml, problems);
   if (!tree) return problems.status(filename);
   yaml::walk(*tree, written, places, problems);
+  check_written(written, places, problems);
   resolved = written;
   std::vector<ResolvedField> fields;
   Problems missing;

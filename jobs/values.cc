@@ -131,6 +131,7 @@ std::string set_bool(Message& message, const Field& field, std::string_view text
 
 double number_bound(const Field& field, std::string_view text) {
   if (options_of(field).unit() == v1::UNIT_SHARE) return parse_share(text).value();
+  if (options_of(field).unit() == v1::UNIT_BYTES) return static_cast<double>(parse_bytes(text).value());
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   CHECK(error == std::errc() && end == text.data() + text.size(), "a bound in job.proto is not a number");

@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
+#include "runtime/environment.h"
 
 namespace rekindle::launch {
 namespace {
@@ -43,7 +44,7 @@ class LocalLauncher final : public Launcher {
                      options_.trainer_program.string(),
                      "--stop-grace-ms",
                      std::to_string(options_.stop_grace.count())};
-    spawning.environment = bare_environment();
+    spawning.environment = runtime::host_environment();
     spawning.output = folder.gang_log();
     spawning.new_session = true;
     TRY(spawn(spawning));

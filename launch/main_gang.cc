@@ -1,10 +1,13 @@
 // rekindle-gang --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]      supervises one attempt
-// rekindle-gang rank --folder ATTEMPT --trainer PROGRAM                     one rank, started by mpirun
+// rekindle-gang rank --folder ATTEMPT --trainer PROGRAM                     one rank, started by mpirun or
+// srun rekindle-gang prepare --folder ATTEMPT --trainer PROGRAM                  code and environment of a
+// command job
 #include <charconv>
 #include <cstdio>
 #include <string_view>
 
 #include "base/log.h"
+#include "launch/command/prepare.h"
 #include "launch/gang/gang.h"
 
 namespace {
@@ -13,7 +16,7 @@ using rekindle::launch::GangOptions;
 
 int usage() {
   std::fputs(
-      "usage: rekindle-gang [rank] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]\n"
+      "usage: rekindle-gang [rank | prepare] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]\n"
       "Started by rekindled, one for each attempt; see docs/architecture.md.\n",
       stderr);
   return rekindle::launch::kGangBadUsage;
@@ -44,12 +47,14 @@ bool parse(int argc, char** argv, int first, GangOptions* options) {
 
 int main(int argc, char** argv) {
   rekindle::start_logging("rekindle-gang", rekindle::LogLevel::kInfo, true);
-  const bool rank = argc > 1 && std::string_view(argv[1]) == "rank";
+  const std::string_view part = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
   GangOptions options;
-  if (!parse(argc, argv, rank ? 2 : 1, &options)) return usage();
+  if (!parse(argc, argv, part.empty() ? 1 : 2, &options)) return usage();
   std::error_code error;
   options.folder = std::filesystem::absolute(options.folder, error);
   options.trainer = std::filesystem::absolute(options.trainer, error);
   options.self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return rank ? rekindle::launch::run_rank(options) : rekindle::launch::run_gang(options);
+  if (part == "rank") return rekindle::launch::run_rank(options);
+  if (part == "prepare") return rekindle::launch::run_prepare(options);
+  return part.empty() ? rekindle::launch::run_gang(options) : usage();
 }

@@ -72,10 +72,12 @@ void put_first_in_path(std::vector<std::string>& variables, const fs::path& fold
   variables.push_back(fmt::format("PATH={}:/usr/local/bin:/usr/bin:/bin", folder.string()));
 }
 
-// The shell reads only this text and what the module program answers; names and command are its words.
+// The shell reads only this text and what the module program answers; names and command are its words. A
+// module that is not there is said by the answer's last command alone: the program itself leaves with 0.
 constexpr const char* kLoadModules =
-    "tool=$1; count=$2; shift 2; loaded=$(\"$tool\" bash load \"${@:1:count}\") || exit 78; "
-    "eval \"$loaded\"; shift \"$count\"; exec \"$@\"";
+    "tool=$1; count=$2; shift 2; loaded=$(\"$tool\" bash load \"${@:1:count}\") && eval \"$loaded\" || exit "
+    "78; "
+    "shift \"$count\"; exec \"$@\"";
 
 }  // namespace
 
@@ -95,6 +97,24 @@ Result<Environment> prepare_environment(const v1::Environment& spec, const fs::p
       break;
   }
   return Environment{.spec = spec, .venv = {}, .tool = {}, .described = "host"};
+}
+
+Status keep(const Environment& environment, const fs::path& file) {
+  return write_file_durably(file,
+                            fmt::format("{}\n{}\n{}\n", environment.venv.string(), environment.tool.string(),
+                                        environment.described),
+                            0640);
+}
+
+Result<Environment> read_kept(const v1::Environment& spec, const fs::path& file) {
+  const std::string text = TRY(read_file(file));
+  const size_t first = text.find('\n');
+  const size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
+  if (second == std::string::npos) return data_loss(file.string() + " is damaged");
+  Environment out{.spec = spec, .venv = text.substr(0, first), .tool = {}, .described = {}};
+  out.tool = text.substr(first + 1, second - first - 1);
+  out.described = text.substr(second + 1, text.find('\n', second + 1) - second - 1);
+  return out;
 }
 
 Invocation invocation(const Environment& environment, const std::vector<std::string>& command,

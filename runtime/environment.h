@@ -34,6 +34,10 @@ using Say = std::function<void(std::string_view)>;
 Result<Environment> prepare_environment(const v1::Environment& spec, const fs::path& code,
                                         const fs::path& kept, const Say& say = {});
 
+// Written down by who prepared it, for those that run in it: preparing again could find another one.
+Status keep(const Environment& environment, const fs::path& file);
+Result<Environment> read_kept(const v1::Environment& spec, const fs::path& file);
+
 struct Invocation {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  // "NAME=value"

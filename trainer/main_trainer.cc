@@ -58,6 +58,10 @@ int main(int argc, char** argv) {
   std::string root;
   bool unsupervised = false;
   app.add_option("--folder", root, "the attempt's folder, which holds plan.pb")->required();
+  auto* rows = app.add_subcommand("rows", "write a command job's rows for its script")->fallthrough();
+  auto* score =
+      app.add_subcommand("score", "make a version of what a command job's script left")->fallthrough();
+  app.require_subcommand(0, 1);
   app.add_flag("--unsupervised", unsupervised, "run although no rekindle-gang holds the attempt's lock");
   CLI11_PARSE(app, argc, argv);
   start_logging("rekindle-trainer", LogLevel::kInfo, false);
@@ -75,10 +79,13 @@ int main(int argc, char** argv) {
     log_error("the plan cannot be read", {{"reason", plan.status().message()}});
     return launch::kExitSpecRefused;
   }
-  auto collectives = come_together(folder, *plan);
+  const trainer::Part part = rows->parsed()    ? trainer::Part::kRows
+                             : score->parsed() ? trainer::Part::kScore
+                                               : trainer::Part::kRank;
+  auto collectives = part == trainer::Part::kRank ? come_together(folder, *plan) : trainer::lone_rank();
   if (!collectives.ok()) return refuse(folder, collectives.status());
   at::set_num_threads(static_cast<int>(std::max<uint32_t>(plan->threads_per_rank(), 1)));
-  const int code = trainer::run_rank(folder, *plan, **collectives, yield_asked);
+  const int code = trainer::run_rank(folder, *plan, **collectives, yield_asked, part);
   // A rank that failed must not wait for the others in MPI_Finalize: they wait for it.
   if (code == 1) _exit(code);
   collectives->reset();

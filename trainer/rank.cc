@@ -3,7 +3,10 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "dataio/transforms.h"
+#include "launch/command/work_folder.h"
 #include "models/predictor.h"
+#include "runtime/environment.h"
+#include "trainer/command/version.h"
 #include "trainer/context.h"
 #include "trainer/fit/loop.h"
 #include "trainer/fit/start.h"
@@ -78,15 +81,16 @@ Result<Prepared> prepare(Context& context) {
 }
 
 // Candidate and champion over the holdout, then the version's files: by rank 0, after all ranks scored.
-Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared, const Fitted& fitted) {
+// `files`: all but what comes of it.
+Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
+                                      const models::Predictor& candidate, VersionFiles files) {
   context.reporter.phase(v1::PHASE_SCORE);
   const auto& plan = context.plan;
-  const auto& holdout = prepared.rows.holdout;
-  auto candidate = TRY(models::make_predictor(prepared.card, fitted.safetensors));
-  auto candidate_scores = TRY(score_window(context.collectives, *candidate, holdout.rows)).values;
+  const auto& holdout = rows.holdout;
+  auto candidate_scores = TRY(score_window(context.collectives, candidate, holdout.rows)).values;
   std::vector<double> champion_scores;
   if (!plan.champion_manifest().empty()) {
-    auto champion = models::load_predictor(context.store, plan.champion_manifest());
+    auto champion = models::load_predictor(context.store, plan.champion_manifest(), predictor_options(plan));
     auto loaded = agreed(context.collectives, champion.status());
     const std::string who =
         "the champion, version " + std::to_string(plan.champion_version()) + ", cannot be compared with";
@@ -99,22 +103,27 @@ Result<v1::Outcome> judge_and_publish(Context& context, const Prepared& prepared
   context.reporter.phase(v1::PHASE_PUBLISH);
   v1::Outcome out;
   out.set_kind(v1::Outcome::FINISHED);
-  *out.mutable_evaluation() = evaluate(holdout, candidate_scores, champion_scores,
-                                       mean(prepared.rows.train.labels), plan.spec().data());
-  out.set_train_rows(prepared.rows.train.size());
-  out.set_valid_rows(prepared.rows.valid.size());
+  *out.mutable_evaluation() =
+      evaluate(holdout, candidate_scores, champion_scores, mean(rows.train.labels), plan.spec().data());
+  out.set_train_rows(rows.train.size());
+  out.set_valid_rows(rows.valid.size());
   out.set_holdout_rows(holdout.size());
   if (!context.first()) return out;
+  files.profile = TRY(make_profile(plan.spec().data(), rows.train, candidate_scores));
+  files.evaluation_parquet =
+      TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
+  out.set_manifest(TRY(publish(context.store, files)));
+  return out;
+}
+
+Result<v1::Outcome> publish_fitted(Context& context, const Prepared& prepared, const Fitted& fitted) {
+  const auto candidate = TRY(models::make_predictor(prepared.card, fitted.safetensors));
   VersionFiles files;
   files.card = prepared.card;
   files.safetensors = fitted.safetensors;
-  files.profile = TRY(make_profile(plan.spec().data(), prepared.rows.train, candidate_scores));
-  files.evaluation_parquet =
-      TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
   files.lineage =
-      make_lineage(plan, context.collectives.describe(), fitted.reduction, fitted.parameters_sha256);
-  out.set_manifest(TRY(publish(context.store, files)));
-  return out;
+      make_lineage(context.plan, context.collectives.describe(), fitted.reduction, fitted.parameters_sha256);
+  return judge_and_publish(context, prepared.rows, *candidate, std::move(files));
 }
 
 Result<v1::Outcome> train(Context& context) {
@@ -150,7 +159,7 @@ Result<v1::Outcome> train(Context& context) {
       break;
     case Fitted::End::kFinished:
       // The checkpoint's transforms are the fitted ones again: the same rows gave them.
-      out = TRY(judge_and_publish(context, *prepared, fitted));
+      out = TRY(publish_fitted(context, *prepared, fitted));
       break;
   }
   out.set_steps(fitted.state.step());
@@ -177,6 +186,42 @@ Result<v1::Outcome> score(Context& context) {
   return out;
 }
 
+// Before a script runs; an outcome of no kind: it may.
+Result<v1::Outcome> rows_for_script(Context& context) {
+  context.reporter.phase(v1::PHASE_DATA);
+  const auto rows = read_run_rows(context.store, context.plan);
+  if (!rows.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, rows.status());
+  context.reporter.advance();
+  TRY_STATUS(write_script_rows(*rows, launch::WorkFolder(context.folder)));
+  log_info("rows are written", {{"train", rows->train.size()}, {"validation", rows->valid.size()}});
+  return v1::Outcome();
+}
+
+// After the scripts of all ranks have ended well: what they left becomes a version.
+Result<v1::Outcome> version_from_script(Context& context) {
+  context.reporter.phase(v1::PHASE_SCORE);
+  const launch::WorkFolder work(context.folder);
+  const auto environment = TRY(runtime::read_kept(context.plan.spec().train().env(), work.environment()));
+  auto out = store_out(context.store, work.out());
+  if (!out.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, out.status());
+  auto files = version_of_script(context.plan, std::move(out).value(), environment.described);
+  if (!files.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, files.status());
+  context.reporter.advance();
+  const auto rows = read_run_rows(context.store, context.plan);
+  if (!rows.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, rows.status());
+  context.reporter.advance();
+  const std::string manifest = TRY(store_candidate(context.store, *files));
+  const auto candidate = models::load_predictor(context.store, manifest, predictor_options(context.plan));
+  if (!candidate.ok())
+    return refuse_or_fail(v1::Outcome::SPEC_REFUSED,
+                          candidate.status().within("the version that the script made does not answer"));
+  auto judged = judge_and_publish(context, *rows, **candidate, std::move(files).value());
+  if (!judged.ok())
+    return refuse_or_fail(v1::Outcome::SPEC_REFUSED,
+                          judged.status().within("the version that the script made cannot be scored"));
+  return judged;
+}
+
 int exit_code(v1::Outcome::Kind kind) {
   switch (kind) {
     case v1::Outcome::FINISHED:
@@ -194,11 +239,13 @@ int exit_code(v1::Outcome::Kind kind) {
   }
 }
 
-Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan& plan,
+Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan& plan, Part part,
                             Collectives& collectives, Reporter& reporter, const std::atomic<bool>& yield) {
   auto faults = TRY(Faults::parse(plan.fault(), collectives.rank(), plan.attempt()));
   auto store = TRY(artifacts::open_folder_store(plan.artifacts()));
   Context context{plan, folder, *store, collectives, reporter, faults, yield};
+  if (part == Part::kRows) return rows_for_script(context);
+  if (part == Part::kScore) return version_from_script(context);
   switch (plan.task()) {
     case v1::Plan::TRAIN:
       return train(context);
@@ -212,7 +259,7 @@ Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan&
 }  // namespace
 
 int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collectives& collectives,
-             const std::atomic<bool>& yield) {
+             const std::atomic<bool>& yield, Part part) {
   auto reporter = Reporter::open(folder, collectives.rank(), plan.start_nonce());
   if (!reporter.ok()) {
     log_error("the report log cannot be opened", {{"reason", reporter.status().message()}});
@@ -221,13 +268,16 @@ int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collecti
   (*reporter)->watch(&collectives.begun());
   Result<v1::Outcome> outcome = internal_error("nothing was done");
   try {
-    outcome = do_task(folder, plan, collectives, **reporter, yield);
+    outcome = do_task(folder, plan, part, collectives, **reporter, yield);
   } catch (const std::exception& error) {  // LibTorch throws
     outcome = internal_error(error.what());
     // All ranks do the same operations and so come here together.
     if (const auto refused = refusal_of(error.what()); !refused.empty())
       outcome = refusal(v1::Outcome::SPEC_REFUSED, refused);
   }
+  const bool more_to_come =
+      part == Part::kRows && outcome.ok() && outcome->kind() == v1::Outcome::KIND_UNSPECIFIED;
+  if (more_to_come) return launch::kExitFinished;
   if (outcome.ok() && collectives.rank() == 0) {
     auto written = folder.write_outcome(*outcome);
     if (!written.ok()) outcome = written;

@@ -1,19 +1,23 @@
 // apply, validate, plan, explain.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <iostream>
 #include <iterator>
 #include <memory>
 
+#include "artifacts/store.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "jobs/explain.h"
 #include "jobs/spec.h"
 #include "rekindle/v1/api.pb.h"
+#include "runtime/code.h"
 
 namespace rekindle::cli {
 namespace {
@@ -30,10 +34,34 @@ Result<v1::JobSpec> load_job(const std::string& file) {
   return jobs::parse_job(text, file == "-" ? "standard input" : file);
 }
 
+// Packs train.code, a folder relative to the spec's own; `store` null: only what it would be.
+Status add_code(const std::string& file, artifacts::Store* store, v1::JobSpec& spec) {
+  if (spec.train().code().empty()) return ok_status();
+  const fs::path folder = (file == "-" ? fs::path() : fs::path(file).parent_path()) / spec.train().code();
+  const std::string tar = TRY(runtime::pack_code(folder));
+  v1::Code& code = *spec.mutable_code();
+  code.set_sha256(store == nullptr ? sha256_hex(tar) : TRY(store->put(tar)));
+  runtime::record_commit(fs::absolute(folder), code);
+  return ok_status();
+}
+
+Status add_codes(const std::vector<std::string>& files, net::ConnectClient& client,
+                 std::vector<v1::JobSpec>& specs) {
+  if (std::all_of(specs.begin(), specs.end(), [](const auto& spec) { return spec.train().code().empty(); }))
+    return ok_status();
+  const auto status =
+      TRY((client.call<v1::StatusRequest, v1::StatusResponse>("rekindle.v1.AdminService/Status", {})));
+  const auto store = TRY(artifacts::open_folder_store(status.artifacts()));
+  for (size_t i = 0; i < specs.size(); ++i)
+    TRY_STATUS(add_code(files[i], store.get(), specs[i]).within(files[i]));
+  return ok_status();
+}
+
 Result<int> apply_specs(const Context& context, const std::vector<std::string>& files) {
   std::vector<v1::JobSpec> specs;  // all are read before the first is applied
   for (const std::string& file : files) specs.push_back(TRY(load_job(file)));
   net::ConnectClient client = TRY(context.connect());
+  TRY_STATUS(add_codes(files, client, specs));
   for (const v1::JobSpec& spec : specs) {
     v1::ApplyRequest request;
     *request.mutable_spec() = spec;
@@ -126,7 +154,8 @@ boost::json::value json_value(const google::protobuf::Message& message) {
 }
 
 Result<int> plan(const Context& context, const PlanArguments& args) {
-  const v1::JobSpec spec = TRY(load_job(args.file));
+  v1::JobSpec spec = TRY(load_job(args.file));
+  TRY_STATUS(add_code(args.file, nullptr, spec));
   const jobs::Resolved resolved = TRY(jobs::resolve(spec));
   v1::PlanRunRequest request;
   *request.mutable_spec() = spec;

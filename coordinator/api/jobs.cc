@@ -19,11 +19,25 @@ using boost::asio::awaitable;
 using net::Access;
 using net::Caller;
 
+// The code that ranks and predictors will unpack must be there before anything refers to it.
+Status check_code(const artifacts::Store& store, const v1::JobSpec& spec) {
+  if (spec.train().code().empty()) return ok_status();
+  if (spec.code().sha256().empty())
+    return invalid_argument("train.code is packed by `rekindle apply`; this spec names no packed code");
+  const auto bytes = store.size(spec.code().sha256());
+  return bytes.status().within(fmt::format("the job's code, expected in {}", store.describe()));
+}
+
 awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request, Caller caller) {
   auto resolved = jobs::resolve(request.spec());
   if (!resolved.ok()) co_return resolved.status();
   Status checked = jobs::check(resolved->spec);
   if (!checked.ok()) co_return checked;
+  const artifacts::Store* store = &c.store;
+  auto shared = std::make_shared<const v1::JobSpec>(resolved->spec);
+  std::function<Status()> find_code = [store, shared] { return check_code(*store, *shared); };
+  Status code = co_await done_on(c.pool, std::move(find_code));
+  if (!code.ok()) co_return code;
   core::Apply command{resolved->spec, jobs::spec_sha256(resolved->spec)};
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
   if (!accepted.ok()) co_return accepted.status();

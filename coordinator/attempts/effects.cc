@@ -77,6 +77,7 @@ void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string&
   v1::Plan plan = core::plan_of(core_.state(), *run, launch.attempt);
   plan.set_artifacts(options_.artifacts.string());
   plan.set_checkpoints(folder_.checkpoints(id.run).string());
+  plan.set_environments(folder_.environments().string());
   plan.set_threads_per_rank(options_.threads_per_rank);
   plan.set_start_nonce(nonce(id, *run));
   log_info("attempt launched", {{"run", id.run}, {"attempt", id.attempt}, {"ranks", plan.world()}});

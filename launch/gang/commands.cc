@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 
@@ -68,6 +69,15 @@ std::vector<std::string> rank_environment(const GangOptions& options, const v1::
     out.push_back(fmt::format("TMPDIR={}", scratch.string()));
     out.push_back("PMIX_MCA_ptl_tcp_if_include=lo");
   }
+  return out;
+}
+
+v1::ExitRecord exit_record(int status) {
+  v1::ExitRecord out;
+  if (WIFSIGNALED(status))
+    out.set_signal(WTERMSIG(status));
+  else
+    out.set_code(WEXITSTATUS(status));
   return out;
 }
 

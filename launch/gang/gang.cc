@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,171 +13,29 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "launch/command/parts.h"
+#include "launch/command/script.h"
+#include "launch/gang/ranks.h"
 #include "launch/gang_lock.h"
 
 namespace rekindle::launch {
 namespace {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
-using std::chrono::milliseconds;
-
 int64_t now_us() {
   return to_micros(SystemClock().wall());
 }
 
-sigset_t gang_signals() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1}) ::sigaddset(&set, signal);
-  return set;
-}
-
-// The next blocked signal, or 0 after `wait`.
-int next_signal(milliseconds wait) {
-  const sigset_t set = gang_signals();
-  const timespec limit{.tv_sec = wait.count() / 1000, .tv_nsec = wait.count() % 1000 * 1'000'000};
-  return std::max(0, ::sigtimedwait(&set, nullptr, &limit));
-}
-
 // Shared memory where there is room for it (Open MPI's segments live there), else the disk's /tmp. Short:
-// a socket's path has at most 107 characters.
-Result<fs::path> make_scratch() {
+// a socket's path has at most 107 characters. A script's temporary files may be large: they go to the disk.
+Result<fs::path> make_scratch(bool command) {
   constexpr uint64_t kRoomBytes = 512ull << 20;
   struct statvfs shm {};
-  const bool roomy = ::access("/dev/shm", W_OK) == 0 && ::statvfs("/dev/shm", &shm) == 0 &&
+  const bool roomy = !command && ::access("/dev/shm", W_OK) == 0 && ::statvfs("/dev/shm", &shm) == 0 &&
                      static_cast<uint64_t>(shm.f_bavail) * shm.f_bsize >= kRoomBytes;
   std::string name = roomy ? "/dev/shm/rekindle-XXXXXX" : "/tmp/rekindle-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) return errno_status("making a scratch folder", name);
   return fs::path(name);
 }
-
-// Everything between the start of the ranks and the end of the last process they left.
-class Ranks {
- public:
-  Ranks(const GangOptions& options, const v1::Plan& plan) : options_(options), plan_(plan) {}
-
-  Status start(const fs::path& scratch) {
-    SpawnOptions spawning;
-    const AttemptFolder folder(options_.folder);
-    const bool alone = plan_.world() <= 1;
-    spawning.argv = alone ? rank_command(options_) : mpirun_command(options_, plan_.world(), scratch);
-    spawning.environment = rank_environment(options_, plan_, scratch);
-    spawning.output = alone ? folder.log(0) : folder.gang_log();
-    spawning.die_with_parent = true;
-    leader_ = TRY(spawn(spawning));
-    return ok_status();
-  }
-
-  // Until the leader has ended, by itself or by our doing.
-  void wait() {
-    while (!leader_end_.has_value()) {
-      on_signal(next_signal(time_to_wait()));
-      if (yield_wanted_ && !yield_sent_ && all_reporting()) {
-        yield_sent_ = true;
-        ::kill(leader_, SIGUSR1);
-      }
-      if (stop_at_.has_value() && std::chrono::steady_clock::now() >= *stop_at_ && !leader_end_.has_value()) {
-        note("still there after the grace: killed");
-        stop_at_.reset();
-        kill_descendants();
-      }
-    }
-  }
-
-  // Ends what the ranks left behind. False when something will not die (a disk that hangs) in ten seconds.
-  bool sweep() {
-    const SteadyTime limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (kill_descendants()) {
-      reap();
-      if (std::chrono::steady_clock::now() > limit) return false;
-      next_signal(milliseconds(10));
-      reap();
-    }
-    return true;
-  }
-
-  v1::ExitRecord record() const {
-    v1::ExitRecord out;
-    const int status = leader_end_.value_or(0);
-    if (WIFSIGNALED(status))
-      out.set_signal(WTERMSIG(status));
-    else
-      out.set_code(WEXITSTATUS(status));
-    if (plan_.world() <= 1) {
-      v1::RankExit* rank = out.add_ranks();
-      rank->set_code(out.code());
-      rank->set_signal(out.signal());
-    }
-    out.set_note(note_);
-    return out;
-  }
-
-  void note(std::string_view text) {
-    if (!note_.empty()) note_ += "; ";
-    note_ += text;
-  }
-
- private:
-  // Only a wish that is still to be carried out makes us look again before a signal comes.
-  milliseconds time_to_wait() const {
-    milliseconds wait = std::chrono::hours(1);
-    if (yield_wanted_ && !yield_sent_) wait = milliseconds(50);
-    if (stop_at_.has_value()) {
-      const auto left = std::chrono::ceil<milliseconds>(*stop_at_ - std::chrono::steady_clock::now());
-      wait = std::clamp(left, milliseconds(0), wait);
-    }
-    return wait;
-  }
-
-  void on_signal(int signal) {
-    if (signal == SIGCHLD) reap();
-    if (signal == SIGUSR1) yield_wanted_ = true;
-    if ((signal == SIGTERM || signal == SIGINT) && !stop_at_.has_value()) {
-      note("stopped on request");
-      stop_at_ = std::chrono::steady_clock::now() + options_.stop_grace;
-      ::kill(leader_, SIGTERM);
-    }
-    if (signal == SIGQUIT) {
-      note("killed on request");
-      kill_descendants();
-    }
-  }
-
-  bool all_reporting() const {
-    const AttemptFolder folder(options_.folder);
-    for (uint32_t rank = 0; rank < std::max<uint32_t>(1, plan_.world()); ++rank) {
-      if (::access(folder.report(static_cast<int>(rank)).c_str(), F_OK) != 0) return false;
-    }
-    return true;
-  }
-
-  // The leader, and, since this process is their subreaper, whatever was orphaned below it.
-  void reap() {
-    int status = 0;
-    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-      if (pid == leader_) leader_end_ = status;
-    }
-  }
-
-  // Whether there were any.
-  static bool kill_descendants() {
-    const std::vector<ProcessInfo> all = descendants_of(::getpid());
-    // Nobody but us waits for our descendants' pids, and none is reused before it was waited for.
-    for (const ProcessInfo& info : all) {
-      if (info.state != 'Z') ::kill(info.pid, SIGKILL);
-    }
-    return !all.empty();
-  }
-
-  const GangOptions& options_;
-  const v1::Plan& plan_;
-  pid_t leader_ = 0;
-  std::optional<int> leader_end_;  // as waitpid gave it
-  bool yield_wanted_ = false;
-  bool yield_sent_ = false;
-  std::optional<SteadyTime> stop_at_;
-  std::string note_;
-};
 
 v1::GangRecord own_record(const fs::path& scratch) {
   v1::GangRecord record;
@@ -192,16 +49,37 @@ v1::GangRecord own_record(const fs::path& scratch) {
 }
 
 v1::ExitRecord run_ranks(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch) {
-  Ranks ranks(options, plan);
-  if (const Status started = ranks.start(scratch); !started.ok()) {
+  const AttemptFolder folder(options.folder);
+  const uint32_t world = std::max<uint32_t>(1, plan.world());
+  const auto all_reporting = [&folder, world] {
+    for (uint32_t rank = 0; rank < world; ++rank) {
+      if (::access(folder.report(static_cast<int>(rank)).c_str(), F_OK) != 0) return false;
+    }
+    return true;
+  };
+  const bool alone = world == 1;
+  Ranks ranks(options);
+  SpawnOptions spawning;
+  spawning.argv = alone ? rank_command(options) : mpirun_command(options, world, scratch);
+  spawning.environment = rank_environment(options, plan, scratch);
+  spawning.output = alone ? folder.log(0) : folder.gang_log();
+  spawning.die_with_parent = true;
+  if (const Status started = ranks.start(spawning); !started.ok()) {
     v1::ExitRecord record;
     record.set_code(127);
     record.set_note(started.message());
     return record;
   }
-  ranks.wait();
+  ranks.wait({.ready = all_reporting, .ends_on_yield = false, .each_second = {}});
   if (!ranks.sweep()) ranks.note("a process of the ranks could not be killed");
-  return ranks.record();
+  v1::ExitRecord record = exit_record(ranks.status());
+  if (alone) {
+    v1::RankExit* rank = record.add_ranks();
+    rank->set_code(record.code());
+    rank->set_signal(record.signal());
+  }
+  record.set_note(ranks.notes());
+  return record;
 }
 
 int fail(int code, const Status& status) {
@@ -213,8 +91,7 @@ int fail(int code, const Status& status) {
 
 int run_gang(const GangOptions& options) {
   // Before anything else: signals wait until they are asked for.
-  const sigset_t set = gang_signals();
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  block_gang_signals();
   ::setsid();  // fails, rightly, when the launcher has made us a session leader
   const AttemptFolder folder(options.folder);
 
@@ -229,14 +106,17 @@ int run_gang(const GangOptions& options) {
   if (earlier->has_value() || fs::exists(folder.exit()))
     return fail(kGangUsed, failed_precondition("this attempt has been tried already; make a new one"));
 
+  const bool command = is_command(*plan);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
     return fail(kGangSystem, errno_status("becoming subreaper of", folder.root()));
-  const Result<fs::path> scratch = plan->world() > 1 ? make_scratch() : Result<fs::path>(fs::path());
+  const Result<fs::path> scratch =
+      plan->world() > 1 || command ? make_scratch(command) : Result<fs::path>(fs::path());
   if (!scratch.ok()) return fail(kGangSystem, scratch.status());
   if (const Status written = folder.write_gang(own_record(*scratch)); !written.ok())
     return fail(kGangSystem, written);
 
-  v1::ExitRecord record = run_ranks(options, *plan, *scratch);
+  v1::ExitRecord record =
+      command ? run_command_parts(options, *plan, *scratch) : run_ranks(options, *plan, *scratch);
   std::error_code ignored;  // what cannot be removed is no reason to lose the record
   if (!scratch->empty()) fs::remove_all(*scratch, ignored);
   record.set_ended_us(now_us());
@@ -254,6 +134,9 @@ int run_rank(const GangOptions& options) {
   if (!held.ok()) return fail(kGangSystem, held.status());
   if (!*held)
     return fail(kGangSystem, failed_precondition("no gang holds attempt.lock: it died, or never lived"));
+  const Result<v1::Plan> plan = folder.read_plan();
+  if (!plan.ok()) return fail(kGangNoPlan, plan.status());
+  if (is_command(*plan)) return run_script(options, *plan);
   const char* number = ::getenv("OMPI_COMM_WORLD_RANK");
   if (number == nullptr)
     return fail(kGangBadUsage,

@@ -38,7 +38,7 @@ struct GangOptions {
 int run_gang(const GangOptions& options);
 
 // One rank, as mpirun starts it: bound to die with mpirun, its output to its own log, then it becomes the
-// trainer. Returns only when that fails.
+// trainer, and returns only when that fails. Of a command job: it stays and runs the script (launch/command).
 int run_rank(const GangOptions& options);
 
 // What the supervisor executes; only paths and numbers, never text of a user's.
@@ -46,5 +46,8 @@ std::vector<std::string> rank_command(const GangOptions& options);
 std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t world, const fs::path& scratch);
 std::vector<std::string> rank_environment(const GangOptions& options, const v1::Plan& plan,
                                           const fs::path& scratch);
+
+// What waitpid said, as a record.
+v1::ExitRecord exit_record(int status);
 
 }  // namespace rekindle::launch

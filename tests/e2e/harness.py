@@ -51,6 +51,24 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def share_environments(loop):
+    """Environments of scripts are kept beside the build: a test must not download them each time."""
+    kept = BIN.parent / "environments"
+    kept.mkdir(exist_ok=True)
+    for state in (loop.state, loop.folder / "node"):
+        state.mkdir(exist_ok=True, mode=0o700)
+        (state / "environments").symlink_to(kept)
+
+
+def version_file(loop, run, name):
+    """A JSON file of the version that a run made."""
+    blobs = loop.state / "artifacts/blobs"
+    manifest = loop.json("get", run)["outcome"]["manifest"]
+    files = json.loads((blobs / manifest[:2] / manifest).read_text())["files"]
+    sha256 = next(file["sha256"] for file in files if file["name"] == name)
+    return json.loads((blobs / sha256[:2] / sha256).read_text())
+
+
 class Loop:
     """A coordinator, at most one serving node, and the verbs, on one state folder."""
 

@@ -4,14 +4,18 @@
 //   "orphan"     leave with 0 and a detached grandchild behind
 //   "watch"      wait, and end when the gang is gone
 //   "describe"   write environment and open descriptors to the log, leave with 0
+// As `rows` and `score` of a command job: "bad rows" refuses them; a score's message holds the files of
+// $REKINDLE_OUT, "name=content;" each.
 #include <dirent.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 
+#include "launch/command/work_folder.h"
 #include "launch/report_log.h"
 #include "launch/watch_gang.h"
 
@@ -41,6 +45,28 @@ void leave_a_grandchild() {
   }
 }
 
+int leave(const AttemptFolder& folder, v1::Outcome::Kind kind, const std::string& message, int code) {
+  v1::Outcome outcome;
+  outcome.set_kind(kind);
+  outcome.set_message(message);
+  return folder.write_outcome(outcome).ok() ? code : 1;
+}
+
+int part_of_command(const AttemptFolder& folder, const std::string& part, const std::string& fault) {
+  const WorkFolder work(folder);
+  if (part == "rows") {
+    if (fault == "bad rows") return leave(folder, v1::Outcome::DATA_REFUSED, "bad rows", kExitDataRefused);
+    return fs::create_directory(work.train()) && fs::create_directory(work.valid()) ? 0 : 1;
+  }
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(work.out()))
+    if (entry.is_regular_file())
+      files[entry.path().lexically_relative(work.out()).string()] = read_file(entry.path()).value();
+  std::string message;
+  for (const auto& [name, content] : files) message += name + "=" + content + ";";
+  return leave(folder, v1::Outcome::FINISHED, message, 0);
+}
+
 void describe() {
   for (char** entry = environ; *entry != nullptr; ++entry) std::printf("env %s\n", *entry);
   DIR* folder = ::opendir("/proc/self/fd");
@@ -57,13 +83,15 @@ void describe() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 || std::string(argv[1]) != "--folder") return 64;
-  const AttemptFolder folder{fs::path(argv[2])};
+  const std::string part = argc == 4 ? argv[1] : "";
+  if (argc < 3 || argc > 4 || std::string(argv[argc - 2]) != "--folder") return 64;
+  const AttemptFolder folder{fs::path(argv[argc - 1])};
   const char* number = std::getenv("OMPI_COMM_WORLD_RANK");
   const int rank = number != nullptr ? std::atoi(number) : 0;
   const Result<v1::Plan> plan = folder.read_plan();
   if (!plan.ok()) return kExitSpecRefused;
   const std::string what = plan->fault();
+  if (!part.empty()) return part_of_command(folder, part, what);
   if (what == "describe") describe();
 
   // Ready for a yield before the report log says so.

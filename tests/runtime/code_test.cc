@@ -78,7 +78,7 @@ TEST_F(Code_, WhatLeavesTheFolderIsRefused) {
 TEST_F(Code_, IsBounded) {
   write("big", "");
   ASSERT_EQ(::truncate((code_ / "big").c_str(), 300'000'000), 0);
-  EXPECT_THAT(pack_code(code_).status().message(), HasSubstr("holds more than 10000 files or 256MB"));
+  EXPECT_THAT(pack_code(code_).status().message(), HasSubstr("holds more than 10000 files or 256.0MB"));
   fs::remove(code_ / "big");
   for (const char* name : {"a", "b", "c"}) write(name, "12345");
   EXPECT_TRUE(pack_code(code_, {.bytes = 15, .files = 3}).ok());

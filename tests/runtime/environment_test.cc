@@ -70,7 +70,7 @@ TEST_F(Environments, ModulesAreLoadedByTheirProgram) {
   // What a module program answers to `bash load NAMES`.
   write("modulecmd",
         "#!/bin/sh\necho \"$@\" >>" + base_.string() +
-            "/asked\n[ \"$3\" = none ] && exit 1\n"
+            "/asked\n[ \"$3\" = none ] && echo 'test 0 = 1;' && exit\n"
             "echo \"export LOADED='$3 $4'; PATH=/from/module:$PATH\"\n",
         0755);
   ::setenv("MODULES_CMD", (code_ / "modulecmd").c_str(), 1);

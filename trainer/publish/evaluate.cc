@@ -123,6 +123,13 @@ v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate
   return out;
 }
 
+models::PredictorOptions predictor_options(const v1::Plan& plan) {
+  models::PredictorOptions out;
+  out.environments = plan.environments();
+  out.allow_packages = plan.spec().train().command_size() > 0 || plan.spec().train().model().has_plugin();
+  return out;
+}
+
 Result<std::string> evaluation_rows(const Window& holdout, const std::string& time_column,
                                     std::span<const double> candidate, std::span<const double> champion) {
   dataio::Table table;

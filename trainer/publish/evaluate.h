@@ -28,6 +28,10 @@ v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate
 Result<std::string> evaluation_rows(const Window& holdout, const std::string& time_column,
                                     std::span<const double> candidate, std::span<const double> champion);
 
+// How versions of the plan's job are loaded here: with the environments that are kept, and with packages,
+// since the job's own command, or its own library, has run here already.
+models::PredictorOptions predictor_options(const v1::Plan& plan);
+
 // Status of the worst rank, with its message; all ranks call it together.
 Status agreed(Collectives& collectives, const Status& mine);
 

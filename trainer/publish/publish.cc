@@ -26,6 +26,13 @@ void add_input(v1::ModelCard& card, const std::string& name, v1::ColumnType type
   column->set_type(type);
 }
 
+Status add_model(artifacts::ManifestWriter& writer, const VersionFiles& files) {
+  TRY_STATUS(writer.add("model.json", TRY(json_of(files.card))));
+  if (!files.safetensors.empty()) TRY_STATUS(writer.add("model.safetensors", files.safetensors));
+  for (const v1::ManifestFile& file : files.out) TRY_STATUS(writer.add_blob(file.name(), file.sha256()));
+  return ok_status();
+}
+
 }  // namespace
 
 v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
@@ -91,10 +98,15 @@ v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, c
   return out;
 }
 
+Result<std::string> store_candidate(artifacts::Store& store, const VersionFiles& files) {
+  artifacts::ManifestWriter writer(store, files.card.model());
+  TRY_STATUS(add_model(writer, files));
+  return writer.finish();
+}
+
 Result<std::string> publish(artifacts::Store& store, const VersionFiles& files) {
   artifacts::ManifestWriter writer(store, files.card.model());
-  TRY_STATUS(writer.add("model.json", TRY(json_of(files.card))));
-  TRY_STATUS(writer.add("model.safetensors", files.safetensors));
+  TRY_STATUS(add_model(writer, files));
   TRY_STATUS(writer.add("profile.json", TRY(json_of(files.profile))));
   TRY_STATUS(writer.add("evaluation.parquet", files.evaluation_parquet));
   TRY_STATUS(writer.add("lineage.json", TRY(json_of(files.lineage))));

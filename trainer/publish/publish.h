@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "rekindle/v1/drift.pb.h"
 #include "trainer/context.h"
@@ -23,12 +24,15 @@ v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, c
 
 struct VersionFiles {
   v1::ModelCard card;
-  std::string safetensors;
+  std::string safetensors;            // of a built-in kind
+  std::vector<v1::ManifestFile> out;  // of a script's: blobs that are in the store already
   v1::Profile profile;
   std::string evaluation_parquet;
   v1::Lineage lineage;
 };
 // SHA-256 of the manifest.
 Result<std::string> publish(artifacts::Store& store, const VersionFiles& files);
+// The same with what a predictor needs alone: a candidate that is yet to be scored.
+Result<std::string> store_candidate(artifacts::Store& store, const VersionFiles& files);
 
 }  // namespace rekindle::trainer

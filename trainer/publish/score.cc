@@ -43,7 +43,8 @@ struct Loaded {
 Result<Loaded> load_item(Context& context, const v1::ScoreItem& item) {
   const auto& data = context.plan.spec().data();
   Loaded out;
-  out.predictor = TRY(models::load_predictor(context.store, item.manifest()));
+  out.predictor =
+      TRY(models::load_predictor(context.store, item.manifest(), predictor_options(context.plan)));
   std::vector<std::string> columns = feature_columns(data);
   auto want = [&](const std::string& name) {
     if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);

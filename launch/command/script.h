@@ -1,0 +1,16 @@
+// One rank of a command job: `rekindle-gang rank` around the user's script.
+//
+// It sets the variables of the contract (docs/command-jobs.md), runs the script, writes its output to the
+// rank's log, beats, turns what the script says into reports, hands on the wish to yield, and ends what the
+// script leaves behind. How the script ended is in WorkFolder::ended(); this process leaves with 0 after a
+// 75, since mpirun kills the others when one leaves with anything else, and they may be saving.
+#pragma once
+
+#include "launch/gang/gang.h"
+
+namespace rekindle::launch {
+
+// Exit code of `rekindle-gang rank`.
+int run_script(const GangOptions& options, const v1::Plan& plan);
+
+}  // namespace rekindle::launch
