@@ -33,7 +33,8 @@ class PredictorContract : public ::testing::TestWithParam<Kind> {
   std::unique_ptr<Predictor> predictor_, reference_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kinds, PredictorContract, ::testing::Values(Kind::kBuiltIn, Kind::kScript),
+INSTANTIATE_TEST_SUITE_P(Kinds, PredictorContract,
+                         ::testing::Values(Kind::kBuiltIn, Kind::kScript, Kind::kProgram),
                          [](const auto& info) { return kind_name(info.param); });
 
 TEST_P(PredictorContract, SameRowsSameAnswersInOrder) {
