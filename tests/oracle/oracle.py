@@ -102,7 +102,7 @@ def losses_of_pytorch(case, port):
 
 def difference(a, b):
     assert len(a) == len(b), f"{len(a)} and {len(b)} steps"
-    return max(abs(x - y) / abs(y) for x, y in zip(a, b))
+    return max(abs(x - y) / max(abs(y), 1e-6) for x, y in zip(a, b))
 
 
 def main():
