@@ -89,6 +89,7 @@ Ending of_outcome(v1::Outcome outcome) {
       return out;
   }
   out.message = outcome.message();
+  if (outcome.culprit() > 0) out.rank = outcome.culprit() - 1;
   out.outcome = std::move(outcome);
   return out;
 }

@@ -154,6 +154,12 @@ Status decide_one(Draft& draft, const StartRun& command) {
     if (!request.dataset().empty())
       return invalid_argument(
           "a dataset is named only for scoring; what a run trains on is in the job's spec");
+    const v1::Start& begin = run.spec().train().start();
+    if (begin.has_version() && !registry::find_version(*model, begin.version()))
+      return failed_precondition(
+          fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
+                      "lists them",
+                      begin.version(), model->name(), model->name()));
     if (std::string missing = gpus_missing(run.spec(), draft.world.capacity()); !missing.empty())
       return failed_precondition(missing);
     run.set_publish(!request.no_publish());

@@ -93,6 +93,24 @@ the job to be terminated. The first process to do so was:
 --------------------------------------------------------------------------
 )";
 
+TEST(EndingsOf, AnOutcomeNamesTheRankThatDiverged) {
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::DIVERGED);
+  outcome.set_message("rank 2 holds other parameters than the other 3");
+  outcome.set_culprit(3);
+  ASSERT_TRUE(folder.write_outcome(outcome).ok());
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  state.exit->set_code(70);
+  Ending ending = ending_of(folder, state, 4);
+  EXPECT_EQ(ending.end, v1::END_DIVERGED);
+  EXPECT_EQ(ending.rank, 2);
+  EXPECT_EQ(ending.message, outcome.message());
+}
+
 TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {
   auto killed = first_to_end(kKilledLog);
   ASSERT_TRUE(killed.has_value());

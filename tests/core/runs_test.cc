@@ -85,6 +85,10 @@ TEST(Runs, RefusalsSayWhatToDo) {
   EXPECT_EQ(d.refuse(StartRun{r}).code(), Code::kInvalidArgument);
   r.mutable_score(0)->clear_version();
   EXPECT_EQ(d.refuse(StartRun{r}).code(), Code::kNotFound);
+  v1::JobSpec warm = spec_of("flight-delay");
+  warm.mutable_train()->mutable_start()->set_version(3);
+  d.run(Apply{apply_of(warm)});
+  EXPECT_THAT(d.refuse(StartRun{request("")}).message(), HasSubstr("names version 3, which model"));
   v1::CancelRunRequest cancel;
   cancel.set_id("flight-delay-7");
   EXPECT_EQ(d.refuse(CancelRun{cancel}).code(), Code::kNotFound);
