@@ -51,7 +51,7 @@ TEST(Ranks, WhatMakesNoSenseIsRefused) {
 TEST(Limits, AnAttemptsIsAtLeastTenSeconds) {
   const Result<v1::JobSpec> spec = parse_job(with("linear", "linear\n  limits: {attempt: 9s}"), "s.yaml");
   ASSERT_FALSE(spec.ok());
-  EXPECT_THAT(spec.status().message(), HasSubstr("9s is too small; at least 10s"));
+  EXPECT_THAT(spec.status().message(), HasSubstr("9s is too short; at least 10s"));
 }
 
 }  // namespace
