@@ -27,6 +27,7 @@ std::string refusal_of(const std::string& torch_error) {
 
 at::Tensor to_device(const at::Tensor& host, at::Device device) {
   if (device.is_cpu()) return host;
+  if (host.numel() == 0) return host.to(device);  // a rank without rows
   return host.pin_memory().to(device, /*non_blocking=*/true);
 }
 

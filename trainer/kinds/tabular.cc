@@ -5,6 +5,7 @@
 
 #include "base/stats.h"
 #include "models/forward.h"
+#include "trainer/gpu/device.h"
 #include "trainer/kinds/heads.h"
 
 namespace rekindle::trainer {
@@ -55,8 +56,8 @@ at::Tensor Tabular::loss(const Examples& examples, std::span<const int64_t> rows
                                    {n, static_cast<int64_t>(batch_.categorical_width)}, at::kLong);
   auto labels = at::from_blob(batch_labels_.data(), {n}, at::kFloat);
   const auto device = parameters().device();
-  auto outputs = forward(numeric.to(device), categorical.to(device), &key).to(at::kFloat);
-  return head_loss(label_, outputs, labels.to(device)) * scale;
+  auto outputs = forward(to_device(numeric, device), to_device(categorical, device), &key).to(at::kFloat);
+  return head_loss(label_, outputs, to_device(labels, device)) * scale;
 }
 
 std::optional<double> Tabular::add_gradients(const Examples& examples, std::span<const int64_t> rows,
@@ -134,7 +135,7 @@ at::Tensor Tabular::drop_fields(const at::Tensor& input, const StepKey& key) {
                         fields_[static_cast<size_t>(r * fields + f)]);
     }
   }
-  return input * at::from_blob(input_mask_.data(), {rows, width}, at::kFloat).to(input.device());
+  return input * to_device(at::from_blob(input_mask_.data(), {rows, width}, at::kFloat), input.device());
 }
 
 at::Tensor Tabular::drop_units(const at::Tensor& units, const StepKey& key, size_t layer) {
@@ -142,7 +143,7 @@ at::Tensor Tabular::drop_units(const at::Tensor& units, const StepKey& key, size
   make_room(masks_[layer], rows * width);
   const auto kept = static_cast<float>(1 / (1 - network_.dropout));
   fill_dropout_mask(key, layer, network_.dropout, kept, rows, width, masks_[layer].data());
-  return units * at::from_blob(masks_[layer].data(), {rows, width}, at::kFloat).to(units.device());
+  return units * to_device(at::from_blob(masks_[layer].data(), {rows, width}, at::kFloat), units.device());
 }
 
 }  // namespace rekindle::trainer
