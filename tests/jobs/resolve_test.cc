@@ -117,8 +117,9 @@ TEST(Resolve, RefusesMessagesFromElsewhere) {
               HasSubstr("gate.margin: is not a finite number"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_serve()->set_canary(1.5); }),
               HasSubstr("serve.canary: 150% is not a share"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_gate()->set_metric(static_cast<v1::Gate::Metric>(99)); }),
-              HasSubstr("gate.metric: 99 is not one of log_loss, auroc, accuracy, squared_error or absolute_error"));
+  EXPECT_THAT(
+      refused([](auto& s) { s.mutable_gate()->set_metric(static_cast<v1::Gate::Metric>(99)); }),
+      HasSubstr("gate.metric: 99 is not one of log_loss, auroc, accuracy, squared_error or absolute_error"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_seconds(-1); }),
               HasSubstr("data.lateness: is below 0"));
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->mutable_lateness()->set_nanos(1); }),
