@@ -112,6 +112,18 @@ class Faults(Gangs):
                 self.one(kind, dice.randrange(2), dice.randrange(10, 100))
 
 
+    def test_ranks_that_diverged_end_the_run(self):
+        self.begin()
+        run = self.loop.json("run", JOB, "--fault", "flip rank=1 step=20 attempt=0")["id"]
+        done = self.loop.run("wait", run, "--timeout", "120s", check=False)
+        self.assertEqual(11, done.returncode, done.stderr)
+        ended = self.get(run)
+        self.assertEqual(["END_DIVERGED"], [a["end"] for a in ended["attempts"]], "never tried again")
+        self.assertRegex(ended["reason"], "ranks 0 and 1 hold different parameters")
+        self.scratches = {os.path.basename(ended["attempts"][0]["gang"]["scratch"])}
+        self.leaves_nothing()
+
+
 class Elastic(Gangs):
     def test_a_gang_shrinks_for_a_retry_and_grows_again(self):
         self.begin()
