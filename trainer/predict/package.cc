@@ -1,5 +1,6 @@
 #include "trainer/predict/package.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <boost/json/parse.hpp>
@@ -44,6 +45,16 @@ Result<std::vector<Numbers>> read_categories(const std::vector<std::string>& tex
     }
   }
   return out;
+}
+
+// Stands in for the wheel's libtorch.so, see torch_name.c; kept for as long as this program lives.
+Status load_torch_name() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const fs::path library = self.parent_path().parent_path() / "lib" / "rekindle-predict" / "libtorch.so";
+  if (::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr) return ok_status();
+  return failed_precondition(
+      fmt::format("{} cannot be loaded: install it with rekindle-predict", library.string()));
 }
 
 class Package final : public models::Predictor {
@@ -151,6 +162,7 @@ Result<std::unique_ptr<models::Predictor>> load_package(const v1::ModelCard& car
   if (!fs::is_regular_file(file))
     return invalid_argument(
         fmt::format("the version has no file '{}' (predict.package)", card.predict().package()));
+  TRY_STATUS(load_torch_name());
   try {
     return std::unique_ptr<models::Predictor>(
         std::make_unique<Package>(card, std::move(numbers), std::move(texts), std::move(categories), file));
