@@ -51,6 +51,7 @@ def main():
     print(measure.table(results), file=sys.stderr)
     if options.json:
         Path(options.json).write_text(text + "\n")
+    sys.exit(1 if any("failed" in result for result in results) else 0)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,9 @@ def table(results):
     """For reading: one line per result."""
     lines = []
     for r in results:
+        if "failed" in r:
+            lines.append(f"{r['metric']}: FAILED: {r['failed']}")
+            continue
         goal = f", goal {r['goal']:g}: {'reached' if r['reached'] else 'NOT reached'}" if "goal" in r else ""
         lines.append(f"{r['metric']}: {r['ours']:g} {r['unit']}, {r['peer_name']} {r['peer']:g}; ratio {r['ratio']:g} "
                      f"({r['ratio_q1']:g} to {r['ratio_q3']:g}, null {r['null_q1']:g} to {r['null_q3']:g}){goal}; "

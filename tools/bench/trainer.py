@@ -187,7 +187,10 @@ def run(options):
             ours.import_rows(write_numbers(folder), folder)
             for part in parts:
                 print(f"== {part}", file=sys.stderr)
-                out += globals()[part](ours, options)
+                try:
+                    out += globals()[part](ours, options)
+                except SystemExit as problem:  # the other parts are worth having
+                    out.append({"metric": part, "failed": str(problem)})
         finally:
             ours.stop()
     return out
