@@ -22,6 +22,8 @@ struct Context {
   const std::atomic<bool>& yield;  // somebody asked this rank to leave
 
   bool first() const { return collectives.rank() == 0; }
+  // A folder of this rank alone, which need not be there yet.
+  fs::path scratch() const { return folder.root() / ("rank-" + std::to_string(collectives.rank())); }
 };
 
 // How a rank's work ended without an error of ours: what outcome.pb says. Refusals are agreed between the

@@ -11,6 +11,7 @@
 #include "trainer/fit/loop.h"
 #include "trainer/fit/start.h"
 #include "trainer/gpu/device.h"
+#include "trainer/predict/load.h"
 #include "trainer/publish/evaluate.h"
 #include "trainer/publish/publish.h"
 #include "trainer/publish/score.h"
@@ -67,9 +68,9 @@ Result<Prepared> prepare(Context& context) {
   dataio::FitOptions options;
   options.clip_share = kClipShare;
   out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows, options)));
-  auto encoder = TRY(dataio::Encoder::make(out.card.transforms()));
-  TRY_STATUS(encoder.encode(out.rows.train.rows, out.data.train.encoded));
-  TRY_STATUS(encoder.encode(out.rows.valid.rows, out.data.valid.encoded));
+  const auto advance = [&context] { context.reporter.advance(); };
+  out.data.train = TRY(make_examples(out.card, out.rows.train.rows, advance));
+  out.data.valid = TRY(make_examples(out.card, out.rows.valid.rows, advance));
   out.data.train.labels = out.rows.train.labels;
   out.data.valid.labels = out.rows.valid.labels;
   const auto& train = out.data.train.encoded;
@@ -87,7 +88,9 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   context.reporter.phase(v1::PHASE_SCORE);
   const auto& plan = context.plan;
   const auto& holdout = rows.holdout;
-  auto candidate_scores = TRY(score_window(context.collectives, candidate, holdout.rows)).values;
+  auto judged = score_window(context.collectives, candidate, holdout.rows);
+  if (!judged.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, judged.status().within("the holdout"));
+  const std::vector<double> candidate_scores = std::move(judged->values);
   std::vector<double> champion_scores;
   if (!plan.champion_manifest().empty()) {
     auto champion = models::load_predictor(context.store, plan.champion_manifest(), predictor_options(plan));
@@ -117,7 +120,9 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
 }
 
 Result<v1::Outcome> publish_fitted(Context& context, const Prepared& prepared, const Fitted& fitted) {
-  const auto candidate = TRY(models::make_predictor(prepared.card, fitted.safetensors));
+  auto code = TRY(PluginCode::prepare(context.store, prepared.card.kind(), prepared.card.code(),
+                                      context.scratch() / "code-new"));
+  const auto candidate = TRY(make_version(prepared.card, fitted.safetensors, std::move(code)));
   VersionFiles files;
   files.card = prepared.card;
   files.safetensors = fitted.safetensors;
@@ -130,7 +135,10 @@ Result<v1::Outcome> train(Context& context) {
   auto prepared = prepare(context);
   auto ready = agreed(context.collectives, prepared.status());
   if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
-  auto module = make_module(prepared->card, choose_device(context.plan));
+  auto code = PluginCode::prepare(context.store, prepared->card.kind(), prepared->card.code(),
+                                  context.scratch() / "code");
+  if (!code.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, code.status());
+  auto module = make_module(prepared->card, choose_device(context.plan), code->path());
   if (!module.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, module.status());
 
   if (context.first()) {

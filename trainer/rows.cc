@@ -24,6 +24,9 @@ std::vector<std::string> feature_columns(const v1::Data& data) {
   for (const auto& name : data.categorical()) {
     if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
   }
+  for (const auto& name : {data.image(), data.tokens()}) {
+    if (!name.empty()) out.push_back(name);
+  }
   return out;
 }
 

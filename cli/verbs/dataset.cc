@@ -79,7 +79,8 @@ void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb) {
   CLI::App* dataset = app.add_subcommand("dataset", "rows that runs are trained on and replays send");
   dataset->require_subcommand(1);
   auto args = std::make_shared<ImportArguments>();
-  CLI::App* sub = dataset->add_subcommand("import", "make snapshots from CSV files as an import spec says");
+  CLI::App* sub =
+      dataset->add_subcommand("import", "make snapshots from CSV, Parquet or tar files as a spec says");
   sub->add_option("SPEC", args->spec)->required();
   sub->add_option("--source", args->source, "folder that holds the spec's files")
       ->required()

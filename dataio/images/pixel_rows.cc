@@ -29,6 +29,7 @@ Status decode_row(std::string_view bytes, PixelShape shape, uint8_t* out) {
 
 Result<PixelRows> decode_rows(const Column& column, PixelShape shape, const std::function<void()>& advance) {
   CHECK(column.type == v1::BYTES, "images are bytes");
+  if (shape.values() == 0) return invalid_argument("train.model.cnn.size must be at least 1");
   PixelRows out{shape, column.rows(), {}};
   if (out.rows > kPixelRowsBytesMax / shape.values())
     return resource_exhausted(

@@ -55,6 +55,24 @@ TEST(InferBody, SaysWhenItIsNotToBeRecorded) {
   EXPECT_EQ(parsed.at("id").as_string(), "a\"b");
 }
 
+TEST(Infer, ImagesAndTokensAreSentAsServingReadsThem) {
+  dataio::Table table;
+  table.add(dataio::time_column("when", {5, 6}));
+  table.add(dataio::bytes_column("image", {std::string("\xFF\xD8\0", 3), ""}));
+  table.add(dataio::tokens_column("words", {{3}, {1, 2}}));
+  table.columns[1].blobs[1] = nullptr;
+  v1::Data data;
+  data.set_time("when");
+  data.set_image("image");
+  data.set_tokens("words");
+  const std::vector<uint32_t> rows = {1, 0};
+  EXPECT_EQ(
+      infer_body(table, data, rows, "a", true),
+      R"({"id":"a","inputs":[{"name":"when","datatype":"INT64","shape":[2],"data":[6,5]},)"
+      R"({"name":"image","datatype":"BYTES","parameters":{"content_type":"base64"},"shape":[2],"data":[null,"/9gA"]},)"
+      R"({"name":"words","datatype":"INT32","shape":[2,2],"data":[1,2,3,-1]}]})");
+}
+
 TEST(InferAnswer, IsOneProbabilityPerRow) {
   const auto answer = read_answer(R"({"model_version":"3","outputs":[{"data":[0.25,1]}]})", 2);
   ASSERT_TRUE(answer.ok());

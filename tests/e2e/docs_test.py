@@ -7,7 +7,7 @@ import unittest
 
 from harness import BIN, DATA, LoopTest, ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/models").glob("*.md"))]
 
 
 def blocks(page, language):

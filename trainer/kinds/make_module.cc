@@ -1,15 +1,25 @@
-#include "trainer/kinds/module.h"
+#include "trainer/kinds/cnn.h"
 #include "trainer/kinds/tabular.h"
+#include "trainer/kinds/transformer.h"
+#include "trainer/plugin/module.h"
 
 namespace rekindle::trainer {
 
-Result<std::unique_ptr<Module>> make_module(const v1::ModelCard& card, at::Device device) {
+Result<std::unique_ptr<Module>> make_module(const v1::ModelCard& card, at::Device device,
+                                            const fs::path& code) {
   switch (card.kind().kind_case()) {
     case v1::Model::kLinear:
     case v1::Model::kTabular:
       return make_tabular(card, device);
+    case v1::Model::kCnn:
+      return make_cnn(card, device);
+    case v1::Model::kTransformer:
+      return make_transformer(card, device);
+    case v1::Model::kPlugin:
+      return make_plugin(card, code, device);
     default:
-      return unimplemented("the model card names no kind that this build knows: linear or tabular");
+      return unimplemented(
+          "the model card names no kind that this build knows: linear, tabular, cnn, transformer or plugin");
   }
 }
 

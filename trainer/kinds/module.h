@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "base/files.h"
 #include "base/result.h"
 #include "rekindle/v1/model.pb.h"
 #include "trainer/kinds/dropout.h"
@@ -56,7 +57,9 @@ class Module {
 };
 
 // The module of a model card (kind, transforms, label), with zero parameters. Refuses what cannot be:
-// invalid_argument or unimplemented with what to change.
-Result<std::unique_ptr<Module>> make_module(const v1::ModelCard& card, at::Device device = at::kCPU);
+// invalid_argument or unimplemented with what to change. `code`: the unpacked train.code, in which a plugin's
+// library lies.
+Result<std::unique_ptr<Module>> make_module(const v1::ModelCard& card, at::Device device = at::kCPU,
+                                            const fs::path& code = {});
 
 }  // namespace rekindle::trainer

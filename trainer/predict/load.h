@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "models/predictor.h"
+#include "trainer/plugin/code.h"
 
 namespace rekindle::trainer {
 
@@ -15,6 +16,6 @@ Result<std::unique_ptr<models::Predictor>> load_version(const fs::path& folder);
 // A model kind of ours, within this process, from the bytes of model.safetensors: how a rank judges what it
 // has just trained.
 Result<std::unique_ptr<models::Predictor>> make_version(const v1::ModelCard& card,
-                                                        std::string_view safetensors);
+                                                        std::string_view safetensors, PluginCode code = {});
 
 }  // namespace rekindle::trainer

@@ -43,6 +43,9 @@ v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
   add_input(out, spec.data().time(), v1::TIMESTAMP);
   for (const auto& name : spec.data().numeric()) add_input(out, name, v1::NUMBER);
   for (const auto& name : spec.data().categorical()) add_input(out, name, v1::TEXT);
+  if (!spec.data().image().empty()) add_input(out, spec.data().image(), v1::BYTES);
+  if (!spec.data().tokens().empty()) add_input(out, spec.data().tokens(), v1::TOKENS);
+  if (out.kind().has_plugin()) *out.mutable_code() = spec.code();
   out.set_time_column(spec.data().time());
   out.set_output("probability");
   *out.mutable_transforms() = std::move(transforms);

@@ -1,0 +1,121 @@
+#include "drawn_rows.h"
+
+#include <png.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+namespace rekindle::trainer {
+namespace {
+
+constexpr int64_t kSpanUs = 10 * 86'400'000'000;
+
+// Draws below `n`, from counters.
+class Draw {
+ public:
+  explicit Draw(uint64_t seed) : seed_(seed) {}
+  int32_t operator()(int32_t n) {
+    ++count_;
+    return static_cast<int32_t>(stable_hash({reinterpret_cast<const char*>(&count_), sizeof count_}, seed_) %
+                                static_cast<uint64_t>(n));
+  }
+
+ private:
+  uint64_t seed_, count_ = 0;
+};
+
+dataio::Column times(size_t count) {
+  const int64_t begin = to_micros(parse_time("2013-01-01").value());
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < count; ++i)
+    out.push_back(begin + kSpanUs / static_cast<int64_t>(count) * static_cast<int64_t>(i));
+  return dataio::time_column("when", std::move(out));
+}
+
+constexpr int32_t kSide = 12;
+
+std::string png_of(const std::array<uint8_t, kSide * kSide>& pixels) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = image.height = kSide;
+  image.format = PNG_FORMAT_GRAY;
+  png_alloc_size_t size = 0;
+  if (!png_image_write_get_memory_size(image, size, 0, pixels.data(), 0, nullptr)) return {};
+  std::string out(size, '\0');
+  png_image_write_to_memory(&image, out.data(), &size, 0, pixels.data(), 0, nullptr);
+  out.resize(size);
+  return out;
+}
+
+std::string picture(Draw& draw, int32_t shape) {
+  std::array<uint8_t, kSide * kSide> pixels;
+  for (auto& pixel : pixels) pixel = static_cast<uint8_t>(draw(90));
+  const int32_t width = shape == 0 ? 7 : shape == 1 ? 2 : 4, height = shape == 0 ? 2 : shape == 1 ? 7 : 4;
+  const int32_t left = draw(kSide - width + 1), top = draw(kSide - height + 1);
+  for (int32_t y = top; y < top + height; ++y)
+    for (int32_t x = left; x < left + width; ++x)
+      pixels[static_cast<size_t>(y * kSide + x)] = static_cast<uint8_t>(140 + draw(100));
+  return png_of(pixels);
+}
+
+}  // namespace
+
+dataio::Table pictures(size_t count) {
+  Draw draw(11);
+  std::vector<std::string> images;
+  std::vector<double> labels;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t shape = draw(3);
+    images.push_back(picture(draw, shape));
+    labels.push_back(shape == 0 ? 1 : 0);
+  }
+  dataio::Table out;
+  out.add(times(count));
+  out.add(dataio::bytes_column("image", std::move(images)));
+  out.add(dataio::bool_column("label", std::move(labels)));
+  return out;
+}
+
+dataio::Table orders(size_t count) {
+  Draw draw(12);
+  std::vector<std::vector<int32_t>> words;
+  std::vector<double> labels;
+  for (size_t i = 0; i < count; ++i) {
+    auto& row = words.emplace_back(static_cast<size_t>(3 + draw(7)));
+    for (auto& token : row) token = draw(8) + (draw(8) < 1 ? 2 : 0);
+    for (auto& token : row)
+      if (token == 1 || token == 2) token = 3;
+    // One of each, at different places.
+    const auto a = draw(static_cast<int32_t>(row.size()));
+    const auto b = (a + 1 + draw(static_cast<int32_t>(row.size()) - 1)) % static_cast<int32_t>(row.size());
+    row[static_cast<size_t>(a)] = 1;
+    row[static_cast<size_t>(b)] = 2;
+    labels.push_back(a < b ? 1 : 0);
+  }
+  dataio::Table out;
+  out.add(times(count));
+  out.add(dataio::tokens_column("words", std::move(words)));
+  out.add(dataio::bool_column("label", std::move(labels)));
+  return out;
+}
+
+dataio::Table sums(size_t count) {
+  Draw draw(13);
+  std::vector<std::vector<int32_t>> words;
+  std::vector<double> labels;
+  for (size_t i = 0; i < count; ++i) {
+    auto& row = words.emplace_back(static_cast<size_t>(3 + draw(4)));
+    for (auto& token : row) token = draw(5);
+    labels.push_back((row.front() + row.back()) % 5 < 2 ? 1 : 0);
+  }
+  dataio::Table out;
+  out.add(times(count));
+  out.add(dataio::tokens_column("words", std::move(words)));
+  out.add(dataio::bool_column("label", std::move(labels)));
+  return out;
+}
+
+}  // namespace rekindle::trainer

@@ -1,0 +1,18 @@
+// Rows for the deep kinds, drawn from a seed: pictures of shapes, rows of tokens that follow a rule.
+#pragma once
+
+#include "dataio/table.h"
+
+namespace rekindle::trainer {
+
+// Ten days of rows with columns `when`, `label` and
+//   pictures  `image`: 12 x 12 gray PNG of a bar across, a bar down or a block, somewhere, with noise;
+//             label whether it is a bar across
+//   orders    `words`: 3 to 9 of the tokens 0..9; label whether the first 1 comes before the first 2
+//   sums      `words`: 3 to 6 of the tokens 0..4; label whether the sum of the first and the last, modulo 5,
+//   is 0 or 1
+dataio::Table pictures(size_t count);
+dataio::Table orders(size_t count);
+dataio::Table sums(size_t count);
+
+}  // namespace rekindle::trainer

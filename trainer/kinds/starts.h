@@ -1,0 +1,46 @@
+// The parameters of a kind with how each begins, and what kinds of deep networks share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/heads.h"
+#include "trainer/kinds/module.h"
+
+namespace rekindle::trainer {
+
+struct Start {
+  models::Parameter parameter;
+  enum class Kind { kZero, kOne, kUniform } kind = Kind::kZero;
+  double bound = 0;  // kUniform: within (-bound, bound)
+};
+
+class Starts {
+ public:
+  void zeros(std::string name, std::vector<int64_t> shape);
+  void ones(std::string name, std::vector<int64_t> shape);
+  // Uniform with this standard deviation.
+  void uniform(std::string name, std::vector<int64_t> shape, double deviation);
+
+  std::vector<models::Parameter> parameters() const;
+  // From counters of (seed, name, element): the same whatever the world size.
+  models::Parameters values(uint64_t seed) const;
+
+ private:
+  std::vector<Start> starts_;
+};
+
+// The loss of a rank without rows: 0, by way of every parameter.
+at::Tensor loss_of_no_rows(const FlatParameters& parameters);
+
+// Biases of the raw outputs that answer every row with the constant of these labels.
+std::vector<float> constant_bias(const models::Head& head, std::span<const double> labels);
+
+// Targets of some rows on the device: [rows, head.target_width()].
+at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
+                      at::Device device);
+
+// Sum of the rows' losses, a differentiable scalar: raw outputs [rows, head.outputs()] against their targets.
+at::Tensor loss_of(const models::Head& head, const at::Tensor& outputs, const at::Tensor& targets);
+
+}  // namespace rekindle::trainer

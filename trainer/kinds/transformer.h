@@ -1,0 +1,56 @@
+// The kind `transformer`: blocks of attention and MLP over tokens, named as PyTorch's nn.TransformerEncoder
+// (norm first, GELU) names them.
+//
+// An encoder answers from the mean over a row's tokens; a decoder (causal), in which a token sees those
+// before it alone, from its last one. A row without tokens is answered by the bias. Rows are padded to the
+// longest of the batch, which no answer depends on: padding is neither seen nor counted, and dropout is drawn
+// by position.
+#pragma once
+
+#include "models/heads.h"
+#include "trainer/kinds/module.h"
+#include "trainer/kinds/starts.h"
+
+namespace rekindle::trainer {
+
+Result<std::unique_ptr<Module>> make_transformer(const v1::ModelCard& card, at::Device device);
+
+// Some rows' tokens, the last `context` of each, padded with token 0.
+struct TokenBatch {
+  at::Tensor tokens;   // [n, length] int64
+  at::Tensor lengths;  // [n] int64
+};
+TokenBatch batch_tokens(const std::vector<dataio::TokenRow>& tokens, std::span<const int64_t> rows,
+                        int64_t context);
+
+class Transformer final : public Module {
+ public:
+  Transformer(const v1::Transformer& spec, models::Head head, at::Device device);
+
+  models::Parameters initial(uint64_t seed, const Examples& training) const override;
+  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
+                  double scale) override;
+  // Row by row: a row's bits do not depend on the rows beside it.
+  std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
+
+  // Raw outputs [n, head.outputs()]. Without a key nothing is dropped.
+  at::Tensor forward(const TokenBatch& batch, const StepKey* dropout) const;
+
+ private:
+  struct Block {
+    at::Tensor in_weight, in_bias, out_weight, out_bias;  // attention: queries, keys and values in one
+    at::Tensor up_weight, up_bias, down_weight, down_bias;
+    at::Tensor norm1_weight, norm1_bias, norm2_weight, norm2_bias;
+  };
+  at::Tensor attend(const Block& block, const at::Tensor& x, const at::Tensor& mask) const;
+  at::Tensor dropped(const at::Tensor& x, const StepKey* key, uint64_t layer) const;
+  at::Tensor pooled(const at::Tensor& x, const at::Tensor& lengths) const;
+
+  v1::Transformer spec_;
+  models::Head head_;
+  int64_t width_;
+  at::Tensor tokens_, positions_, norm_weight_, norm_bias_, fc_weight_, fc_bias_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace rekindle::trainer
