@@ -280,7 +280,7 @@ INSTANTIATE_TEST_SUITE_P(
                 },
                 65, v1::Outcome::DATA_REFUSED, "version 7"},
         Refusal{"no model", [](TestRun&, v1::Plan& p) { p.mutable_spec()->mutable_train()->clear_model(); },
-                78, v1::Outcome::SPEC_REFUSED, "linear or tabular"},
+                78, v1::Outcome::SPEC_REFUSED, "names no kind that this build knows"},
         Refusal{"no task", [](TestRun&, v1::Plan& p) { p.clear_task(); }, 78, v1::Outcome::SPEC_REFUSED,
                 "no task"},
         Refusal{"a loss that is not a number", [](TestRun&, v1::Plan& p) { p.set_fault("nan step=30"); }, 78,
