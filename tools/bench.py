@@ -6,6 +6,7 @@ physical limit that was measured in the same run."""
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,6 +44,7 @@ def main():
         for name, (_, text) in BENCHES.items():
             print(f"{name:10} {text}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: asked to end"))  # the coordinator goes with it
     began = time.monotonic()
     results = BENCHES[options.name][0](options)
     report = {"bench": options.name, "pairs": options.pairs, "seconds": round(time.monotonic() - began), "results": results}

@@ -190,6 +190,8 @@ def run(options):
                 try:
                     out += globals()[part](ours, options)
                 except SystemExit as problem:  # the other parts are worth having
+                    if "asked to end" in str(problem):
+                        raise
                     out.append({"metric": part, "failed": str(problem)})
         finally:
             ours.stop()
