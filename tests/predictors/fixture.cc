@@ -21,7 +21,7 @@ void add_input(v1::ModelCard& card, const std::string& name, v1::ColumnType type
 
 std::string bin(const std::string& program) {
   const char* folder = std::getenv("REKINDLE_BIN");
-  return std::string(folder != nullptr ? folder : "build/release/bin") + "/" + program;
+  return fs::absolute(folder != nullptr ? folder : "build/release/bin") / program;
 }
 
 v1::ModelCard linear_card() {
