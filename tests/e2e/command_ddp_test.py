@@ -44,7 +44,7 @@ class Ddp(LoopTest):
         self.assertIn("rank 1 ended by signal 9", got["attempts"][0]["message"])
         self.assertRegex((run / "2/log-0.txt").read_text(), r"goes on from step [1-9]\d*, epoch [1-9]")
         whole = got["outcome"]["evaluation"]["slices"][0]
-        self.assertLess(whole["candidate_log_loss_sum"], whole["constant_log_loss_sum"], "it has learned something")
+        self.assertGreater(whole["candidateAuroc"], 0.55, "it has learned something")
 
         loop.start_node("flight-ddp")
         loop.node_ready("flight-ddp", 1)

@@ -43,7 +43,7 @@ class Trees(LoopTest):
         self.assertEqual(["python", "predict.py"], card["predict"]["command"])
         run = loop.json("get", "flight-trees-1")
         whole = run["outcome"]["evaluation"]["slices"][0]
-        self.assertLess(whole["candidate_log_loss_sum"], whole["constant_log_loss_sum"], "it has learned something")
+        self.assertLess(whole["candidateLogLossSum"], whole["constantLogLossSum"], "it has learned something")
 
         loop.start_node("flight-trees")
         loop.node_ready("flight-trees", 1)
