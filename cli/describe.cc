@@ -92,6 +92,14 @@ std::vector<Moment> timeline(const v1::Run& run) {
   return moments;
 }
 
+std::string figures_text(const v1::ScoreResult& score, v1::Label::Kind kind) {
+  if (kind == v1::Label::REGRESSION)
+    return fmt::format("squared error {:.4f}, absolute error {:.4f}", score.log_loss(), score.absolute_error());
+  if (kind == v1::Label::MULTICLASS || kind == v1::Label::MULTILABEL)
+    return fmt::format("log-loss {:.4f}, accuracy {:.4f}", score.log_loss(), score.accuracy());
+  return fmt::format("log-loss {:.4f}, AUROC {:.4f}", score.log_loss(), score.auroc());
+}
+
 std::string outcome_lines(const v1::Run& run) {
   const v1::Outcome& o = run.outcome();
   std::string text = fmt::format(
@@ -105,9 +113,9 @@ std::string outcome_lines(const v1::Run& run) {
   if (o.stall_seconds() > 0)
     text += fmt::format("checkpoints {} waited for in all\n", short_seconds(o.stall_seconds()));
   for (const v1::ScoreResult& score : o.scores())
-    text += fmt::format("scored      {}: {} rows, log-loss {:.4f}, AUROC {:.4f}\n",
+    text += fmt::format("scored      {}: {} rows, {}\n",
                         score.version() > 0 ? fmt::format("version {}", score.version()) : score.run(),
-                        score.rows(), score.log_loss(), score.auroc());
+                        score.rows(), figures_text(score, run.spec().data().label().kind()));
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/stats.h"
+#include "rekindle/v1/events.pb.h"
 
 namespace rekindle::dataio {
 namespace {
@@ -22,6 +23,43 @@ bool has(double set, size_t number) {
 
 }  // namespace
 
+Status number_labels(v1::LabelRecord& record, const LabelRule& rule) {
+  const auto bad = [&](int row, std::string_view what) {
+    return invalid_argument(
+        fmt::format("labels of request '{}', row {}: {}", record.request_id(), row + 1, what));
+  };
+  for (int row = 0; row < record.labels_size(); ++row)
+    if (!rule.sound(record.labels(row)))
+      return bad(row,
+                 fmt::format("{} is not {}, or NaN where it is not known", record.labels(row), rule.words()));
+  if (record.names().empty()) {
+    if (record.unknown().empty()) return ok_status();
+    return bad(0, "'unknown' names rows of 'names'; among numbers write NaN");
+  }
+  if (!record.labels().empty()) return bad(0, "send either numbers in 'labels' or 'names', not both");
+  std::vector<bool> unknown(static_cast<size_t>(record.names_size()), false);
+  for (const uint32_t row : record.unknown()) {
+    if (row >= unknown.size())
+      return bad(static_cast<int>(row),
+                 fmt::format("is called unknown; there are {} names", record.names_size()));
+    unknown[row] = true;
+  }
+  std::vector<double> numbers;
+  for (int row = 0; row < record.names_size(); ++row) {
+    if (unknown[static_cast<size_t>(row)]) {
+      numbers.push_back(kMissingNumber);
+      continue;
+    }
+    const auto number = rule.number(record.names(row));
+    if (!number.ok()) return bad(row, number.status().message());
+    numbers.push_back(*number);
+  }
+  record.mutable_labels()->Assign(numbers.begin(), numbers.end());
+  record.clear_names();
+  record.clear_unknown();
+  return ok_status();
+}
+
 size_t likeliest(std::span<const double> answer) {
   return static_cast<size_t>(std::max_element(answer.begin(), answer.end()) - answer.begin());
 }
@@ -32,7 +70,23 @@ LabelRule::LabelRule(const v1::Label& label) : label_(label), kind_(label.kind()
 }
 
 size_t LabelRule::outputs() const {
-  return kind_ == v1::Label::MULTICLASS || kind_ == v1::Label::MULTILABEL ? classes() : 1;
+  return wide() ? classes() : 1;
+}
+
+bool LabelRule::extends(const LabelRule& older) const {
+  return kind_ == older.kind_ && older.classes() <= classes() &&
+         std::equal(older.label_.classes().begin(), older.label_.classes().end(), label_.classes().begin());
+}
+
+std::vector<double> LabelRule::widened(const LabelRule& older, std::vector<double> answers) const {
+  CHECK(extends(older), "answers of a label that this one goes on from");
+  const size_t from = older.outputs(), to = outputs();
+  if (from == to) return answers;
+  std::vector<double> out(answers.size() / from * to, 0.0);
+  for (size_t r = 0; r * from < answers.size(); ++r)
+    std::copy_n(answers.begin() + static_cast<ptrdiff_t>(r * from), from,
+                out.begin() + static_cast<ptrdiff_t>(r * to));
+  return out;
 }
 
 std::string_view LabelRule::output_name() const {

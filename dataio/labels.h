@@ -16,6 +16,10 @@
 #include "dataio/table.h"
 #include "rekindle/v1/job.pb.h"
 
+namespace rekindle::v1 {
+class LabelRecord;
+}
+
 namespace rekindle::dataio {
 
 inline constexpr size_t kMultilabelClassesMax = 50;  // a sum of powers of two that a double holds exactly
@@ -24,7 +28,8 @@ inline constexpr size_t kMulticlassClassesMax = 10'000;
 class LabelRule {
  public:
   // A kind that is not said is binary: so are cards of old versions.
-  explicit LabelRule(const v1::Label& label = {});
+  LabelRule() : LabelRule(v1::Label()) {}
+  explicit LabelRule(const v1::Label& label);
   LabelRule(const LabelRule& other) : LabelRule(other.label_) {}
   LabelRule& operator=(const LabelRule& other) { return *this = LabelRule(other.label_); }
   LabelRule(LabelRule&&) = default;
@@ -33,10 +38,15 @@ class LabelRule {
   v1::Label::Kind kind() const { return kind_; }
   bool binary() const { return kind_ == v1::Label::BINARY; }
   bool regression() const { return kind_ == v1::Label::REGRESSION; }
+  bool wide() const { return !binary() && !regression(); }  // one output a class
   size_t outputs() const;
   size_t classes() const { return static_cast<size_t>(label_.classes_size()); }
   const std::string& class_name(size_t number) const { return label_.classes(static_cast<int>(number)); }
   const v1::Label& label() const { return label_; }
+  // Labels and answers of `older` mean the same here: equal kinds, and classes were at most added at the end.
+  bool extends(const LabelRule& older) const;
+  // Answers of `older`, row-major, as answers of this rule: classes that it did not know have probability 0.
+  std::vector<double> widened(const LabelRule& older, std::vector<double> answers) const;
   // "probability", "probabilities" or "value".
   std::string_view output_name() const;
 
@@ -81,6 +91,10 @@ class LabelRule {
   v1::Label::Kind kind_;
   std::unordered_map<std::string, size_t> numbers_;
 };
+
+// Labels of one request as a client sent them: names become numbers (`names` and `unknown` are then empty).
+// invalid_argument says which row's label cannot be.
+Status number_labels(v1::LabelRecord& record, const LabelRule& rule);
 
 // Place of the greatest value; of equal ones the first.
 size_t likeliest(std::span<const double> answer);

@@ -17,6 +17,13 @@ v1::Column described(const std::string& name, v1::ColumnType type) {
   return column;
 }
 
+std::vector<std::string> answer_columns(const LabelRule& rule, const std::string& name) {
+  if (!rule.wide()) return {name};
+  std::vector<std::string> out;
+  for (size_t k = 0; k < rule.outputs(); ++k) out.push_back(fmt::format("{}[{}]", name, rule.class_name(k)));
+  return out;
+}
+
 }  // namespace
 
 std::vector<v1::Column> settled_columns(const v1::Data& data) {
@@ -26,7 +33,7 @@ std::vector<v1::Column> settled_columns(const v1::Data& data) {
   for (const std::string& name : data.categorical()) columns.push_back(described(name, v1::TEXT));
   if (!data.image().empty()) columns.push_back(described(data.image(), v1::BYTES));
   if (!data.tokens().empty()) columns.push_back(described(data.tokens(), v1::TOKENS));
-  columns.push_back(described(data.label().column(), v1::BOOL));
+  columns.push_back(described(data.label().column(), LabelRule(data.label()).column_type()));
   columns.push_back(described(kRequestIdColumn, v1::TEXT));
   columns.push_back(described(kRowColumn, v1::NUMBER));
   return columns;
@@ -137,29 +144,45 @@ v1::ColumnValues to_values(const Column& column) {
   return values;
 }
 
-Result<std::string> write_predictions(const Predictions& predictions) {
+void add_answers(Table& table, const LabelRule& rule, const std::string& name,
+                 std::span<const double> answers) {
+  const size_t width = rule.outputs(), rows = answers.size() / width;
+  const std::vector<std::string> names = answer_columns(rule, name);
+  for (size_t k = 0; k < width; ++k) {
+    std::vector<double> values(rows);
+    for (size_t r = 0; r < rows; ++r) values[r] = answers[r * width + k];
+    table.add(number_column(names[k], std::move(values)));
+  }
+}
+
+Result<std::string> write_predictions(const LabelRule& rule, const Predictions& predictions) {
   Table table;
   const size_t rows = predictions.times_us.size();
   if (predictions.ids.size() != rows || predictions.labels.size() != rows ||
-      predictions.probabilities.size() != rows)
-    return internal_error("predictions need one time, id, label and probability for each row");
+      predictions.answers.size() != rows * rule.outputs())
+    return internal_error("predictions need one time, id, label and answer for each row");
   table.add(time_column("time", predictions.times_us));
   table.add(text_column("id", predictions.ids));
-  table.add(bool_column("label", predictions.labels));
-  table.add(number_column("probability", predictions.probabilities));
+  table.add(rule.column("label", predictions.labels));
+  add_answers(table, rule, std::string(rule.output_name()), predictions.answers);
   return write_parquet(table);
 }
 
-Result<Predictions> read_predictions(std::string_view parquet, std::string_view name) {
-  const std::vector<WantedColumn> wanted = {
-      {"time", v1::TIMESTAMP}, {"id", v1::TEXT}, {"label", v1::BOOL}, {"probability", v1::NUMBER}};
+Result<Predictions> read_predictions(const LabelRule& rule, std::string_view parquet, std::string_view name) {
+  std::vector<WantedColumn> wanted = {
+      {"time", v1::TIMESTAMP}, {"id", v1::TEXT}, {"label", rule.column_type()}};
+  for (auto& column : answer_columns(rule, std::string(rule.output_name())))
+    wanted.push_back({std::move(column), v1::NUMBER});
   Table table = TRY(read_parquet(parquet, name, wanted));
   Predictions out;
   out.times_us = std::move(table.columns[0].times);
-  out.ids.reserve(table.columns[1].rows());
-  for (size_t row = 0; row < table.columns[1].rows(); ++row) out.ids.emplace_back(table.columns[1].text(row));
-  out.labels = std::move(table.columns[2].numbers);
-  out.probabilities = std::move(table.columns[3].numbers);
+  const size_t rows = out.times_us.size(), width = rule.outputs();
+  out.ids.reserve(rows);
+  for (size_t row = 0; row < rows; ++row) out.ids.emplace_back(table.columns[1].text(row));
+  out.labels = TRY(rule.read(table.columns[2]));
+  out.answers.resize(rows * width);
+  for (size_t k = 0; k < width; ++k)
+    for (size_t row = 0; row < rows; ++row) out.answers[row * width + k] = table.columns[3 + k].numbers[row];
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dataio/labels.h"
 #include "dataio/table.h"
 #include "rekindle/v1/events.pb.h"
 #include "rekindle/v1/job.pb.h"
@@ -16,8 +17,8 @@ namespace rekindle::dataio {
 inline constexpr char kRequestIdColumn[] = "request_id";  // TEXT
 inline constexpr char kRowColumn[] = "row";               // NUMBER: row within the request
 
-// Columns of a settled day: time, numeric, categorical, image (BYTES), tokens (TOKENS), label (BOOL),
-// request_id, row.
+// Columns of a settled day: time, numeric, categorical, image (BYTES), tokens (TOKENS), label (of its
+// kind's type), request_id, row.
 std::vector<v1::Column> settled_columns(const v1::Data& data);
 // An empty table with these columns.
 Table empty_table(std::span<const v1::Column> columns);
@@ -29,14 +30,20 @@ Status append_values(Column& column, const v1::ColumnValues& values, size_t rows
 // The other way round: a request's column as it is recorded.
 v1::ColumnValues to_values(const Column& column);
 
-// Evaluation and score results: columns time (TIMESTAMP), id (TEXT), label (BOOL), probability (NUMBER).
+// Adds answers, `rule.outputs()` a row: one column `name`, or of classes one each, "name[UA]".
+void add_answers(Table& table, const LabelRule& rule, const std::string& name,
+                 std::span<const double> answers);
+
+// Score results: columns time (TIMESTAMP), id (TEXT), label (of its kind's type) and the answers under the
+// rule's output name: probability, value, or "probabilities[UA]" for each class.
 struct Predictions {
   std::vector<int64_t> times_us;
   std::vector<std::string> ids;
-  std::vector<double> labels;  // NaN: unlabelled
-  std::vector<double> probabilities;
+  std::vector<double> labels;   // NaN: unlabelled
+  std::vector<double> answers;  // row-major
 };
-Result<std::string> write_predictions(const Predictions& predictions);  // Parquet bytes
-Result<Predictions> read_predictions(std::string_view parquet, std::string_view name);
+Result<std::string> write_predictions(const LabelRule& rule,
+                                      const Predictions& predictions);  // Parquet bytes
+Result<Predictions> read_predictions(const LabelRule& rule, std::string_view parquet, std::string_view name);
 
 }  // namespace rekindle::dataio

@@ -65,11 +65,16 @@ Result<std::optional<v1::ColumnType>> common_type(std::span<const v1::DatasetSna
 struct Wanted {
   std::string time_column;
   std::vector<WantedColumn> columns;  // the time column first; types as they come out
+  const LabelRule* label = nullptr;   // whose column comes as numbers
+
+  bool is_label(const std::string& name) const { return label && label->label().column() == name; }
 };
 
 Result<Wanted> wanted_columns(std::span<const v1::DatasetSnapshot> snapshots,
-                              std::span<const std::string> columns, std::span<const std::string> optional) {
+                              std::span<const std::string> columns, std::span<const std::string> optional,
+                              const LabelRule* label_rule) {
   Wanted wanted;
+  wanted.label = label_rule;
   wanted.time_column = snapshots.front().time_column();
   for (const v1::DatasetSnapshot& snapshot : snapshots)
     if (snapshot.time_column() != wanted.time_column || wanted.time_column.empty())
@@ -79,6 +84,12 @@ Result<Wanted> wanted_columns(std::span<const v1::DatasetSnapshot> snapshots,
   const auto add = [&](const std::string& name, bool is_optional) -> Status {
     for (const WantedColumn& known : wanted.columns)
       if (known.name == name) return ok_status();
+    if (wanted.is_label(name)) {
+      for (const v1::DatasetSnapshot& one : snapshots)
+        TRY(common_type(std::span(&one, 1), name, is_optional));
+      wanted.columns.push_back({name, v1::NUMBER, is_optional});
+      return ok_status();
+    }
     const std::optional<v1::ColumnType> type = TRY(common_type(snapshots, name, is_optional));
     if (type) wanted.columns.push_back({name, *type, is_optional});
     return ok_status();
@@ -117,7 +128,14 @@ Result<Table> read_blob(const artifacts::Store& store, const v1::DatasetSnapshot
     const v1::Column* described = find_column(snapshot, column.name);
     if (described) column = {column.name, described->type(), false};
   }
-  return read_parquet(*bytes, name, columns, blob.row_groups);
+  Table table = TRY(read_parquet(*bytes, name, columns, blob.row_groups));
+  for (Column& column : table.columns) {
+    if (!wanted.is_label(column.name)) continue;
+    auto labels = wanted.label->read(column);
+    if (!labels.ok()) return labels.status().within(label(snapshot));
+    column = number_column(column.name, std::move(labels).value());
+  }
+  return table;
 }
 
 void keep_range(Table& table, int64_t from_us, int64_t until_us) {
@@ -192,9 +210,9 @@ Result<std::vector<v1::DatasetSnapshot>> select_snapshots(std::string_view refer
 
 Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::DatasetSnapshot> snapshots,
                         std::span<const std::string> columns, int64_t from_us, int64_t until_us,
-                        std::span<const std::string> optional) {
+                        std::span<const std::string> optional, const LabelRule* label) {
   if (snapshots.empty()) return invalid_argument("no snapshots to read rows from");
-  const Wanted wanted = TRY(wanted_columns(snapshots, columns, optional));
+  const Wanted wanted = TRY(wanted_columns(snapshots, columns, optional, label));
   Table table;
   for (const WantedColumn& column : wanted.columns) table.columns.push_back({column.name, column.type});
   std::vector<Table> parts;

@@ -9,6 +9,7 @@
 
 #include "artifacts/store.h"
 #include "base/result.h"
+#include "dataio/labels.h"
 #include "dataio/parquet.h"
 #include "dataio/table.h"
 
@@ -29,11 +30,12 @@ Result<std::vector<v1::DatasetSnapshot>> select_snapshots(std::string_view refer
 // Rows with a time column value in [from_us, until_us), sorted by it; rows of equal time keep the order
 // of the snapshots and of their files. The result holds the time column, then `columns` (each once),
 // then those of `optional` (columns that only some snapshots have: missing where they are absent; left
-// out when no snapshot has them). All snapshots must agree on the time column and on types.
+// out when no snapshot has them). All snapshots must agree on the time column and on types; the column of
+// `label`, which may be texts in one and numbers in another, comes as its numbers (LabelRule::read).
 // not_found: missing column, naming the snapshots that lack it; data_loss: damaged blob.
 Result<Table> read_rows(const artifacts::Store& store, std::span<const v1::DatasetSnapshot> snapshots,
                         std::span<const std::string> columns, int64_t from_us, int64_t until_us,
-                        std::span<const std::string> optional = {});
+                        std::span<const std::string> optional = {}, const LabelRule* label = nullptr);
 
 // Stores the table as one Parquet blob and describes it. The rows must be sorted by `time_column` and all
 // have one. created_us stays 0: who registers the snapshot sets it.

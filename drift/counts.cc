@@ -41,7 +41,13 @@ void SlotCounter::add_missing(size_t feature, int64_t rows) {
   features_[feature].counts[FeatureBins::kMissing] += rows;
 }
 
+void SlotCounter::add_prediction(std::string_view category) {
+  CHECK(bins_->prediction.categorical(), "a class for predictions that are numbers");
+  ++prediction_.counts[bins_->prediction.bin(category)];
+}
+
 void SlotCounter::add_predictions(std::span<const double> values) {
+  CHECK(!bins_->prediction.categorical(), "numbers for predictions that are classes");
   count(bins_->prediction, values, prediction_);
 }
 

@@ -162,8 +162,6 @@ Result<std::shared_ptr<const ProfileBins>> ProfileBins::make(const v1::Profile& 
   auto bins = std::make_shared<ProfileBins>();
   for (const auto& feature : profile.features()) bins->features.push_back(TRY(FeatureBins::make(feature)));
   bins->prediction = TRY(FeatureBins::make(profile.prediction()));
-  if (bins->prediction.categorical())
-    return invalid_argument("profile: predictions are numbers, not categories");
   return std::shared_ptr<const ProfileBins>(std::move(bins));
 }
 

@@ -104,6 +104,7 @@ class SlotCounter {
   void add_text(size_t feature, std::string_view value);
   void add_missing(size_t feature, int64_t rows = 1);
   void add_predictions(std::span<const double> values);
+  void add_prediction(std::string_view category);  // where predictions are counted by their class
   v1::SlotCounts to_proto(uint64_t version, Time slot) const;
 
  private:

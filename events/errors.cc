@@ -16,10 +16,41 @@ namespace {
 // tighter the bound the sooner it can tell.
 constexpr double kFloor = 0.01;
 const double kLossMax = -std::log(kFloor);
+// The same for errors of numbers: beyond twice the spread of the training labels all are alike. In units of
+// their variance.
+constexpr double kErrorMax = 4;
 constexpr int64_t kForgetUs = int64_t{60} * 24 * 3'600'000'000;  // detectors of versions long out of service
 
+double most(const dataio::LabelRule& rule) {
+  return rule.regression() ? kErrorMax : kLossMax;
+}
+
 double clipped_loss(double label, double p) {
-  return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0)) / kLossMax;
+  return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0));
+}
+
+// One row's loss, bounded; an answer that lacks the newest classes gave them no probability.
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                    double scale) {
+  switch (rule.kind()) {
+    case v1::Label::MULTICLASS: {
+      const auto number = static_cast<size_t>(label);
+      return clipped_loss(1, number < answer.size() ? answer[number] : 0);
+    }
+    case v1::Label::MULTILABEL: {
+      const auto set = static_cast<uint64_t>(label);
+      double total = 0;
+      for (size_t i = 0; i < rule.outputs(); ++i)
+        total += clipped_loss(static_cast<double>((set >> i) & 1), i < answer.size() ? answer[i] : 0);
+      return total / static_cast<double>(rule.outputs());
+    }
+    case v1::Label::REGRESSION: {
+      const double off = (label - answer[0]) / scale;
+      return std::min(off * off, kErrorMax);
+    }
+    default:
+      return clipped_loss(label, answer[0]);
+  }
 }
 
 struct Mean {
@@ -35,13 +66,27 @@ v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
   return made;
 }
 
-Status feed(v1::DetectorState& state, const Mean& mean, double delta, int64_t slot_us) {
-  drift::Adwin adwin(delta);
+void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {
+  const double scale = terms.rule.regression() ? terms.label_scale(request.version) : 1;
+  if (!(scale > 0)) return;
+  const size_t width = request.predictions.size() / request.labels.size();
+  for (size_t i = 0; i < request.labels.size(); ++i) {
+    // What was stored before the job said otherwise may not be a label of it.
+    if (std::isnan(request.labels[i]) || !terms.rule.sound(request.labels[i])) continue;
+    const auto answer = std::span(request.predictions).subspan(i * width, width);
+    mean.sum += bounded_loss(terms.rule, request.labels[i], answer, scale) / most(terms.rule);
+    ++mean.rows;
+  }
+}
+
+Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms, int64_t slot_us) {
+  const double unit = most(terms.rule);
+  drift::Adwin adwin(terms.delta);
   if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin()));
   if (adwin.update(mean.sum / static_cast<double>(mean.rows))) {
-    state.set_before(adwin.before() * kLossMax);
-    state.set_after(adwin.after() * kLossMax);
-    state.set_bound(adwin.bound() * kLossMax);
+    state.set_before(adwin.before() * unit);
+    state.set_after(adwin.after() * unit);
+    state.set_bound(adwin.bound() * unit);
     state.set_risen(adwin.after() > adwin.before());
     state.set_since_us(slot_us);
   }
@@ -60,8 +105,9 @@ Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t 
 
 }  // namespace
 
-Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us, int64_t until_us,
-                     int64_t matures_us, const std::function<bool(const LabelledRequest&)>& excluded) {
+Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
+                     const std::function<bool(const LabelledRequest&)>& excluded) {
+  const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
@@ -69,15 +115,10 @@ Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us,
     std::map<uint64_t, Mean> means;
     for (const auto& request : requests) {
       if (excluded(request)) continue;
-      Mean& mean = means[request.version];
-      for (size_t i = 0; i < request.labels.size(); ++i) {
-        if (std::isnan(request.labels[i])) continue;
-        mean.sum += clipped_loss(request.labels[i], request.predictions[i]);
-        ++mean.rows;
-      }
+      add_rows(request, terms, means[request.version]);
     }
     for (const auto& [version, mean] : means)
-      if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, delta, from));
+      if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
     from = to;
     if (requests.empty()) {
       // A silence is crossed in one stride.
@@ -93,21 +134,23 @@ Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us,
   return ok_status();
 }
 
-v1::Score error_score(const v1::DetectorState& state, double delta) {
+v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms) {
+  const std::string_view what =
+      terms.rule.regression() ? "squared error (of the training labels' variance)" : "log-loss";
   v1::Score score;
   score.set_detector("adwin");
   score.set_version(state.version());
   score.set_rows(state.rows());
   score.set_value(state.after() - state.before());
   score.set_threshold(state.bound());
-  score.set_user_threshold(delta);
+  score.set_user_threshold(terms.delta);
   score.set_fired(state.risen());
   if (state.since_us() == 0)
     score.set_reason(
-        fmt::format("version {}: no change of log-loss in {} labelled rows", state.version(), state.rows()));
+        fmt::format("version {}: no change of {} in {} labelled rows", state.version(), what, state.rows()));
   else
-    score.set_reason(fmt::format("version {}: log-loss went {} from {:.3f} to {:.3f} by {} (chance: {:.3f})",
-                                 state.version(), state.risen() ? "up" : "down", state.before(),
+    score.set_reason(fmt::format("version {}: {} went {} from {:.3f} to {:.3f} by {} (chance: {:.3f})",
+                                 state.version(), what, state.risen() ? "up" : "down", state.before(),
                                  state.after(), format_time(time_from_micros(state.since_us())),
                                  state.bound()));
   return score;

@@ -1,4 +1,4 @@
-// How well each version did: ADWIN on the mean clipped log-loss of each slot's labelled rows.
+// How well each version did: ADWIN on the mean clipped loss of each slot's labelled rows.
 // Private to this folder. docs/drift.md says why slots and not rows.
 #pragma once
 
@@ -8,11 +8,22 @@
 
 namespace rekindle::events {
 
-// Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
-// matures_us) and were not fed before. Rows for which `excluded` holds are left out.
-Status score_matured(Database& db, ModelLog& log, double delta, int64_t slot_us, int64_t until_us,
-                     int64_t matures_us, const std::function<bool(const LabelledRequest&)>& excluded);
+// How the errors of a job's versions are counted.
+struct ErrorTerms {
+  dataio::LabelRule rule;
+  double delta = 0.002;
+  int64_t slot_us = 0;
+  int64_t matures_us = 0;
+  // Regression: standard deviation of the labels that a version was trained on; 0 where it is not known, and
+  // its rows are then not scored.
+  std::function<double(uint64_t version)> label_scale;
+};
 
-v1::Score error_score(const v1::DetectorState& state, double delta);
+// Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
+// matures) and were not fed before. Rows for which `excluded` holds are left out.
+Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
+                     const std::function<bool(const LabelledRequest&)>& excluded);
+
+v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms);
 
 }  // namespace rekindle::events

@@ -57,7 +57,7 @@ void Intake::refuse(const std::string& why) {
 }
 
 Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
-  if (const Status s = check_request(record); !s.ok()) {
+  if (const Status s = check_request(record, rule_); !s.ok()) {
     refuse(s.message());
     return ok_status();
   }
@@ -79,7 +79,8 @@ Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
                      .run());
     }
   }
-  const std::string predictions = pack({record.predictions().data(), record.rows()});
+  const std::string predictions =
+      pack({record.predictions().data(), static_cast<size_t>(record.predictions_size())});
   const std::string bytes = record.SerializeAsString();
   TRY_STATUS(db_.query("INSERT INTO requests (model, id, version, time_us, rows, node, predictions, record) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
@@ -95,7 +96,7 @@ Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
 }
 
 Status Intake::labels(const v1::LabelRecord& record) {
-  if (const Status s = check_labels(record); !s.ok()) {
+  if (const Status s = check_labels(record, rule_); !s.ok()) {
     refuse(s.message());
     return ok_status();
   }

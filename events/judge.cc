@@ -97,7 +97,9 @@ class SlotJudge {
     log_.slots.erase(log_.slots.begin(), log_.slots.lower_bound(until_ - t_.memory));
     log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
     if (profile_ != nullptr) check_feeds();
-    TRY_STATUS(score_matured(db_, log_, t_.delta, t_.slot, until_, t_.matures,
+    const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
+                           [this](uint64_t version) { return label_scale(version); }};
+    TRY_STATUS(score_matured(db_, log_, terms, until_,
                              [this](const LabelledRequest& r) { return broken(r.time_us, r.node); }));
     v1::JudgedWindow window;
     window.set_model(log_.name);
@@ -107,8 +109,7 @@ class SlotJudge {
     window.set_version(input_.champion);
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
-    for (const auto& detector : log_.state.detectors())
-      *window.add_quality() = error_score(detector, t_.delta);
+    for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
     for (const auto& breach : log_.state.breaches())
       if (!released(breach)) *window.add_breaches() = breach;
     log_.state.set_slot_us(slot_);
@@ -123,6 +124,13 @@ class SlotJudge {
              b.feature() == breach.feature() && b.source() == breach.source() &&
              b.from_us() == breach.from_us();
     });
+  }
+
+  // Of the version's own training rows; of a version whose profile is not at hand the champion's.
+  double label_scale(uint64_t version) const {
+    const auto it = input_.profiles.find(version);
+    if (it != input_.profiles.end()) return it->second->label_scale();
+    return profile_ != nullptr ? profile_->label_scale() : 0;
   }
 
   bool broken(int64_t time_us, std::string_view node) const {

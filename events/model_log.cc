@@ -89,7 +89,7 @@ Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_vie
     row.node = std::string(q.bytes(3));
     row.predictions = unpack(q.bytes(4));
     row.labels = unpack(q.bytes(5));
-    if (row.labels.size() != row.predictions.size())
+    if (row.labels.empty() || row.predictions.empty() || row.predictions.size() % row.labels.size() != 0)
       return data_loss(fmt::format("request '{}' of model '{}' is damaged", row.id, model));
     if (!with_record) continue;
     const std::string_view bytes = q.bytes(6);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataio/labels.h"
 #include "drift/quality.h"
 #include "events/database.h"
 #include "events/store.h"
@@ -52,9 +53,9 @@ struct LabelledRequest {
   uint64_t version = 0;
   int64_t time_us = 0;
   std::string node;
-  std::vector<double> predictions;
-  std::vector<double> labels;  // NaN: not known
-  v1::RequestRecord record;    // only when asked for
+  std::vector<double> predictions;  // row-major, as many a row as its version has outputs
+  std::vector<double> labels;       // NaN: not known
+  v1::RequestRecord record;         // only when asked for
 };
 
 // Requests of [from, until) by (event time, id) that have labels known by `known_until_us`.
@@ -62,10 +63,11 @@ Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_vie
                                                    int64_t until_us, int64_t known_until_us,
                                                    bool with_record);
 
-// Adds one batch's or one client's records, within the caller's transaction; totals change with them.
+// Adds one batch's or one client's records, within the caller's transaction; totals change with them. What
+// predictions and labels may be is the rule's.
 class Intake {
  public:
-  Intake(Database& db, ModelLog& log) : db_(db), log_(log) {}
+  Intake(Database& db, ModelLog& log, const v1::Label& label) : db_(db), log_(log), rule_(label) {}
 
   // Outside failures end the call; a refused record is counted and the call goes on.
   Status request(const v1::RequestRecord& record, std::string_view node);
@@ -82,6 +84,7 @@ class Intake {
 
   Database& db_;
   ModelLog& log_;
+  const dataio::LabelRule rule_;
   uint32_t requests_ = 0, labels_ = 0, refused_ = 0;
   std::string first_refusal_;
 };

@@ -9,7 +9,7 @@ inline constexpr const char* kSchema = R"sql(
 CREATE TABLE IF NOT EXISTS requests (
   model TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, time_us INTEGER NOT NULL,
   rows INTEGER NOT NULL, node TEXT NOT NULL,
-  predictions BLOB NOT NULL,  -- doubles, one per row
+  predictions BLOB NOT NULL,  -- doubles, as many per row as the version has outputs
   record BLOB NOT NULL        -- RequestRecord as it came
 );
 CREATE UNIQUE INDEX IF NOT EXISTS requests_by_id ON requests (model, id);

@@ -75,9 +75,24 @@ Status append_column(dataio::Column& column, const v1::RequestRecord& record) {
   return ok_status();
 }
 
+// In the column's own form: names of classes, or numbers.
+void append_labels(dataio::Column& column, const dataio::LabelRule& rule, const std::vector<double>& labels) {
+  if (column.type != v1::TEXT) {
+    column.numbers.insert(column.numbers.end(), labels.begin(), labels.end());
+    return;
+  }
+  for (const double label : labels) {
+    if (std::isnan(label))
+      column.add_missing();
+    else
+      column.add_text(rule.text(label));
+  }
+}
+
 // All labelled rows of the requests for which `wanted` holds, by (event time, id, row).
 Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledRequest>& requests,
                                const Covered& wanted) {
+  const dataio::LabelRule rule(data.label());
   dataio::Table table = dataio::empty_table(dataio::settled_columns(data));
   std::vector<std::string> ids;
   std::vector<uint32_t> kept;
@@ -91,14 +106,14 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
       // A row without a time of its own has the request's.
       if (time.times[i] == dataio::kMissingTime) time.times[i] = request.time_us;
       times.push_back(time.times[i]);
-      if (!std::isnan(request.labels[i]) && wanted(time.times[i], request.node))
-        kept.push_back(static_cast<uint32_t>(first + i));
+      const bool known = !std::isnan(request.labels[i]) && rule.sound(request.labels[i]);
+      if (known && wanted(time.times[i], request.node)) kept.push_back(static_cast<uint32_t>(first + i));
     }
     for (auto& column : table.columns) {
       if (column.name == data.time())
         column.times.insert(column.times.end(), time.times.begin(), time.times.end());
       else if (column.name == data.label().column())
-        column.numbers.insert(column.numbers.end(), request.labels.begin(), request.labels.end());
+        append_labels(column, rule, request.labels);
       else if (column.name == dataio::kRequestIdColumn)
         for (size_t i = 0; i < request.labels.size(); ++i) column.add_text(request.id);
       else if (column.name == dataio::kRowColumn)

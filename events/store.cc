@@ -78,10 +78,11 @@ struct EventStore::Impl {
     return result;
   }
 
-  Result<Appended> append(const v1::EventBatch& batch, uint64_t newest, ModelLog& log) {
+  Result<Appended> append(const v1::EventBatch& batch, const v1::Label& label, uint64_t newest,
+                          ModelLog& log) {
     Transaction tx = TRY(Transaction::begin(*db));
     TRY_STATUS(remember_batch(*db, batch));
-    Intake intake(*db, log);
+    Intake intake(*db, log, label);
     for (const auto& record : batch.requests()) TRY_STATUS(intake.request(record, batch.node()));
     for (const auto& record : batch.labels()) TRY_STATUS(intake.labels(record));
     for (const auto& counts : batch.counts()) TRY_STATUS(intake.counts(counts, batch.node()));
@@ -97,9 +98,10 @@ struct EventStore::Impl {
                     intake.first_refusal()};
   }
 
-  Result<LabelsTaken> feedback(std::span<const v1::LabelRecord> labels, ModelLog& log) {
+  Result<LabelsTaken> feedback(std::span<const v1::LabelRecord> labels, const v1::Label& label,
+                               ModelLog& log) {
     Transaction tx = TRY(Transaction::begin(*db));
-    Intake intake(*db, log);
+    Intake intake(*db, log, label);
     for (const auto& record : labels) TRY_STATUS(intake.labels(record));
     TRY_STATUS(save_model(*db, log));
     TRY_STATUS(tx.commit());
@@ -126,7 +128,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(const fs::path& file, artif
   return std::unique_ptr<EventStore>(new EventStore(std::make_unique<Impl>(std::move(db), artifacts)));
 }
 
-Result<Appended> EventStore::append(const v1::EventBatch& batch) {
+Result<Appended> EventStore::append(const v1::EventBatch& batch, const v1::Label& label) {
   if (batch.node().empty() || batch.boot().empty() || batch.seq() == 0 || batch.seq() >> 62 != 0)
     return invalid_argument("an event batch needs its node, boot and sequence number (from 1)");
   TRY_STATUS(check_name("model", batch.model()));
@@ -137,13 +139,14 @@ Result<Appended> EventStore::append(const v1::EventBatch& batch) {
     ++log->totals.duplicate_batches;
     return Appended{.seq = newest, .duplicate = true};
   }
-  return impl_->checked(batch.model(), impl_->append(batch, newest, *log));
+  return impl_->checked(batch.model(), impl_->append(batch, label, newest, *log));
 }
 
-Result<LabelsTaken> EventStore::feedback(std::string_view model, std::span<const v1::LabelRecord> labels) {
+Result<LabelsTaken> EventStore::feedback(std::string_view model, std::span<const v1::LabelRecord> labels,
+                                         const v1::Label& label) {
   TRY_STATUS(check_name("model", model));
   ModelLog* log = TRY(impl_->model(model));
-  return impl_->checked(model, impl_->feedback(labels, *log));
+  return impl_->checked(model, impl_->feedback(labels, label, *log));
 }
 
 Result<std::optional<v1::JudgedWindow>> EventStore::judge_next(const JudgeInput& input) {

@@ -92,9 +92,11 @@ class EventStore {
   EventStore& operator=(const EventStore&) = delete;
 
   // invalid_argument only when the batch as a whole cannot be understood (no node, boot, seq or model).
-  Result<Appended> append(const v1::EventBatch& batch);
+  // `label` is the job's: records that cannot be of it are refused.
+  Result<Appended> append(const v1::EventBatch& batch, const v1::Label& label = {});
   // Labels handed straight to the coordinator.
-  Result<LabelsTaken> feedback(std::string_view model, std::span<const v1::LabelRecord> labels);
+  Result<LabelsTaken> feedback(std::string_view model, std::span<const v1::LabelRecord> labels,
+                               const v1::Label& label = {});
 
   // The judgement of the oldest slot after `after_slot_us` that is sealed (its end <= watermark), or
   // nothing when none is. Call until nothing comes, recording each answer before the next call. Slots

@@ -10,6 +10,7 @@
 #include "jobs/check_command.h"
 #include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
+#include "jobs/check_label.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
@@ -133,9 +134,7 @@ void check_retrain(const v1::JobSpec& spec, Problems& problems) {
                                                format_duration(slot)));
 }
 
-void check_gate_and_serve(const v1::JobSpec& spec, Problems& problems) {
-  if (spec.gate().metric() == v1::Gate::AUROC && spec.gate().has_limit() && spec.gate().limit() > 1)
-    problems.add("gate.limit", "an AUROC is at most 1");
+void check_serve(const v1::JobSpec& spec, Problems& problems) {
   // Shares of traffic are parts of 10,000.
   if (const double canary = spec.serve().canary(); canary > 0 && canary < 0.0001)
     problems.add("serve.canary", "the smallest share is 0.01%; write 0% for no canary");
@@ -167,7 +166,9 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_fit(spec, problems);
   check_command(spec, problems);
   check_retrain(spec, problems);
-  check_gate_and_serve(spec, problems);
+  check_label(spec, problems);
+  check_metric(spec, problems);
+  check_serve(spec, problems);
 }
 
 void check_rules(const v1::ImportSpec& spec, Problems& problems) {

@@ -172,7 +172,12 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 - A job has `train.model` or `train.command`. With a command goes `predict` (a command or a package), and what is the
   built-in trainer's is not said: [command jobs](command-jobs.md). `code` is for `rekindle apply` to fill in.
 - Each kind of trigger once; `persistence.hits` at most `of`; `at_most.burst` at most `runs` (its default gives way).
-- `serve.canary` is 0% or at least 0.01%; with `metric: auroc`, `gate.limit` is at most 1.
+- `serve.canary` is 0% or at least 0.01%.
+- `data.label.classes` belong to `multiclass` (2 to 10,000) and `multilabel` (1 to 50) alone: names once each, without `|` for
+  multilabel. A later revision may add classes at the end.
+- `gate.metric` fits the label: `log_loss` and `accuracy` classes, `auroc` binary, `squared_error` and `absolute_error` regression,
+  whose default is `squared_error`. With `auroc` and `accuracy`, `gate.limit` is at most 1; with classes, `gate.margin` is within -1
+  and 1.
 )";
   return text;
 }

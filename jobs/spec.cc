@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "jobs/check.h"
+#include "jobs/check_label.h"
 #include "jobs/resolve.h"
 #include "jobs/yaml/walk.h"
 
@@ -41,6 +42,7 @@ void fill_spec(v1::JobSpec& spec, std::vector<ResolvedField>& fields, Problems& 
   fill(spec, fields, problems);
   if (spec.train().command_size() > 0) settle_hang(*spec.mutable_train()->mutable_limits(), fields);
   if (spec.has_retrain()) settle_burst(spec, fields);
+  settle_metric(spec, fields);
 }
 
 void fill_spec(v1::ImportSpec& spec, std::vector<ResolvedField>& fields, Problems& problems) {

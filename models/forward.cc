@@ -81,11 +81,29 @@ void Forward::input_rows(const dataio::Encoded& inputs, size_t begin, size_t cou
   }
 }
 
+void Forward::output_rows(const dataio::Encoded& inputs, size_t begin, size_t count, const float* from,
+                          std::vector<float>& logits) const {
+  const size_t outputs = network_.head.outputs();
+  logits.resize(count * outputs);
+  for (size_t r = 0; r < count; ++r) {
+    float* out = logits.data() + r * outputs;
+    std::copy_n(from + r * width_, outputs, out);
+    if (!network_.additive) continue;
+    const int64_t* index = inputs.categorical.data() + (begin + r) * inputs.categorical_width;
+    for (size_t c = 0; c < embeddings_.size(); ++c) {
+      const float* row = embeddings_[c].data() + index[c] * static_cast<int64_t>(outputs);
+      for (size_t k = 0; k < outputs; ++k) out[k] += row[k];
+    }
+  }
+}
+
 std::vector<double> Forward::run(const dataio::Encoded& inputs) const {
   CHECK(static_cast<int64_t>(inputs.numeric_width) == network_.numeric &&
             inputs.categorical_width == embeddings_.size(),
         "inputs were encoded for another network");
-  std::vector<double> out(inputs.rows);
+  const size_t outputs = network_.head.outputs();
+  std::vector<double> out(inputs.rows * outputs);
+  thread_local std::vector<float> logits;
   // Kept between calls: a small request would spend more on the memory than on the sums.
   thread_local dataio::AlignedVector<float> buffers[2];
   for (auto& b : buffers) {
@@ -109,14 +127,8 @@ std::vector<double> Forward::run(const dataio::Encoded& inputs) const {
       }
       std::swap(in, next);
     }
-    for (size_t r = 0; r < count; ++r) {
-      float logit = in[r * width_];
-      if (network_.additive) {
-        const int64_t* index = inputs.categorical.data() + (begin + r) * inputs.categorical_width;
-        for (size_t c = 0; c < embeddings_.size(); ++c) logit += embeddings_[c][index[c]];
-      }
-      out[begin + r] = 1.0 / (1.0 + std::exp(-static_cast<double>(logit)));
-    }
+    output_rows(inputs, begin, count, in, logits);
+    network_.head.answer(logits, std::span(out).subspan(begin * outputs, count * outputs));
   }
   return out;
 }

@@ -15,7 +15,7 @@ class Forward {
  public:
   Forward(Network network, const Parameters& parameters);
 
-  // One probability per row of `inputs`, whose widths are the network's.
+  // Answers for the rows of `inputs`, whose widths are the network's: head.outputs() a row, row-major.
   std::vector<double> run(const dataio::Encoded& inputs) const;
 
  private:
@@ -27,6 +27,8 @@ class Forward {
     int64_t padded = 0;
     bool relu = true;
   };
+  void output_rows(const dataio::Encoded& inputs, size_t begin, size_t count, const float* from,
+                   std::vector<float>& logits) const;
   void input_rows(const dataio::Encoded& inputs, size_t begin, size_t count, float* to) const;
 
   Network network_;

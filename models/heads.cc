@@ -53,25 +53,25 @@ void Head::target(double label, std::span<float> out) const {
   }
 }
 
-std::vector<double> Head::targets(std::span<const double> labels) const {
+void Head::targets(std::span<const double> labels, std::span<const int64_t> rows,
+                   dataio::AlignedVector<float>& out) const {
   const size_t width = target_width();
-  std::vector<double> out(labels.size() * width);
-  std::vector<float> row(width);
-  for (size_t r = 0; r < labels.size(); ++r) {
-    target(labels[r], row);
-    std::copy(row.begin(), row.end(), out.begin() + static_cast<ptrdiff_t>(r * width));
-  }
-  return out;
+  out.resize(rows.size() * width);
+  for (size_t i = 0; i < rows.size(); ++i)
+    target(labels[static_cast<size_t>(rows[i])], std::span<float>(out).subspan(i * width, width));
 }
 
-std::vector<float> Head::initial_bias(std::span<const double> labels) const {
-  if (rule.regression()) return {0.0f};
-  const std::vector<double> shares = rule.constant_answer(labels);
+std::vector<float> Head::initial_bias(std::span<const double> constant) const {
+  CHECK(constant.size() == outputs(), "a constant answer has as many numbers as any");
   std::vector<float> out;
-  for (const double share : shares)
-    out.push_back(rule.kind() == v1::Label::MULTICLASS
-                      ? static_cast<float>(std::log(std::max(share, kShareMin)))
-                      : log_odds(share));
+  for (const double answer : constant) {
+    if (rule.regression())
+      out.push_back(static_cast<float>((answer - mean) / scale));
+    else if (rule.kind() == v1::Label::MULTICLASS)
+      out.push_back(static_cast<float>(std::log(std::max(answer, kShareMin))));
+    else
+      out.push_back(log_odds(answer));
+  }
   return out;
 }
 

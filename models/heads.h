@@ -27,13 +27,16 @@ struct Head {
   // of many labels.
   size_t target_width() const { return rule.kind() == v1::Label::MULTILABEL ? outputs() : 1; }
   void target(double label, std::span<float> out) const;
-  std::vector<double> targets(std::span<const double> labels) const;  // [rows, target_width], row-major
+  // Of some rows, [rows.size(), target_width] row-major; `out` is overwritten, its memory reused.
+  void targets(std::span<const double> labels, std::span<const int64_t> rows,
+               dataio::AlignedVector<float>& out) const;
 
   // A loss over targets, times this, is in the unit of LabelRule::loss: what people are shown.
   double loss_unit() const { return scale * scale; }
 
-  // Where the biases of the raw outputs begin: what answers every row with the labels' shares or mean.
-  std::vector<float> initial_bias(std::span<const double> labels) const;
+  // Where the biases of the raw outputs begin: every row is answered with `constant`
+  // (LabelRule::constant_answer of the training labels).
+  std::vector<float> initial_bias(std::span<const double> constant) const;
 };
 
 // By the card's label and its fitted transform; a card without a label is binary. Refuses

@@ -60,6 +60,8 @@ std::vector<Parameter> Network::parameters() const {
 
 Result<Network> network_of(const v1::ModelCard& card) {
   Network out;
+  out.head = TRY(head_of(card));
+  const auto outputs = static_cast<int64_t>(out.head.outputs());
   const bool linear = card.kind().kind_case() == v1::Model::kLinear;
   if (!linear && card.kind().kind_case() != v1::Model::kTabular) {
     return unimplemented("the model card names no kind that this build knows: linear or tabular");
@@ -68,7 +70,7 @@ Result<Network> network_of(const v1::ModelCard& card) {
   const auto& tabular = card.kind().tabular();
   int64_t input = out.numeric;
   for (const auto& c : card.transforms().categorical()) {
-    Embedding e{"embedding." + c.column(), c.values_size() + 1, 1};
+    Embedding e{"embedding." + c.column(), c.values_size() + 1, outputs};
     if (!linear) {
       e.width = embedding_width(e.rows, tabular.embedding());
       input += e.width;
@@ -84,7 +86,7 @@ Result<Network> network_of(const v1::ModelCard& card) {
   };
   if (linear) {
     out.additive = true;
-    add_layer(out.numeric, 1);
+    add_layer(out.numeric, outputs);
   } else {
     out.dropout = tabular.dropout();
     if (!(out.dropout >= 0 && out.dropout < 1)) {
@@ -97,7 +99,7 @@ Result<Network> network_of(const v1::ModelCard& card) {
       add_layer(input, width);
       input = width;
     }
-    add_layer(input, 1);
+    add_layer(input, outputs);
   }
   int64_t elements = 0;
   for (const auto& p : out.parameters()) {
@@ -107,11 +109,11 @@ Result<Network> network_of(const v1::ModelCard& card) {
   return out;
 }
 
-Parameters initial_parameters(const Network& network, uint64_t seed, double positive_rate) {
+Parameters initial_parameters(const Network& network, uint64_t seed, const std::vector<double>& constant) {
   Parameters out;
   for (const auto& e : network.embeddings) {
     auto& values = out[e.parameter];
-    // An additive embedding is a coefficient: it begins at zero like the other weights of the logit.
+    // An additive embedding is a coefficient: it begins at zero like the other weights of the logits.
     double bound = network.additive ? 0.0 : std::sqrt(1.0 / static_cast<double>(e.width));
     values = uniform_values(e.rows * e.width, bound, stable_hash(e.parameter, seed));
     std::fill_n(values.begin(), e.width, 0.0f);  // row 0: unknown
@@ -122,8 +124,7 @@ Parameters initial_parameters(const Network& network, uint64_t seed, double posi
     out[l.weight] = uniform_values(l.inputs * l.outputs, bound, stable_hash(l.weight, seed));
     out[l.bias].assign(static_cast<size_t>(l.outputs), 0.0f);
   }
-  double rate = std::clamp(positive_rate, 1e-4, 1 - 1e-4);
-  out[network.layers.back().bias][0] = static_cast<float>(std::log(rate / (1 - rate)));
+  out[network.layers.back().bias] = network.head.initial_bias(constant);
   return out;
 }
 

@@ -12,17 +12,21 @@ namespace {
 class BuiltIn final : public Predictor {
  public:
   BuiltIn(v1::ModelCard card, dataio::Encoder encoder, Forward forward)
-      : card_(std::move(card)), encoder_(std::move(encoder)), forward_(std::move(forward)) {}
+      : card_(std::move(card)),
+        width_(output_width(card_)),
+        encoder_(std::move(encoder)),
+        forward_(std::move(forward)) {}
 
   Result<Predictions> predict(const dataio::Table& rows) const override {
     dataio::Encoded inputs;
     TRY_STATUS(encoder_.encode(rows, inputs));
-    return Predictions{.values = forward_.run(inputs)};
+    return Predictions{.width = width_, .values = forward_.run(inputs)};
   }
   const v1::ModelCard& card() const override { return card_; }
 
  private:
   v1::ModelCard card_;
+  size_t width_;
   dataio::Encoder encoder_;
   Forward forward_;
 };
@@ -38,9 +42,7 @@ Status check_format(const v1::ModelCard& card) {
 }  // namespace
 
 size_t output_width(const v1::ModelCard& card) {
-  const auto kind = card.label().kind();
-  const bool classes = kind == v1::Label::MULTICLASS || kind == v1::Label::MULTILABEL;
-  return classes ? static_cast<size_t>(card.label().classes_size()) : 1;
+  return dataio::LabelRule(card.label()).outputs();
 }
 
 Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std::string_view safetensors) {

@@ -27,14 +27,62 @@ const v1::SliceSums* whole(const v1::Evaluation& evaluation) {
 std::string contradiction(const v1::SliceSums& sums, bool has_champion) {
   if (sums.positives() < 0 || sums.positives() > sums.rows())
     return fmt::format("{} positives in {} rows", sums.positives(), sums.rows());
+  const auto rows = static_cast<double>(sums.rows());
+  for (const double correct : {sums.candidate_correct(), sums.champion_correct(), sums.constant_correct()})
+    if (!(correct >= 0 && correct <= rows))
+      return fmt::format("{} right answers in {} rows", correct, sums.rows());
   if (!has_champion) return {};
   double difference = sums.champion_log_loss_sum() - sums.candidate_log_loss_sum();
   double scale = std::abs(sums.champion_log_loss_sum()) + std::abs(sums.candidate_log_loss_sum()) + 1;
   if (!(std::abs(difference - sums.gain_sum()) <= 1e-6 * scale))
-    return fmt::format("the paired gains sum to {:.6g}, the two log-losses differ by {:.6g}", sums.gain_sum(),
+    return fmt::format("the paired gains sum to {:.6g}, the two losses differ by {:.6g}", sums.gain_sum(),
                        difference);
   if (!(sums.gain_square_sum() >= 0)) return "the sum of squared gains is negative or not a number";
   return {};
+}
+
+// One metric of candidate, champion and constant answer on the same rows.
+struct Figures {
+  const char* name;
+  double candidate = 0;
+  double champion = 0;
+  double constant = 0;
+  bool more_is_better = false;
+  bool paired = false;  // the sums of paired gains are this metric's
+};
+
+Figures figures_of(v1::Gate::Metric metric, const v1::SliceSums& sums) {
+  const auto rows = static_cast<double>(sums.rows());
+  switch (metric) {
+    case v1::Gate::AUROC:
+      return {"AUROC", sums.candidate_auroc(), sums.champion_auroc(), 0.5, true, false};
+    case v1::Gate::ACCURACY:
+      return {"accuracy",
+              sums.candidate_correct() / rows,
+              sums.champion_correct() / rows,
+              sums.constant_correct() / rows,
+              true,
+              false};
+    case v1::Gate::ABSOLUTE_ERROR:
+      return {"absolute error",
+              sums.candidate_absolute_sum() / rows,
+              sums.champion_absolute_sum() / rows,
+              sums.constant_absolute_sum() / rows,
+              false,
+              false};
+    default:
+      return {metric == v1::Gate::SQUARED_ERROR ? "squared error" : "log-loss",
+              sums.candidate_log_loss_sum() / rows,
+              sums.champion_log_loss_sum() / rows,
+              sums.constant_log_loss_sum() / rows,
+              false,
+              true};
+  }
+}
+
+const char* constant_words(v1::Gate::Metric metric, const v1::Evaluation& evaluation) {
+  if (metric == v1::Gate::SQUARED_ERROR || metric == v1::Gate::ABSOLUTE_ERROR) return "the training mean's";
+  return evaluation.constant_size() > 1 ? "the class shares'" : "the constant rate's";
 }
 
 struct Interval {
@@ -68,33 +116,34 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   if (!wrong.empty()) return with(verdict, v1::Verdict::HOLD, "the evaluation contradicts itself: " + wrong);
 
   const bool auroc = gate.metric() == v1::Gate::AUROC;
-  const char* name = auroc ? "AUROC" : "log-loss";
-  double rows = static_cast<double>(sums->rows());
   if (auroc && (sums->positives() == 0 || sums->positives() == sums->rows()))
     return with(verdict, v1::Verdict::HOLD,
                 fmt::format("all {} holdout rows have the same label: AUROC is undefined", sums->rows()));
+  const Figures figures = figures_of(gate.metric(), *sums);
+  const char* name = figures.name;
 
-  verdict.set_candidate(auroc ? sums->candidate_auroc() : sums->candidate_log_loss_sum() / rows);
-  verdict.set_constant(auroc ? 0.5 : sums->constant_log_loss_sum() / rows);
-  if (has_champion)
-    verdict.set_champion(auroc ? sums->champion_auroc() : sums->champion_log_loss_sum() / rows);
-  if (!std::isfinite(verdict.candidate()) || verdict.candidate() < 0)
+  verdict.set_candidate(figures.candidate);
+  verdict.set_constant(figures.constant);
+  if (has_champion) verdict.set_champion(figures.champion);
+  const bool share = auroc || gate.metric() == v1::Gate::ACCURACY;
+  if (!std::isfinite(verdict.candidate()) || verdict.candidate() < 0 || (share && verdict.candidate() > 1))
     return with(verdict, v1::Verdict::REJECT,
                 fmt::format("the candidate's {} on {} holdout rows is {}: not a number that it can have",
                             name, sums->rows(), verdict.candidate()));
 
   // The absolute rule.
   if (gate.has_limit()) {
-    bool within = auroc ? verdict.candidate() >= gate.limit() : verdict.candidate() <= gate.limit();
+    bool within =
+        figures.more_is_better ? verdict.candidate() >= gate.limit() : verdict.candidate() <= gate.limit();
     if (!within)
       return with(verdict, v1::Verdict::REJECT,
                   fmt::format("{} {:.4f} on {} holdout rows misses the limit {:.4f}", name,
                               verdict.candidate(), sums->rows(), gate.limit()));
   }
 
-  // The relative rule: against the champion, or the constant rate where there is none.
+  // The relative rule: against the champion, or the constant answer where there is none.
   const bool against_champion = has_champion && gate.beat() != v1::Gate::CONSTANT;
-  const char* over = against_champion ? "the champion's" : "the constant rate's";
+  const char* over = against_champion ? "the champion's" : constant_words(gate.metric(), evaluation);
   double bar = against_champion ? verdict.champion() : verdict.constant();
   if (!std::isfinite(bar))
     return with(
@@ -105,10 +154,10 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
     if (!wrong.empty())
       return with(verdict, v1::Verdict::HOLD, "the evaluation contradicts itself: " + wrong);
   }
-  double gain = auroc ? verdict.candidate() - bar : bar - verdict.candidate();
+  double gain = figures.more_is_better ? verdict.candidate() - bar : bar - verdict.candidate();
   verdict.set_gain(gain);
   std::string interval;
-  if (against_champion && !auroc) {
+  if (against_champion && figures.paired) {
     Interval paired = paired_interval(*sums);
     verdict.set_gain_low(paired.low);
     verdict.set_gain_high(paired.high);
@@ -117,13 +166,13 @@ v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   double margin = against_champion ? gate.margin() : 0;
   // With a margin of nothing, an equal candidate is no gain.
   bool pass = margin == 0 ? gain > 0 : gain >= margin;
-  std::string figures = fmt::format("{} {:.4f} against {} {:.4f} on {} holdout rows: gain {:+.4f}{}", name,
-                                    verdict.candidate(), over, bar, sums->rows(), gain, interval);
-  if (margin != 0) figures += fmt::format(", margin {:+.4f}", margin);
-  if (!pass) return with(verdict, v1::Verdict::REJECT, figures + "; not better");
+  std::string words = fmt::format("{} {:.4f} against {} {:.4f} on {} holdout rows: gain {:+.4f}{}", name,
+                                  verdict.candidate(), over, bar, sums->rows(), gain, interval);
+  if (margin != 0) words += fmt::format(", margin {:+.4f}", margin);
+  if (!pass) return with(verdict, v1::Verdict::REJECT, words + "; not better");
   if (gate.approve())
-    return with(verdict, v1::Verdict::HOLD, figures + "; better, and the spec asks for a person's approval");
-  return with(verdict, v1::Verdict::PASS, figures);
+    return with(verdict, v1::Verdict::HOLD, words + "; better, and the spec asks for a person's approval");
+  return with(verdict, v1::Verdict::PASS, words);
 }
 
 }  // namespace rekindle::registry

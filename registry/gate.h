@@ -11,9 +11,9 @@
 namespace rekindle::registry {
 
 // `gate` is resolved. Without a champion, or with beat: constant, the candidate must beat the constant
-// rate of its training rows (AUROC: 0.5). Scores in the verdict are means per row (log-loss in nats) or
-// AUROCs; gain is positive when the candidate is better; the 95 % interval is that of the paired
-// differences per row, normal approximation, log-loss only.
+// answer of its training rows: the rate or shares of classes, or the mean (AUROC: 0.5). Scores in the verdict
+// are means per row in the metric's unit, or AUROCs; gain is positive when the candidate is better; the 95 %
+// interval is that of the paired differences per row, normal approximation, log-loss and squared error only.
 v1::Verdict judge(const v1::Gate& gate, const v1::Evaluation& evaluation, bool has_champion);
 
 }  // namespace rekindle::registry

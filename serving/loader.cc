@@ -68,9 +68,9 @@ Status warm_up(const LoadedVersion& version) {
   for (const v1::Column& input : version.card().inputs())
     rows.add(warm_column(input, version.card().transforms(), kWarmRows));
   const models::Predictions answers = TRY(version.predictor->predict(rows));
-  const bool sound = answers.rows() == kWarmRows && std::all_of(answers.values.begin(), answers.values.end(),
-                                                                [](double p) { return p >= 0 && p <= 1; });
-  if (!sound) return internal_error("its answers to ordinary rows are no probabilities");
+  if (!sound_answers(version.rule, answers, kWarmRows))
+    return internal_error(fmt::format("its answers to ordinary rows are no {}",
+                                      version.rule.regression() ? "finite values" : "probabilities"));
   return ok_status();
 }
 
@@ -117,8 +117,11 @@ Result<VersionPtr> Loader::load(const std::string& model, const v1::PlannedVersi
   version->number = planned.version();
   version->manifest = planned.manifest();
   version->predictor = TRY(models::load_predictor(*copy_, planned.manifest(), predictors_));
+  version->rule = dataio::LabelRule(version->card().label());
   if (version->card().inputs().empty()) return failed_precondition("model.json names no inputs");
   version->bins = TRY(read_profile(*copy_, *manifest));
+  if (version->bins && version->bins->prediction.categorical() != version->rule.counted_as_category())
+    return failed_precondition("profile.json counts other predictions than those that model.json tells of");
   TRY_STATUS(warm_up(*version).within("warming up"));
   return VersionPtr(std::move(version));
 }

@@ -33,7 +33,8 @@ Recorder::Done deliver_to(std::shared_ptr<Waiter<Status>> waiter) {
 
 uint64_t rows_in(const v1::FeedbackRequest& request) {
   uint64_t rows = 0;
-  for (const v1::LabelRecord& label : request.labels()) rows += static_cast<uint64_t>(label.labels_size());
+  for (const v1::LabelRecord& label : request.labels())
+    rows += static_cast<uint64_t>(label.labels_size() + label.names_size());
   return rows;
 }
 
@@ -164,6 +165,7 @@ Result<std::string> Routes::answer_body(const Request& request, uint64_t& versio
                                       .version = version,
                                       .id = id,
                                       .output = chosen.version->card().output(),
+                                      .width = chosen.version->rule.wide() ? answers.width : 0,
                                       .values = &answers.values});
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   if (body.record()) {
@@ -199,6 +201,14 @@ Response Routes::metadata(const Request& request) const {
   return Response::json(models::metadata_json(chosen->version->card(), versions));
 }
 
+// Of the newest loaded version: a later one may know more classes.
+std::optional<dataio::LabelRule> Routes::label_rule(const std::string& model) const {
+  const ModelSlot* slot = follower_.find(model);
+  const auto snapshot = slot == nullptr ? nullptr : slot->snapshot();
+  if (!snapshot || snapshot->versions.empty()) return std::nullopt;
+  return snapshot->versions.rbegin()->second->rule;
+}
+
 Status Routes::check_feedback(v1::FeedbackRequest& request) const {
   if (follower_.find(request.model()) == nullptr)
     return not_found(fmt::format("this node serves no model '{}'", request.model()));
@@ -207,6 +217,7 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
         fmt::format("send 1 to {} labels in one call, not {}", kLabelsMax, request.labels_size()));
   if (rows_in(request) > static_cast<uint64_t>(kLabelsMax) * 10)
     return invalid_argument("the labels of this call are too many: send them in several");
+  const std::optional<dataio::LabelRule> rule = label_rule(request.model());
   const Time now = clock_.wall();
   const int64_t latest = to_micros(now + options_.limits.ahead_max);
   for (v1::LabelRecord& label : *request.mutable_labels()) {
@@ -214,10 +225,12 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
       return invalid_argument(fmt::format("labels of request '{}': {}", label.request_id(), what));
     };
     TRY_STATUS(models::check_request_id(label.request_id()));
-    if (label.labels().empty()) return of("there are none; send one for each row, NaN where it is not known");
-    for (const double value : label.labels())
-      if (!std::isnan(value) && value != 0 && value != 1)
-        return of(fmt::format("{} is neither 0 nor 1 nor NaN", value));
+    if (label.labels().empty() && label.names().empty())
+      return of("there are none; send one for each row, NaN where it is not known");
+    if (rule) TRY_STATUS(dataio::number_labels(label, *rule));
+    // What the numbers mean is then for the coordinator to see.
+    if (!rule && !label.names().empty())
+      return unavailable("no version is loaded yet that says what the names mean; send them again");
     if (label.event_time_us() < 0 || label.known_at_us() < 0) return of("a time before 1970");
     if (label.known_at_us() == 0) label.set_known_at_us(to_micros(now));
     if (label.event_time_us() > latest || label.known_at_us() > latest)

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -62,6 +63,7 @@ class Routes {
   boost::asio::awaitable<Result<v1::FeedbackResponse>> feedback(v1::FeedbackRequest request,
                                                                 net::Caller caller);
   boost::asio::awaitable<Result<v1::FlushResponse>> flush(v1::FlushRequest request, net::Caller caller);
+  std::optional<dataio::LabelRule> label_rule(const std::string& model) const;
   Status check_feedback(v1::FeedbackRequest& request) const;
 
   const RouteOptions options_;

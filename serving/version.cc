@@ -30,6 +30,13 @@ double Latencies::quantile(double q) const {
   return kLeastMs * std::pow(kGrowth, static_cast<double>(kBuckets - 1));
 }
 
+bool sound_answers(const dataio::LabelRule& rule, const models::Predictions& answers, size_t rows) {
+  const auto& values = answers.values;
+  return answers.width == rule.outputs() && values.size() == rows * answers.width &&
+         std::all_of(values.begin(), values.end(),
+                     [&](double p) { return rule.regression() ? std::isfinite(p) : p >= 0 && p <= 1; });
+}
+
 Result<models::Predictions> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
                                             bool recorded) {
   auto answers = version.predictor->predict(rows);
@@ -37,10 +44,10 @@ Result<models::Predictions> predict_checked(const LoadedVersion& version, const 
   if (failure.ok() && answers->rows() != rows.rows())
     failure = internal_error(fmt::format("version {} of {} gave {} answers for {} rows", version.number,
                                          version.model, answers->rows(), rows.rows()));
-  if (failure.ok() &&
-      !std::all_of(answers->values.begin(), answers->values.end(), [](double p) { return p >= 0 && p <= 1; }))
-    failure = internal_error(
-        fmt::format("version {} of {} gave an answer that is no probability", version.number, version.model));
+  if (failure.ok() && !sound_answers(version.rule, *answers, rows.rows()))
+    failure = internal_error(fmt::format("version {} of {} gave an answer that is no {}", version.number,
+                                         version.model,
+                                         version.rule.regression() ? "finite value" : "probability"));
   if (recorded)
     (failure.ok() ? version.health.answered : version.health.failed).fetch_add(1, std::memory_order_relaxed);
   if (!failure.ok()) return failure;

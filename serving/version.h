@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "dataio/labels.h"
 #include "drift/profile.h"
 #include "models/predictor.h"
 
@@ -27,7 +28,7 @@ class Latencies {
 
 struct Health {
   std::atomic<uint64_t> answered{0};  // since the version was loaded
-  std::atomic<uint64_t> failed{0};    // errors and answers that are no probability
+  std::atomic<uint64_t> failed{0};    // errors and answers that are none of its label's kind
   Latencies latencies;
 };
 
@@ -36,6 +37,7 @@ struct LoadedVersion {
   uint64_t number = 0;
   std::string manifest;  // SHA-256
   std::unique_ptr<const models::Predictor> predictor;
+  dataio::LabelRule rule;                          // of the card: what its answers are
   std::shared_ptr<const drift::ProfileBins> bins;  // null: a version without a profile is not counted
   mutable Health health;
 
@@ -44,7 +46,10 @@ struct LoadedVersion {
 
 using VersionPtr = std::shared_ptr<const LoadedVersion>;
 
-// The predictions, after checking that there is one probability per row. Only `recorded` requests count into
+// Whether these are answers to so many rows: probabilities, or finite values.
+bool sound_answers(const dataio::LabelRule& rule, const models::Predictions& answers, size_t rows);
+
+// The predictions, after checking that they are sound. Only `recorded` requests count into
 // the version's health: what decides a rollout must not depend on how much else was asked.
 Result<models::Predictions> predict_checked(const LoadedVersion& version, const dataio::Table& rows,
                                             bool recorded);

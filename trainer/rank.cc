@@ -68,6 +68,8 @@ Result<Prepared> prepare(Context& context) {
   dataio::FitOptions options;
   options.clip_share = kClipShare;
   out.card = model_card(spec, TRY(dataio::fit(spec.data(), out.rows.train.rows, options)));
+  *out.card.mutable_transforms()->mutable_label() =
+      models::fit_label(spec.data().label(), out.rows.train.labels);
   const auto advance = [&context] { context.reporter.advance(); };
   out.data.train = TRY(make_examples(out.card, out.rows.train.rows, advance));
   out.data.valid = TRY(make_examples(out.card, out.rows.valid.rows, advance));
@@ -91,30 +93,32 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   auto judged = score_window(context.collectives, candidate, holdout.rows);
   if (!judged.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, judged.status().within("the holdout"));
   const std::vector<double> candidate_scores = std::move(judged->values);
+  const dataio::LabelRule rule(plan.spec().data().label());
   std::vector<double> champion_scores;
   if (!plan.champion_manifest().empty()) {
     auto champion = models::load_predictor(context.store, plan.champion_manifest(), predictor_options(plan));
-    auto loaded = agreed(context.collectives, champion.status());
+    const dataio::LabelRule theirs(champion.ok() ? (*champion)->card().label() : v1::Label());
+    auto loaded =
+        agreed(context.collectives, champion.ok() ? check_goes_on(rule, theirs) : champion.status());
     const std::string who =
         "the champion, version " + std::to_string(plan.champion_version()) + ", cannot be compared with";
     if (!loaded.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, loaded.within(who));
     auto scores = score_window(context.collectives, **champion, holdout.rows);
     if (!scores.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, scores.status().within(who));
-    champion_scores = std::move(scores->values);
+    champion_scores = rule.widened(theirs, std::move(scores->values));
   }
 
   context.reporter.phase(v1::PHASE_PUBLISH);
   v1::Outcome out;
   out.set_kind(v1::Outcome::FINISHED);
-  *out.mutable_evaluation() =
-      evaluate(holdout, candidate_scores, champion_scores, mean(rows.train.labels), plan.spec().data());
+  const Answers answers{candidate_scores, champion_scores, rule.constant_answer(rows.train.labels)};
+  *out.mutable_evaluation() = evaluate(holdout, answers, plan.spec().data());
   out.set_train_rows(rows.train.size());
   out.set_valid_rows(rows.valid.size());
   out.set_holdout_rows(holdout.size());
   if (!context.first()) return out;
   files.profile = TRY(make_profile(plan.spec().data(), rows.train, candidate_scores));
-  files.evaluation_parquet =
-      TRY(evaluation_rows(holdout, plan.spec().data().time(), candidate_scores, champion_scores));
+  files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data(), answers));
   out.set_manifest(TRY(publish(context.store, files)));
   return out;
 }

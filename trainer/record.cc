@@ -50,7 +50,7 @@ void Recorder::beginning(const Module& module, const Examples& training) const {
   if (encoded.numeric_width > 0) matrix("numeric", "F32", encoded.numeric_width, bytes_of(encoded.numeric));
   if (encoded.categorical_width > 0)
     matrix("categorical", "I64", encoded.categorical_width, bytes_of(encoded.categorical));
-  matrix("labels", "F64", training.label_width, bytes_of(training.labels));
+  matrix("labels", "F64", 1, bytes_of(training.labels));
   const auto written =
       write_file_durably(folder_ / "beginning.safetensors", models::write_safetensors(std::move(tensors)));
   CHECK(written.ok(), written.message());

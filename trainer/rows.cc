@@ -1,5 +1,7 @@
 #include "trainer/rows.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -13,11 +15,20 @@ std::string range(int64_t from_us, int64_t until_us) {
   return "[" + format_time(time_from_micros(from_us)) + ", " + format_time(time_from_micros(until_us)) + ")";
 }
 
-}  // namespace
-
-size_t Window::positives() const {
-  return static_cast<size_t>(std::count(labels.begin(), labels.end(), 1.0));
+Status check_training(const Window& train, const dataio::LabelRule& rule, const v1::Plan& plan) {
+  const std::string where = range(plan.windows().train_from_us(), plan.windows().valid_from_us());
+  if (std::all_of(train.labels.begin(), train.labels.end(), [&](double v) { return v == train.labels[0]; })) {
+    return failed_precondition(fmt::format(
+        "every one of the {} training rows has the label {}: there is nothing to tell apart in {}",
+        train.size(),
+        rule.binary() || rule.regression() ? rule.text(train.labels[0])
+                                           : "'" + rule.text(train.labels[0]) + "'",
+        where));
+  }
+  return {};
 }
+
+}  // namespace
 
 std::vector<std::string> feature_columns(const v1::Data& data) {
   std::vector<std::string> out(data.numeric().begin(), data.numeric().end());
@@ -28,23 +39,6 @@ std::vector<std::string> feature_columns(const v1::Data& data) {
     if (!name.empty()) out.push_back(name);
   }
   return out;
-}
-
-Result<std::vector<double>> labels_of(const dataio::Table& rows, const std::string& column) {
-  const dataio::Column* found = rows.find(column);
-  if (found == nullptr) return not_found("the rows have no column '" + column + "', which data.label names");
-  if (found->type != v1::BOOL && found->type != v1::NUMBER) {
-    return invalid_argument("the label column '" + column + "' is a " +
-                            std::string(dataio::type_word(found->type)) +
-                            "; a binary label is a bool, or the numbers 0 and 1");
-  }
-  for (double v : found->numbers) {
-    if (!std::isnan(v) && v != 0 && v != 1) {
-      return invalid_argument("the label column '" + column + "' holds " + std::to_string(v) +
-                              "; a binary label is 0, 1 or missing");
-    }
-  }
-  return found->numbers;
 }
 
 Window labelled(const dataio::Table& rows, const std::vector<double>& labels,
@@ -72,8 +66,12 @@ Result<RunRows> read_run_rows(const artifacts::Store& store, const v1::Plan& pla
     columns.push_back(data.label().column());
   }
   std::vector<v1::DatasetSnapshot> snapshots(plan.data().begin(), plan.data().end());
-  auto rows = TRY(dataio::read_rows(store, snapshots, columns, w.train_from_us(), w.until_us()));
-  auto labels = TRY(labels_of(rows, data.label().column()));
+  const dataio::LabelRule rule(data.label());
+  auto rows = TRY(dataio::read_rows(store, snapshots, columns, w.train_from_us(), w.until_us(), {}, &rule));
+  dataio::Column& column = *rows.find(data.label().column());
+  const std::vector<double> labels = column.numbers;
+  // A script of the user's reads them as people write them.
+  column = rule.column(column.name, labels);
   const auto& times = TRY(rows.get(data.time(), v1::TIMESTAMP))->times;
   RunRows out;
   out.train = labelled(rows, labels, times, w.train_from_us(), w.valid_from_us());
@@ -88,13 +86,7 @@ Result<RunRows> read_run_rows(const artifacts::Store& store, const v1::Plan& pla
     return failed_precondition("no labelled rows to validate on in " +
                                range(w.valid_from_us(), w.holdout_from_us()) + ": raise train.validation");
   }
-  const size_t positives = out.train.positives();
-  if (positives == 0 || positives == out.train.size()) {
-    return failed_precondition("every one of the " + std::to_string(out.train.size()) +
-                               " training rows has the label " + (positives == 0 ? "0" : "1") +
-                               ": there is nothing to tell apart in " +
-                               range(w.train_from_us(), w.valid_from_us()));
-  }
+  TRY_STATUS(check_training(out.train, rule, plan));
   return out;
 }
 

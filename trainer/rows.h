@@ -15,24 +15,21 @@ namespace rekindle::trainer {
 
 struct Window {
   dataio::Table rows;
-  std::vector<double> labels;  // 0 or 1
+  std::vector<double> labels;  // as dataio/labels.h says; all known
 
   size_t size() const { return labels.size(); }
-  size_t positives() const;
 };
 
 struct RunRows {
   Window train, valid, holdout;
 };
 
-// Whatever makes these rows unfit to train on is said with what to do about it.
+// Whatever makes these rows unfit to train on is said with what to do about it: no labelled rows, or labels
+// that are all alike. trainable.h has what the features and the ranks may be.
 Result<RunRows> read_run_rows(const artifacts::Store& store, const v1::Plan& plan);
 
 // Columns that the spec's features need.
 std::vector<std::string> feature_columns(const v1::Data& data);
-
-// Labels of a table as 0, 1 or NaN. invalid_argument for other values.
-Result<std::vector<double>> labels_of(const dataio::Table& rows, const std::string& column);
 
 // Rows with a label and an event time in [from_us, until_us), in order.
 Window labelled(const dataio::Table& rows, const std::vector<double>& labels,

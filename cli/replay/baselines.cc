@@ -8,7 +8,7 @@
 namespace rekindle::cli::replay {
 namespace {
 
-// A cell of few rows is drawn towards the constant rate, so that an empty one is not infinitely sure.
+// A cell of few rows is drawn towards the constant answer, so that an empty one is not infinitely sure.
 constexpr double kPriorRows = 10;
 constexpr int64_t kHour = 3'600'000'000;
 
@@ -39,33 +39,45 @@ Result<TableBy> parse_table_by(const std::string& text) {
   return by;
 }
 
-Result<Baselines> Baselines::fit(const Rows& rows, const TableBy& by) {
+Result<Baselines> Baselines::fit(const dataio::LabelRule& rule, const Rows& rows, const TableBy& by) {
   const dataio::Column* column = by.column.empty() ? nullptr : rows.table.find(by.column);
   if (!by.column.empty() && column == nullptr)
     return not_found(fmt::format("no column '{}' for the table", by.column));
-  std::map<std::string, std::pair<double, double>> cells;  // rows, positives
-  double labelled = 0, positive = 0;
+  std::map<std::string, std::vector<double>> cells;  // labels
+  std::vector<double> all;
   for (size_t row = 0; row < rows.labels.size(); ++row) {
     if (std::isnan(rows.labels[row])) continue;
-    auto& [n, p] = cells[cell_of(rows, column, by, row)];
-    n += 1, p += rows.labels[row];
-    labelled += 1, positive += rows.labels[row];
+    cells[cell_of(rows, column, by, row)].push_back(rows.labels[row]);
+    all.push_back(rows.labels[row]);
   }
-  if (labelled == 0) return failed_precondition("the job's initial dataset has no labelled rows");
+  if (all.empty()) return failed_precondition("the job's initial dataset has no labelled rows");
   Baselines out;
   out.by_ = by;
-  out.constant_ = positive / labelled;
-  for (const auto& [cell, counts] : cells)
-    out.rates_[cell] = (counts.second + kPriorRows * out.constant_) / (counts.first + kPriorRows);
+  out.constant_ = rule.constant_answer(all);
+  for (const auto& [cell, labels] : cells) {
+    const auto n = static_cast<double>(labels.size());
+    std::vector<double>& answer = out.answers_[cell] = rule.constant_answer(labels);
+    for (size_t k = 0; k < answer.size(); ++k)
+      answer[k] = (n * answer[k] + kPriorRows * out.constant_[k]) / (n + kPriorRows);
+  }
+  return out;
+}
+
+std::vector<double> Baselines::constant(const Rows& rows) const {
+  std::vector<double> out;
+  for (size_t row = 0; row < rows.labels.size(); ++row)
+    out.insert(out.end(), constant_.begin(), constant_.end());
   return out;
 }
 
 std::vector<double> Baselines::table(const Rows& rows) const {
   const dataio::Column* column = by_.column.empty() ? nullptr : rows.table.find(by_.column);
-  std::vector<double> out(rows.labels.size(), constant_);
-  for (size_t row = 0; row < out.size(); ++row)
-    if (const auto it = rates_.find(cell_of(rows, column, by_, row)); it != rates_.end())
-      out[row] = it->second;
+  std::vector<double> out;
+  for (size_t row = 0; row < rows.labels.size(); ++row) {
+    const auto it = answers_.find(cell_of(rows, column, by_, row));
+    const std::vector<double>& answer = it == answers_.end() ? constant_ : it->second;
+    out.insert(out.end(), answer.begin(), answer.end());
+  }
   return out;
 }
 

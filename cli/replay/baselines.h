@@ -1,5 +1,5 @@
-// What needs no model: the constant rate and a table of rates, both from the labels of the job's initial
-// dataset alone. Pure.
+// What needs no model: the constant answer (rate, class shares or mean) and a table of them, both from the
+// labels of the job's initial dataset alone. Pure.
 #pragma once
 
 #include <map>
@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "cli/replay/rows.h"
+#include "dataio/labels.h"
 
 namespace rekindle::cli::replay {
 
@@ -22,15 +23,17 @@ Result<TableBy> parse_table_by(const std::string& text);  // "", "sched_minute/6
 class Baselines {
  public:
   // failed_precondition when no row is labelled.
-  static Result<Baselines> fit(const Rows& rows, const TableBy& by);
+  static Result<Baselines> fit(const dataio::LabelRule& rule, const Rows& rows, const TableBy& by);
 
-  double constant() const { return constant_; }
-  std::vector<double> table(const Rows& rows) const;  // one probability a row
+  const std::vector<double>& constant() const { return constant_; }  // one row's answer
+  // Answers of all rows, row-major.
+  std::vector<double> constant(const Rows& rows) const;
+  std::vector<double> table(const Rows& rows) const;
 
  private:
   TableBy by_;
-  double constant_ = 0;
-  std::map<std::string, double> rates_;
+  std::vector<double> constant_;
+  std::map<std::string, std::vector<double>> answers_;  // of each cell
 };
 
 }  // namespace rekindle::cli::replay

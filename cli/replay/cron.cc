@@ -53,15 +53,16 @@ Result<Figures> run_cron(Session& session, const artifacts::Store& store, const 
   }
   last->set_until_us(request.until_us);
   const v1::Run run = TRY(completed(session, std::move(scoring)));
-  std::vector<double> labels, probabilities;
+  const dataio::LabelRule rule(request.label);
+  std::vector<double> labels, answers;
   for (const v1::ScoreResult& score : run.outcome().scores()) {
     if (score.predictions().empty()) continue;
     const std::string bytes = TRY(store.get(score.predictions()));
-    const dataio::Predictions part = TRY(dataio::read_predictions(bytes, score.predictions()));
+    const dataio::Predictions part = TRY(dataio::read_predictions(rule, bytes, score.predictions()));
     labels.insert(labels.end(), part.labels.begin(), part.labels.end());
-    probabilities.insert(probabilities.end(), part.probabilities.begin(), part.probabilities.end());
+    answers.insert(answers.end(), part.answers.begin(), part.answers.end());
   }
-  return figures_of(labels, probabilities);
+  return figures_of(rule, labels, answers);
 }
 
 }  // namespace rekindle::cli::replay

@@ -18,6 +18,7 @@ struct CronRequest {
   int64_t from_us = 0, until_us = 0;
   Micros run_takes{0};  // a fit serves this long after its as-of time, as the loop's do
   std::string dataset;  // rows to score
+  v1::Label label;      // of the job
   std::string key;      // of the session: asking again makes no second run
 };
 

@@ -36,19 +36,21 @@ Driver::Driver(Session& session, NodeClient& node, const Rows& rows, const v1::J
       node_(node),
       rows_(rows),
       spec_(spec),
+      rule_(spec.data().label()),
       options_(std::move(options)),
       say_(std::move(say)),
       slot_us_(from_proto(spec.data().slot()).count()),
       begin_us_(rows.slots.front().start_us),
       end_us_(rows.slots.back().start_us + slot_us_),
-      served_(rows.times.size(), kNone),
-      frozen_(rows.times.size(), kNone) {}
+      served_(rows.times.size() * rule_.outputs(), kNone),
+      frozen_(rows.times.size() * rule_.outputs(), kNone) {}
 
 Status Driver::run(Report& report) {
   report_ = &report;
   report.from_us = begin_us_;
   report.until_us = end_us_;
   report.compared = options_.compare;
+  report.rule = rule_;
   state_ = TRY(session_.begin(begin_us_, options_.pins, options_.run_takes));
   skip_until(state_.clock_us());
   report.from_us = clock_us_;
@@ -106,7 +108,10 @@ Status Driver::send_requests(const Slot& slot) {
     }
     ++report_->requests_answered;
     week_.versions[answers[i]->version] += group.rows.size();
-    for (size_t k = 0; k < group.rows.size(); ++k) served_[group.rows[k]] = answers[i]->probabilities[k];
+    const size_t width = rule_.outputs();
+    for (size_t k = 0; k < group.rows.size(); ++k)
+      std::copy_n(answers[i]->values.begin() + static_cast<ptrdiff_t>(k * width), width,
+                  served_.begin() + static_cast<ptrdiff_t>(group.rows[k] * width));
     queue_labels(group);
   }
   return ok_status();
@@ -231,24 +236,24 @@ Result<std::vector<double>> Driver::compare_rows(size_t begin, size_t end) {
   for (const Result<Answer>& answer : node_.infer(jobs)) {
     if (!answer.ok())
       return answer.status().within(fmt::format("comparing with version {}", options_.compare));
-    out.insert(out.end(), answer->probabilities.begin(), answer->probabilities.end());
+    out.insert(out.end(), answer->values.begin(), answer->values.end());
   }
   return out;
 }
 
 Status Driver::end_week(int64_t until_us) {
-  const size_t begin = week_first_row_, count = next_row_ - week_first_row_;
+  const size_t begin = week_first_row_, count = next_row_ - week_first_row_, width = rule_.outputs();
   const std::span<const double> labels = std::span(rows_.labels).subspan(begin, count);
   week_.until_us = until_us;
   week_.in_service = in_service(state_.plan());
-  week_.served = figures_of(labels, std::span(served_).subspan(begin, count));
+  week_.served = figures_of(rule_, labels, std::span(served_).subspan(begin * width, count * width));
   if (options_.compare > 0) {
     const std::vector<double> frozen = TRY(compare_rows(begin, next_row_));
-    std::copy(frozen.begin(), frozen.end(), frozen_.begin() + static_cast<ptrdiff_t>(begin));
-    week_.frozen = figures_of(labels, frozen);
+    std::copy(frozen.begin(), frozen.end(), frozen_.begin() + static_cast<ptrdiff_t>(begin * width));
+    week_.frozen = figures_of(rule_, labels, frozen);
   }
   week_.decision = decision_text();
-  say_(week_line(week_, options_.compare));
+  say_(week_line(rule_, week_, options_.compare));
   report_->weeks.push_back(std::move(week_));
   week_ = Week{.from_us = until_us};
   week_first_row_ = next_row_;
@@ -277,8 +282,8 @@ Status Driver::finish_report() {
     if (const auto it = serving_us_.find(one.run.version); one.run.version > 0 && it != serving_us_.end())
       report.trigger_to_serving_seconds.push_back(static_cast<double>(it->second - one.queued_us) / 1e6);
   }
-  report.served = figures_of(rows_.labels, served_);
-  if (options_.compare > 0) report.frozen = figures_of(rows_.labels, frozen_);
+  report.served = figures_of(rule_, rows_.labels, served_);
+  if (options_.compare > 0) report.frozen = figures_of(rule_, rows_.labels, frozen_);
   report.retry_seconds = node_.retry_seconds();
   return ok_status();
 }

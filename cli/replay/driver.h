@@ -70,6 +70,7 @@ class Driver {
   NodeClient& node_;
   const Rows& rows_;
   const v1::JobSpec& spec_;
+  const dataio::LabelRule rule_;
   DriverOptions options_;
   Say say_;
   Report* report_ = nullptr;
@@ -83,7 +84,7 @@ class Driver {
   std::map<std::string, Triggered> triggered_;  // by run
   std::vector<std::string> order_;              // of the triggers
   std::map<uint64_t, int64_t> serving_us_;      // version -> wall clock
-  std::vector<double> served_, frozen_;         // a probability a row, NaN: none
+  std::vector<double> served_, frozen_;         // rule_.outputs() a row, NaN: none
   Week week_;
   size_t week_first_row_ = 0, next_row_ = 0;
 };

@@ -103,9 +103,10 @@ std::string infer_body(const dataio::Table& table, const v1::Data& data, std::sp
   return out + "]}";
 }
 
-Result<Answer> read_answer(std::string_view body, size_t rows) {
-  const Status bad = data_loss(fmt::format("the node's answer is not one probability for each of {} rows: {}",
-                                           rows, body.substr(0, 200)));
+Result<Answer> read_answer(std::string_view body, size_t rows, const dataio::LabelRule& rule) {
+  const Status bad =
+      data_loss(fmt::format("the node's answer is not one {} for each of {} rows: {}",
+                            rule.regression() ? "value" : "probability a class", rows, body.substr(0, 200)));
   boost::system::error_code error;
   const json::value document = json::parse({body.data(), body.size()}, error);
   if (error || !document.is_object()) return bad;
@@ -117,12 +118,16 @@ Result<Answer> read_answer(std::string_view body, size_t rows) {
       !outputs->get_array()[0].is_object())
     return bad;
   const json::value* values = outputs->get_array()[0].get_object().if_contains("data");
-  if (!values || !values->is_array() || values->get_array().size() != rows) return bad;
-  for (const json::value& value : values->get_array()) {
-    if (!value.is_number()) return bad;
-    const double probability = value.to_number<double>();
-    if (!(probability >= 0 && probability <= 1)) return bad;
-    answer.probabilities.push_back(probability);
+  if (!values || !values->is_array() || rows == 0) return bad;
+  const json::array& given = values->get_array();
+  const size_t width = given.size() / rows;
+  if (given.size() % rows != 0 || width == 0 || width > rule.outputs()) return bad;
+  answer.values.assign(rows * rule.outputs(), 0.0);
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (!given[i].is_number()) return bad;
+    const double value = given[i].to_number<double>();
+    if (rule.regression() ? !std::isfinite(value) : !(value >= 0 && value <= 1)) return bad;
+    answer.values[i / width * rule.outputs() + i % width] = value;
   }
   return answer;
 }

@@ -1,5 +1,5 @@
 // The Open Inference Protocol's infer call from a client's side: rows as named JSON tensors, the answer as
-// probabilities and the version that gave them. Pure.
+// numbers and the version that gave them. Pure.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dataio/labels.h"
 #include "dataio/table.h"
 #include "rekindle/v1/job.pb.h"
 
@@ -22,10 +23,10 @@ std::string infer_body(const dataio::Table& table, const v1::Data& data, std::sp
 
 struct Answer {
   uint64_t version = 0;
-  std::vector<double> probabilities;
+  std::vector<double> values;  // rule.outputs() a row; classes that the version does not know have 0
 };
-// data_loss when the answer is not one probability per row.
-Result<Answer> read_answer(std::string_view body, size_t rows);
+// data_loss when the answer is not one of the rule's per row.
+Result<Answer> read_answer(std::string_view body, size_t rows, const dataio::LabelRule& rule);
 // The words of an error body, or its beginning.
 std::string error_words(std::string_view body);
 

@@ -33,7 +33,7 @@ Result<Answer> infer_once(net::HttpClient& http, const NodeOptions& options, con
   while (!stopped && !(options.interrupted && *options.interrupted)) {
     const Clock::time_point began = Clock::now();
     const Result<net::Reply> reply = http.request("POST", path, job.body, headers, kOneTry);
-    if (reply.ok() && reply->status == 200) return read_answer(reply->body, job.rows);
+    if (reply.ok() && reply->status == 200) return read_answer(reply->body, job.rows, options.rule);
     last = reply.ok() ? unavailable(fmt::format("{} answered {}: {}", options.url, reply->status,
                                                 error_words(reply->body)))
                       : reply.status();

@@ -22,6 +22,7 @@ struct NodeOptions {
   std::string url;
   std::string token;
   std::string model;
+  dataio::LabelRule rule = dataio::LabelRule();  // what its answers are
   size_t connections = 2;
   std::chrono::milliseconds patience{90'000};  // of one request, retries included: a node may be restarted
   const std::atomic<bool>* interrupted = nullptr;  // everything that waits is given up when it turns true

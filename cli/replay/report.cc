@@ -30,21 +30,34 @@ double ratio(double value, double threshold) {
   return threshold > 0 ? value / threshold : 0;
 }
 
+// What the figures of a kind of label are called: at the head of a column, in a line, and in JSON.
+struct Names {
+  const char *loss_head, *loss, *loss_key;
+  const char *score_head, *score, *score_key;
+};
+const Names& names_of(const dataio::LabelRule& rule) {
+  static const Names binary = {"LOG-LOSS", "log-loss", "logloss", "AUROC", "AUROC", "auroc"};
+  static const Names classes = {"LOG-LOSS", "log-loss", "logloss", "ACCURACY", "accuracy", "accuracy"};
+  static const Names numbers = {"SQUARED ERROR",  "squared error",  "squared_error",
+                                "ABSOLUTE ERROR", "absolute error", "absolute_error"};
+  return rule.regression() ? numbers : rule.binary() ? binary : classes;
+}
+
 struct Means {
-  double log_loss = std::nan(""), auroc = std::nan("");
+  double loss = std::nan(""), score = std::nan("");
 };
 
 // Each week counts the same; weeks without a figure are left out.
 template <typename Pick>
 Means weekly_means(const std::vector<Week>& weeks, Pick pick) {
-  std::vector<double> losses, aurocs;
+  std::vector<double> losses, scores;
   for (const Week& week : weeks) {
     const Figures* figures = pick(week);
     if (figures == nullptr || figures->rows == 0) continue;
-    losses.push_back(figures->log_loss);
-    if (std::isfinite(figures->auroc)) aurocs.push_back(figures->auroc);
+    losses.push_back(figures->loss);
+    if (std::isfinite(figures->score)) scores.push_back(figures->score);
   }
-  return {mean(losses), mean(aurocs)};
+  return {mean(losses), mean(scores)};
 }
 
 const Figures* served_of(const Week& week) {
@@ -54,12 +67,18 @@ const Figures* frozen_of(const Week& week) {
   return week.frozen ? &*week.frozen : nullptr;
 }
 
-void put(json::object& out, const std::string& name, const std::optional<Figures>& figures) {
-  out["auroc_" + name] = figures ? number(figures->auroc) : json::value(nullptr);
-  out["logloss_" + name] = figures ? number(figures->log_loss) : json::value(nullptr);
+void put(json::object& out, const Names& names, const std::string& name,
+         const std::optional<Figures>& figures) {
+  out[fmt::format("{}_{}", names.score_key, name)] = figures ? number(figures->score) : json::value(nullptr);
+  out[fmt::format("{}_{}", names.loss_key, name)] = figures ? number(figures->loss) : json::value(nullptr);
 }
 
-json::object week_json(const Week& week) {
+void put_means(json::object& out, const Names& names, const std::string& name, const Means& means) {
+  out[fmt::format("weekly_mean_{}_{}", names.score_key, name)] = number(means.score);
+  out[fmt::format("weekly_mean_{}_{}", names.loss_key, name)] = number(means.loss);
+}
+
+json::object week_json(const Names& names, const Week& week) {
   json::object versions;
   for (const auto& [version, rows] : week.versions) versions[std::to_string(version)] = rows;
   json::object out{{"from", time_of(week.from_us)},
@@ -74,8 +93,8 @@ json::object week_json(const Week& week) {
                    {"quality_fired", json::array(week.quality_fired.begin(), week.quality_fired.end())},
                    {"runs", json::array(week.runs.begin(), week.runs.end())},
                    {"decision", week.decision}};
-  put(out, "served", week.served);
-  put(out, "frozen", week.frozen);
+  put(out, names, "served", week.served);
+  put(out, names, "frozen", week.frozen);
   return out;
 }
 
@@ -95,19 +114,31 @@ std::vector<std::string> summary_row(const std::string& name, const Figures& fig
   const auto text = [](double value) {
     return std::isfinite(value) ? fmt::format("{:.4f}", value) : std::string("-");
   };
-  return {name, text(figures.log_loss), text(figures.auroc), text(means.log_loss), text(means.auroc)};
+  return {name, text(figures.loss), text(figures.score), text(means.loss), text(means.score)};
 }
 
 }  // namespace
 
-Figures figures_of(std::span<const double> labels, std::span<const double> probabilities) {
-  std::vector<double> y, p;
+Figures figures_of(const dataio::LabelRule& rule, std::span<const double> labels,
+                   std::span<const double> answers) {
+  const size_t width = rule.outputs();
+  CHECK(answers.size() == labels.size() * width, "an answer for each row");
+  std::vector<double> known, first, losses, off;
+  double correct = 0;
   for (size_t i = 0; i < labels.size(); ++i) {
-    if (std::isnan(labels[i]) || std::isnan(probabilities[i])) continue;
-    y.push_back(labels[i]);
-    p.push_back(probabilities[i]);
+    const auto answer = answers.subspan(i * width, width);
+    if (std::isnan(labels[i]) || std::isnan(answer[0])) continue;
+    known.push_back(labels[i]);
+    first.push_back(answer[0]);
+    losses.push_back(rule.loss(labels[i], answer));
+    if (rule.regression())
+      off.push_back(rule.absolute_error(labels[i], answer));
+    else
+      correct += rule.correct(labels[i], answer);
   }
-  return {y.size(), log_loss(y, p), auroc(y, p)};
+  const double rows = static_cast<double>(known.size());
+  const double score = rule.binary() ? auroc(known, first) : rule.regression() ? mean(off) : correct / rows;
+  return {known.size(), mean(losses), score};
 }
 
 void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us) {
@@ -126,12 +157,13 @@ void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us) 
       week.quality_fired.push_back(score.reason());
 }
 
-std::string week_line(const Week& week, uint64_t compared) {
-  std::string line = fmt::format("{}  {:>6} rows  v{:<3} AUROC {:.3f}", time_of(week.from_us).substr(0, 10),
-                                 week.rows, week.in_service, week.served.auroc);
-  if (week.frozen) line += fmt::format(" (v{} {:.3f})", compared, week.frozen->auroc);
-  line += fmt::format("  log-loss {:.4f}", week.served.log_loss);
-  if (week.frozen) line += fmt::format(" ({:.4f})", week.frozen->log_loss);
+std::string week_line(const dataio::LabelRule& rule, const Week& week, uint64_t compared) {
+  const Names& names = names_of(rule);
+  std::string line = fmt::format("{}  {:>6} rows  v{:<3} {} {:.3f}", time_of(week.from_us).substr(0, 10),
+                                 week.rows, week.in_service, names.score, week.served.score);
+  if (week.frozen) line += fmt::format(" (v{} {:.3f})", compared, week.frozen->score);
+  line += fmt::format("  {} {:.4f}", names.loss, week.served.loss);
+  if (week.frozen) line += fmt::format(" ({:.4f})", week.frozen->loss);
   const std::string drift =
       week.drift_feature.empty()
           ? "not judged"
@@ -152,15 +184,20 @@ std::string summary(const Report& report) {
     text +=
         fmt::format("; from trigger to serving {:.1f} s (median)", median(report.trigger_to_serving_seconds));
   text += "\n\n";
-  TextTable table({fmt::format("over {} labelled rows", report.served.rows), "LOG-LOSS", "AUROC",
-                   "WEEKLY MEAN", "WEEKLY MEAN"});
+  const Names& names = names_of(report.rule);
+  TextTable table({fmt::format("over {} labelled rows", report.served.rows), names.loss_head,
+                   names.score_head, "WEEKLY MEAN", "WEEKLY MEAN"});
   table.add(summary_row("served by the loop", report.served, weekly_means(report.weeks, served_of)));
   if (report.cron) table.add(summary_row(fmt::format("cron, {} fits", report.cron_fits), *report.cron, {}));
   if (report.frozen)
     table.add(summary_row(fmt::format("version {} frozen", report.compared), *report.frozen,
                           weekly_means(report.weeks, frozen_of)));
   if (report.table) table.add(summary_row("table by " + report.table_by, *report.table, {}));
-  if (report.constant) table.add(summary_row("constant rate", *report.constant, {}));
+  if (report.constant)
+    table.add(summary_row(report.rule.binary()       ? "constant rate"
+                          : report.rule.regression() ? "constant mean"
+                                                     : "class shares",
+                          *report.constant, {}));
   return text + table.text();
 }
 
@@ -187,19 +224,18 @@ std::string json_of(const Report& report) {
                    {"cron_seconds", report.cron_seconds},
                    {"compared_version", report.compared},
                    {"cron_fits", report.cron_fits},
-                   {"table_by", report.table_by},
-                   {"weekly_mean_auroc_served", number(served.auroc)},
-                   {"weekly_mean_logloss_served", number(served.log_loss)},
-                   {"weekly_mean_auroc_frozen", number(frozen.auroc)},
-                   {"weekly_mean_logloss_frozen", number(frozen.log_loss)}};
-  put(out, "served", report.served);
-  put(out, "frozen", report.frozen);
-  put(out, "cron", report.cron);
-  put(out, "constant", report.constant);
-  put(out, "table", report.table);
+                   {"table_by", report.table_by}};
+  const Names& names = names_of(report.rule);
+  put_means(out, names, "served", served);
+  put_means(out, names, "frozen", frozen);
+  put(out, names, "served", report.served);
+  put(out, names, "frozen", report.frozen);
+  put(out, names, "cron", report.cron);
+  put(out, names, "constant", report.constant);
+  put(out, names, "table", report.table);
   out["runs"] = runs_json(report.runs);
   json::array weeks;
-  for (const Week& week : report.weeks) weeks.push_back(week_json(week));
+  for (const Week& week : report.weeks) weeks.push_back(week_json(names, week));
   out["weeks"] = std::move(weeks);
   return json::serialize(out) + "\n";
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "dataio/labels.h"
 #include "rekindle/v1/api.pb.h"
 
 namespace rekindle::cli::replay {
@@ -18,11 +19,12 @@ namespace rekindle::cli::replay {
 // Over labelled rows that were answered. NaN where it is not defined.
 struct Figures {
   uint64_t rows = 0;
-  double log_loss = 0;
-  double auroc = 0;
+  double loss = 0;   // mean of the label kind's: log-loss or squared error
+  double score = 0;  // AUROC (binary), accuracy (classes), mean absolute error (regression)
 };
-// Rows whose label or probability is NaN are left out.
-Figures figures_of(std::span<const double> labels, std::span<const double> probabilities);
+// Answers are row-major; rows whose label or answer is NaN are left out.
+Figures figures_of(const dataio::LabelRule& rule, std::span<const double> labels,
+                   std::span<const double> answers);
 
 struct Week {
   int64_t from_us = 0, until_us = 0;
@@ -47,6 +49,7 @@ struct TriggeredRun {
 
 struct Report {
   std::string model, dataset;
+  dataio::LabelRule rule = dataio::LabelRule();  // what the figures are of
   int64_t from_us = 0, until_us = 0;
   uint64_t rows = 0, labels_sent = 0;
   uint64_t requests_answered = 0, requests_failed = 0;
@@ -67,7 +70,7 @@ struct Report {
 // are not compared with anything: a part of a week always looks like drift.
 void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us);
 
-std::string week_line(const Week& week, uint64_t compared);
+std::string week_line(const dataio::LabelRule& rule, const Week& week, uint64_t compared);
 std::string summary(const Report& report);
 std::string json_of(const Report& report);
 

@@ -38,13 +38,7 @@ std::string group_value(const dataio::Column* column, size_t row) {
 Status fill_times_and_labels(const v1::Data& data, Rows& rows) {
   const dataio::Column* time = TRY(rows.table.get(data.time(), v1::TIMESTAMP));
   rows.times = time->times;
-  const dataio::Column* label = rows.table.find(data.label().column());
-  if (label == nullptr)
-    return not_found(fmt::format("the dataset has no column '{}' for the label", data.label().column()));
-  if (label->type != v1::BOOL && label->type != v1::NUMBER)
-    return invalid_argument(fmt::format("the label column '{}' holds {}; a binary label is a bool or 0 and 1",
-                                        label->name, dataio::type_word(label->type)));
-  rows.labels = label->numbers;
+  rows.labels = rows.table.find(data.label().column())->numbers;
   return ok_status();
 }
 
@@ -70,9 +64,10 @@ Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& d
                                 const std::vector<std::string>& extra) {
   std::vector<std::string> columns = extra;
   columns.push_back(data.label().column());
+  const dataio::LabelRule rule(data.label());
   Rows rows;
   rows.table = TRY(dataio::read_rows(store, snapshots, columns, std::numeric_limits<int64_t>::min() + 1,
-                                     std::numeric_limits<int64_t>::max()));
+                                     std::numeric_limits<int64_t>::max(), {}, &rule));
   TRY_STATUS(fill_times_and_labels(data, rows));
   return rows;
 }
@@ -88,9 +83,10 @@ Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& dat
       std::find(columns.begin(), columns.end(), request.group_by) == columns.end())
     columns.push_back(request.group_by);
   const int64_t until = request.until_us > 0 ? request.until_us : std::numeric_limits<int64_t>::max();
+  const dataio::LabelRule rule(data.label());
   Rows rows;
-  rows.table = TRY(
-      dataio::read_rows(store, request.snapshots, columns, std::numeric_limits<int64_t>::min() + 1, until));
+  rows.table = TRY(dataio::read_rows(store, request.snapshots, columns,
+                                     std::numeric_limits<int64_t>::min() + 1, until, {}, &rule));
   TRY_STATUS(fill_times_and_labels(data, rows));
   if (rows.times.empty()) return failed_precondition("the dataset holds no rows in this range");
   const dataio::Column* by = request.group_by.empty() ? nullptr : rows.table.find(request.group_by);

@@ -28,7 +28,7 @@ struct Slot {
 struct Rows {
   dataio::Table table;         // sorted by event time
   std::vector<int64_t> times;  // of the rows
-  std::vector<double> labels;  // 0, 1 or NaN
+  std::vector<double> labels;  // as dataio/labels.h says; NaN: not known
   std::vector<Slot> slots;     // those that hold rows, ascending
 };
 

@@ -70,11 +70,11 @@ Status add_baselines(Session& session, const Setting& setting, Report& report) {
   std::vector<std::string> extra;
   if (!setting.table_by.column.empty()) extra.push_back(setting.table_by.column);
   const Rows january = TRY(read_labelled_rows(*setting.store, setting.spec.data(), snapshots, extra));
-  const Baselines baselines = TRY(Baselines::fit(january, setting.table_by));
+  const dataio::LabelRule rule(setting.spec.data().label());
+  const Baselines baselines = TRY(Baselines::fit(rule, january, setting.table_by));
   report.table_by = setting.table_by.words();
-  report.constant =
-      figures_of(setting.rows.labels, std::vector<double>(setting.rows.labels.size(), baselines.constant()));
-  report.table = figures_of(setting.rows.labels, baselines.table(setting.rows));
+  report.constant = figures_of(rule, setting.rows.labels, baselines.constant(setting.rows));
+  report.table = figures_of(rule, setting.rows.labels, baselines.table(setting.rows));
   return ok_status();
 }
 
@@ -92,6 +92,7 @@ Status add_cron(Session& session, const Setting& setting, const Arguments& args,
   request.run_takes = setting.driver.run_takes;
   request.dataset = args.dataset;
   request.key = args.session + "-cron";
+  request.label = setting.spec.data().label();
   report.cron_fits = request.fits;
   const auto start = std::chrono::steady_clock::now();
   // Rows that --until cut off are not scored: the last segment ends with the replay.
@@ -147,6 +148,7 @@ Result<int> replay_verb(const Context& context, Arguments args) {
   NodeClient node({.url = args.node,
                    .token = TRY(context.token()),
                    .model = args.model,
+                   .rule = dataio::LabelRule(setting.spec.data().label()),
                    .interrupted = &session.interrupted()});
   Report report;
   const Status done = whole(

@@ -86,6 +86,30 @@ Status copy_predictions(const Context& context, const v1::ScoreResult& score, co
   return write_file_durably(out, bytes, 0644);
 }
 
+// The columns that the kind of label has figures for.
+TextTable figures_table(const v1::Run& run) {
+  const v1::Label::Kind kind = run.spec().data().label().kind();
+  const bool regression = kind == v1::Label::REGRESSION;
+  const bool wide = kind == v1::Label::MULTICLASS || kind == v1::Label::MULTILABEL;
+  TextTable table(
+      regression ? std::vector<std::string>{"WHAT", "ROWS", "SQUARED ERROR", "ABSOLUTE ERROR"}
+      : wide     ? std::vector<std::string>{"WHAT", "ROWS", "LOG-LOSS", "ACCURACY"}
+                 : std::vector<std::string>{"WHAT", "ROWS", "POSITIVE", "LOG-LOSS", "AUROC", "ACCURACY"});
+  for (const v1::ScoreResult& one : run.outcome().scores()) {
+    std::vector<std::string> row = {one.version() > 0 ? fmt::format("version {}", one.version()) : one.run(),
+                                    fmt::format("{}", one.rows())};
+    if (!regression && !wide)
+      row.push_back(one.rows() > 0 ? fmt::format("{:.1f}%", 100.0 * static_cast<double>(one.positives()) /
+                                                                static_cast<double>(one.rows()))
+                                   : "-");
+    row.push_back(fmt::format("{:.4f}", one.log_loss()));
+    if (!regression && !wide) row.push_back(fmt::format("{:.4f}", one.auroc()));
+    row.push_back(fmt::format("{:.4f}", regression ? one.absolute_error() : one.accuracy()));
+    table.add(std::move(row));
+  }
+  return table;
+}
+
 Result<int> score(const Context& context, const ScoreArguments& args) {
   const v1::StartRunRequest request = TRY(request_of(context, args));
   if (!args.out.empty() && request.score_size() != 1)
@@ -97,14 +121,7 @@ Result<int> score(const Context& context, const ScoreArguments& args) {
     print_error(fmt::format("{} {}: {}", run.id(), lower(v1::RunState_Name(run.state())), run.reason()));
     return exit_code_of(run.state());
   }
-  TextTable table({"WHAT", "ROWS", "POSITIVE", "LOG-LOSS", "AUROC"});
-  for (const v1::ScoreResult& one : run.outcome().scores())
-    table.add({one.version() > 0 ? fmt::format("version {}", one.version()) : one.run(),
-               fmt::format("{}", one.rows()),
-               one.rows() > 0 ? fmt::format("{:.1f}%", 100.0 * static_cast<double>(one.positives()) /
-                                                           static_cast<double>(one.rows()))
-                              : "-",
-               fmt::format("{:.4f}", one.log_loss()), fmt::format("{:.4f}", one.auroc())});
+  const TextTable table = figures_table(run);
   if (!context.json) print(table.text());
   if (!args.out.empty() && run.outcome().scores_size() == 1) {
     TRY_STATUS(copy_predictions(context, run.outcome().scores(0), args.out));
@@ -117,7 +134,9 @@ Result<int> score(const Context& context, const ScoreArguments& args) {
 
 void add_score_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<ScoreArguments>();
-  CLI::App* sub = app.add_subcommand("score", "log-loss and AUROC of versions or runs on a dataset's rows");
+  CLI::App* sub = app.add_subcommand(
+      "score",
+      "how versions or runs do on a dataset's rows: log-loss, AUROC, accuracy, or errors of numbers");
   sub->add_option("VERSION|RUN... DATASET", args->words,
                   "versions (3, flight-delay@3) or runs (flight-delay-3), then rows: NAME[@FIRST..LAST]; the "
                   "model's name means its settled rows")
@@ -125,7 +144,8 @@ void add_score_verb(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--job", args->job, "whose versions plain numbers are");
   sub->add_option("--from", args->from, "rows from this time on")->type_name("TIME");
   sub->add_option("--to", args->until, "rows before this time")->type_name("TIME");
-  sub->add_option("--out", args->out, "predictions as Parquet: time, id, label, probability")
+  sub->add_option("--out", args->out,
+                  "predictions as Parquet: time, id, label, and probability, value or probabilities[CLASS]")
       ->type_name("FILE");
   sub->add_option("--key", args->key, "idempotency key");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return score(context, *args); }; });

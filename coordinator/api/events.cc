@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "coordinator/api/api.h"
+#include "dataio/labels.h"
 
 namespace rekindle::coordinator {
 
@@ -21,12 +22,21 @@ Status check_room(const Context& c) {
   return resource_exhausted("event intake is behind: send again in a few seconds");
 }
 
+// Of the job of that name; of none a binary one's, which is the strictest.
+v1::Label label_of(const Context& c, const std::string& model) {
+  const v1::Job* job = core::find_job(c.core.state(), model);
+  return job == nullptr ? v1::Label() : job->spec().data().label();
+}
+
 awaitable<Result<v1::AppendResponse>> append(Context& c, v1::EventBatch request, Caller) {
   Status room = check_room(c);
   if (!room.ok()) co_return room;
   auto batch = std::make_shared<const v1::EventBatch>(std::move(request));
   events::EventStore* store = &c.events;
-  std::function<Result<events::Appended>()> work = [store, batch] { return store->append(*batch); };
+  const v1::Label label = label_of(c, batch->model());
+  std::function<Result<events::Appended>()> work = [store, batch, label] {
+    return store->append(*batch, label);
+  };
   Result<events::Appended> done = co_await done_on(c.events_worker, std::move(work));
   if (!done.ok()) co_return done.status();
   c.metrics.batch(done->requests, done->labels, done->refused, done->duplicate);
@@ -48,12 +58,18 @@ awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest
         fmt::format("{} labels: at most {} in one request", request.labels_size(), kLabelsMax));
   if (core::find_job(c.core.state(), request.model()) == nullptr)
     co_return not_found(fmt::format("no model '{}'", request.model()));
+  const v1::Label label = label_of(c, request.model());
+  const dataio::LabelRule rule(label);
+  for (v1::LabelRecord& record : *request.mutable_labels()) {
+    Status numbered = dataio::number_labels(record, rule);
+    if (!numbered.ok()) co_return numbered;
+  }
   auto labels = std::make_shared<const v1::FeedbackRequest>(std::move(request));
   events::EventStore* store = &c.events;
-  std::function<Result<events::LabelsTaken>()> work = [store, labels] {
+  std::function<Result<events::LabelsTaken>()> work = [store, labels, label] {
     const auto& records = labels->labels();
     std::vector<v1::LabelRecord> list(records.begin(), records.end());
-    return store->feedback(labels->model(), list);
+    return store->feedback(labels->model(), list, label);
   };
   Result<events::LabelsTaken> taken = co_await done_on(c.events_worker, std::move(work));
   if (!taken.ok()) co_return taken.status();

@@ -3,6 +3,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "core/decide/draft.h"
 #include "core/schedule.h"
@@ -80,6 +82,24 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
 }
 
 // One flight of a model at a time keeps triggers away: the policy is told of every run that may publish.
+// Labels are kept as numbers, and versions answer in the order of the classes: what is kept must go on
+// meaning the same.
+Status check_label_goes_on(const v1::Label& before, const v1::Label& after) {
+  if (before.kind() != after.kind())
+    return failed_precondition(
+        "data.label.kind was another in the revision before: rows and versions of this name are of that "
+        "kind; "
+        "give the job another name");
+  const auto& old = before.classes();
+  if (old.size() > after.classes_size() || !std::equal(old.begin(), old.end(), after.classes().begin()))
+    return failed_precondition(
+        fmt::format("data.label.classes may only be added at the end: the revision before has {} of them in "
+                    "another order "
+                    "or under other names, by which labels and versions are kept; give the job another name",
+                    old.size()));
+  return ok_status();
+}
+
 void queue_run(Draft& draft, const v1::Run& run) {
   *draft.add().mutable_run_queued() = run;
   draft.id = run.id();
@@ -103,6 +123,9 @@ Status decide_one(Draft& draft, const Apply& command) {
         fmt::format("'{}' is the name of an imported dataset; the settled rows of a job's model "
                     "take its name: call the job otherwise",
                     name));
+  const v1::ModelState* model = find_model(draft.state, name);
+  if (before && model && model->versions_size() > 0)
+    TRY_STATUS(check_label_goes_on(before->spec().data().label(), command.spec.data().label()));
   auto* job = draft.add().mutable_job_applied();
   job->set_name(name);
   job->set_revision(before ? before->revision() + 1 : 1);

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "dataio/labels.h"
 #include "models/oip/exact_json.h"
 #include "models/oip/tensor.h"
 
@@ -183,7 +184,10 @@ std::string to_json(const InferAnswer& answer) {
   out += json::serialize(json::string_view(answer.id));
   out += ",\"outputs\":[{\"name\":";
   out += json::serialize(json::string_view(answer.output));
-  out += fmt::format(",\"datatype\":\"FP64\",\"shape\":[{}],\"data\":[", answer.values->size());
+  const std::string shape = answer.width == 0
+                                ? fmt::format("{}", answer.values->size())
+                                : fmt::format("{},{}", answer.values->size() / answer.width, answer.width);
+  out += fmt::format(",\"datatype\":\"FP64\",\"shape\":[{}],\"data\":[", shape);
   char digits[32];
   for (size_t i = 0; i < answer.values->size(); ++i) {
     if (i > 0) out += ',';
@@ -231,7 +235,14 @@ std::string metadata_json(const v1::ModelCard& card, const std::vector<uint64_t>
   json::array inputs;
   for (const v1::Column& input : card.inputs()) inputs.push_back(input_metadata(input));
   out["inputs"] = std::move(inputs);
-  out["outputs"] = {{{"name", card.output()}, {"datatype", "FP64"}, {"shape", {-1}}}};
+  json::object output{{"name", card.output()}, {"datatype", "FP64"}, {"shape", {-1}}};
+  const dataio::LabelRule rule(card.label());
+  if (rule.wide()) {
+    output["shape"] = {-1, rule.outputs()};
+    // Their names, in the order of the numbers of a row.
+    output["classes"] = json::array(card.label().classes().begin(), card.label().classes().end());
+  }
+  out["outputs"] = json::array{std::move(output)};
   return json::serialize(out);
 }
 

@@ -62,6 +62,7 @@ struct InferAnswer {
   uint64_t version = 0;
   std::string_view id;
   std::string_view output;  // name of the output tensor
+  size_t width = 0;         // numbers a row, as shape [n, width]; 0: one, as shape [n]
   const std::vector<double>* values = nullptr;
 };
 std::string to_json(const InferAnswer& answer);

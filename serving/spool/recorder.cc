@@ -21,6 +21,21 @@ uint64_t bytes_of(const AnsweredRequest& answered) {
   return bytes;
 }
 
+void count_predictions(const AnsweredRequest& answered, drift::SlotCounter& slot) {
+  const dataio::LabelRule& rule = answered.version->rule;
+  if (!rule.wide()) return slot.add_predictions(answered.predictions);
+  const auto answers = std::span(answered.predictions);
+  for (size_t at = 0; at < answers.size(); at += rule.outputs()) {
+    const auto answer = answers.subspan(at, rule.outputs());
+    if (rule.counted_as_category()) {
+      slot.add_prediction(rule.counted_category(answer));
+    } else {
+      const double number = rule.counted_number(answer);
+      slot.add_predictions(std::span(&number, 1));
+    }
+  }
+}
+
 // Adds the rows of one request to the counts of the version that answered it.
 void count(const AnsweredRequest& answered, drift::CountsBuilder& counts) {
   drift::SlotCounter& slot = counts.at(time_from_micros(answered.event_us));
@@ -37,7 +52,7 @@ void count(const AnsweredRequest& answered, drift::CountsBuilder& counts) {
         column->missing(row) ? slot.add_missing(i) : slot.add_text(i, column->text(row));
     }
   }
-  slot.add_predictions(answered.predictions);
+  count_predictions(answered, slot);
 }
 
 }  // namespace

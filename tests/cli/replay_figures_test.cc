@@ -74,25 +74,25 @@ TEST(Infer, ImagesAndTokensAreSentAsServingReadsThem) {
 }
 
 TEST(InferAnswer, IsOneProbabilityPerRow) {
-  const auto answer = read_answer(R"({"model_version":"3","outputs":[{"data":[0.25,1]}]})", 2);
+  const auto answer = read_answer(R"({"model_version":"3","outputs":[{"data":[0.25,1]}]})", 2, {});
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->version, 3u);
-  EXPECT_THAT(answer->probabilities, ::testing::ElementsAre(0.25, 1.0));
+  EXPECT_THAT(answer->values, ::testing::ElementsAre(0.25, 1.0));
   for (const char* bad : {R"({"model_version":"3","outputs":[{"data":[0.25]}]})",
                           R"({"model_version":3,"outputs":[{"data":[0.2,0.3]}]})",
                           R"({"outputs":[{"data":[0.2,0.3]}]})", R"({"model_version":"3","outputs":[]})",
                           "[]", "not json", R"({"model_version":"3","outputs":[{"data":[0.2,1.5]}]})",
                           R"({"model_version":"3","outputs":[{"data":[0.2,null]}]})"})
-    EXPECT_EQ(read_answer(bad, 2).status().code(), Code::kDataLoss) << bad;
+    EXPECT_EQ(read_answer(bad, 2, {}).status().code(), Code::kDataLoss) << bad;
 }
 
 TEST(Figures, LeaveOutWhatIsNotKnown) {
   const std::vector<double> labels = {1, 0, kNaN, 1}, probabilities = {0.8, 0.4, 0.9, kNaN};
-  const Figures figures = figures_of(labels, probabilities);
+  const Figures figures = figures_of({}, labels, probabilities);
   EXPECT_EQ(figures.rows, 2u);
-  EXPECT_NEAR(figures.log_loss, (-std::log(0.8) - std::log(0.6)) / 2, 1e-12);
-  EXPECT_DOUBLE_EQ(figures.auroc, 1.0);
-  EXPECT_TRUE(std::isnan(figures_of({}, {}).log_loss));
+  EXPECT_NEAR(figures.loss, (-std::log(0.8) - std::log(0.6)) / 2, 1e-12);
+  EXPECT_DOUBLE_EQ(figures.score, 1.0);
+  EXPECT_TRUE(std::isnan(figures_of({}, {}, {}).loss));
 }
 
 TEST(Rows, AreCutIntoSlotsAndGroups) {
@@ -124,18 +124,18 @@ TEST(Baselines, ComeFromTheLabelsAlone) {
   rows.table = table();
   rows.times = rows.table.columns[0].times;
   rows.labels = rows.table.columns[3].numbers;
-  const Baselines by_hour = Baselines::fit(rows, {}).value();
-  EXPECT_DOUBLE_EQ(by_hour.constant(), 0.5);  // 1, 0, 1, 0
+  const Baselines by_hour = Baselines::fit({}, rows, {}).value();
+  EXPECT_DOUBLE_EQ(by_hour.constant()[0], 0.5);  // 1, 0, 1, 0
   const std::vector<double> table = by_hour.table(rows);
   EXPECT_DOUBLE_EQ(table[0], (1 + 5.0) / 12);  // hour 0: one of two
   EXPECT_DOUBLE_EQ(table[3], (1 + 5.0) / 11);  // hour 1: one of one
-  const Baselines by_origin = Baselines::fit(rows, parse_table_by("origin").value()).value();
+  const Baselines by_origin = Baselines::fit({}, rows, parse_table_by("origin").value()).value();
   EXPECT_DOUBLE_EQ(by_origin.table(rows)[1], (0 + 5.0) / 11);
-  const Baselines by_temp = Baselines::fit(rows, parse_table_by("temp/2").value()).value();
+  const Baselines by_temp = Baselines::fit({}, rows, parse_table_by("temp/2").value()).value();
   EXPECT_DOUBLE_EQ(by_temp.table(rows)[0], by_temp.table(rows)[3]) << "1.5 and 1e-7 share a cell of width 2";
-  EXPECT_FALSE(Baselines::fit(rows, {.column = "nothing"}).ok());
+  EXPECT_FALSE(Baselines::fit({}, rows, {.column = "nothing"}).ok());
   rows.labels.assign(5, kNaN);
-  EXPECT_EQ(Baselines::fit(rows, {}).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(Baselines::fit({}, rows, {}).status().code(), Code::kFailedPrecondition);
   for (const char* bad : {"x/", "x/0", "x/-1", "/60", "x/nan"}) EXPECT_FALSE(parse_table_by(bad).ok()) << bad;
 }
 

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "rekindle/v1/events.pb.h"
+
 namespace rekindle::dataio {
 namespace {
 
@@ -116,6 +118,54 @@ TEST(Labels, ACopyFindsItsNamesAfterTheOriginalIsGone) {
   first.reset();
   EXPECT_EQ(copy.number("DL").value(), 2);
   EXPECT_EQ(assigned.number("AA").value(), 1);
+}
+
+v1::LabelRecord named(std::vector<std::string> names, std::vector<uint32_t> unknown = {}) {
+  v1::LabelRecord out;
+  out.set_request_id("r-1");
+  for (auto& name : names) out.add_names(std::move(name));
+  for (const uint32_t row : unknown) out.add_unknown(row);
+  return out;
+}
+
+TEST(Labels, NamesOfARequestBecomeNumbers) {
+  v1::LabelRecord one = named({"DL", "", "UA"}, {1});
+  ASSERT_TRUE(number_labels(one, rule(v1::Label::MULTICLASS)).ok());
+  expect_equal({one.labels().begin(), one.labels().end()}, {2, NAN, 0});
+  EXPECT_TRUE(one.names().empty() && one.unknown().empty()) << "nothing is left for the event store to read";
+  v1::LabelRecord sets = named({"", "AA|UA", ""}, {2});
+  ASSERT_TRUE(number_labels(sets, rule(v1::Label::MULTILABEL)).ok());
+  expect_equal({sets.labels().begin(), sets.labels().end()}, {0, 3, NAN});
+}
+
+TEST(Labels, NamesThatCannotBeAreRefusedWithTheirRow) {
+  const auto refusal = [](v1::LabelRecord record, const LabelRule& of) {
+    return number_labels(record, of).message();
+  };
+  EXPECT_THAT(refusal(named({"UA", "XX"}), rule(v1::Label::MULTICLASS)),
+              HasSubstr("row 2: 'XX' is none of its"));
+  EXPECT_THAT(refusal(named({""}), rule(v1::Label::MULTICLASS)), HasSubstr("row 1: '' is none"));
+  EXPECT_THAT(refusal(named({"1"}), rule(v1::Label::BINARY)),
+              HasSubstr("this label has no classes, it is 0 or 1"));
+  EXPECT_THAT(refusal(named({"UA"}, {1}), rule(v1::Label::MULTICLASS)), HasSubstr("there are 1 names"));
+  v1::LabelRecord both = named({"UA"});
+  both.add_labels(0);
+  EXPECT_THAT(refusal(both, rule(v1::Label::MULTICLASS)), HasSubstr("either numbers in 'labels' or 'names'"));
+  v1::LabelRecord beyond;
+  beyond.add_labels(3);
+  EXPECT_THAT(refusal(beyond, rule(v1::Label::MULTICLASS)),
+              HasSubstr("row 1: 3 is not one of the 3 classes"));
+}
+
+TEST(Labels, ClassesMayBeAddedAtTheEnd) {
+  const LabelRule now = rule(v1::Label::MULTICLASS, {"UA", "AA", "DL"});
+  EXPECT_TRUE(now.extends(rule(v1::Label::MULTICLASS, {"UA", "AA"})));
+  EXPECT_TRUE(now.extends(now));
+  EXPECT_FALSE(now.extends(rule(v1::Label::MULTICLASS, {"AA", "UA"}))) << "another order";
+  EXPECT_FALSE(now.extends(rule(v1::Label::MULTICLASS, {"UA", "AA", "DL", "B6"}))) << "one was taken away";
+  EXPECT_FALSE(now.extends(rule(v1::Label::MULTILABEL, {"UA", "AA"})));
+  expect_equal(now.widened(rule(v1::Label::MULTICLASS, {"UA", "AA"}), {0.25, 0.75, 1, 0}),
+               {0.25, 0.75, 0, 1, 0, 0});
 }
 
 TEST(Labels, AreCountedForDrift) {

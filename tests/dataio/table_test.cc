@@ -1,5 +1,6 @@
 #include "tests/dataio/fixtures.h"
 
+#include "dataio/parquet.h"
 #include "dataio/parquet_events.h"
 
 namespace rekindle::dataio {
@@ -154,15 +155,25 @@ TEST(Events, ValuesOfARequestAreAppended) {
 }
 
 TEST(Events, PredictionsRoundTrip) {
-  Predictions in{{1, 2}, {"r/0", "r/1"}, {1, NAN}, {0.25, 0.75}};
-  const Predictions out = read_predictions(write_predictions(in).value(), "predictions").value();
-  EXPECT_EQ(out.times_us, in.times_us);
-  EXPECT_EQ(out.ids, in.ids);
-  EXPECT_EQ(out.probabilities, in.probabilities);
-  EXPECT_EQ(out.labels[0], 1);
-  EXPECT_TRUE(std::isnan(out.labels[1]));
-  in.ids.pop_back();
-  EXPECT_FALSE(write_predictions(in).ok());
+  v1::Label classes;
+  classes.set_kind(v1::Label::MULTICLASS);
+  for (const char* name : {"UA", "AA"}) classes.add_classes(name);
+  for (const auto& rule : {LabelRule(), LabelRule(classes)}) {
+    Predictions in{{1, 2}, {"r/0", "r/1"}, {1, NAN}, {0.25, 0.75}};
+    if (rule.wide()) in.answers = {0.25, 0.75, 1, 0};
+    const std::string bytes = write_predictions(rule, in).value();
+    const Predictions out = read_predictions(rule, bytes, "predictions").value();
+    EXPECT_EQ(out.times_us, in.times_us);
+    EXPECT_EQ(out.ids, in.ids);
+    EXPECT_EQ(out.answers, in.answers);
+    EXPECT_EQ(out.labels[0], 1);
+    EXPECT_TRUE(std::isnan(out.labels[1]));
+    const Table table = read_parquet(bytes, "predictions").value();
+    EXPECT_EQ(table.columns[2].type, rule.wide() ? v1::TEXT : v1::BOOL);
+    EXPECT_NE(table.find(rule.wide() ? "probabilities[AA]" : "probability"), nullptr);
+    in.ids.pop_back();
+    EXPECT_FALSE(write_predictions(rule, in).ok());
+  }
 }
 
 }  // namespace

@@ -137,7 +137,7 @@ TEST_F(Append, NonsenseIsNamedAndCountedAndTheRestIsTaken) {
       {"values of two kinds", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->add_texts("x"); }},
       {"row 9 of 2 is missing", [](auto& b) { b.mutable_requests(0)->mutable_columns(2)->add_missing(9); }},
       {"twice", [](auto& b) { b.mutable_requests(0)->mutable_columns(1)->set_name("origin"); }},
-      {"neither 0 nor 1", [](auto& b) { b.mutable_labels(0)->set_labels(0, 0.5); }},
+      {"0.5 is not 0 or 1", [](auto& b) { b.mutable_labels(0)->set_labels(0, 0.5); }},
       {"0 labels", [](auto& b) { b.mutable_labels(0)->clear_labels(); }},
       {"is not a time", [](auto& b) { b.mutable_labels(0)->set_known_at_us(-5); }},
       {"is not a time", [](auto& b) { b.mutable_counts(0)->set_slot_us(-kHour); }},

@@ -61,7 +61,7 @@ dataio::Table rows(size_t count) {
 
 std::string weights(const v1::ModelCard& card) {
   auto network = network_of(card).value();
-  auto parameters = initial_parameters(network, 7, 0.3);
+  auto parameters = initial_parameters(network, 7, {0.3});
   // The output begins at zero; give every row something to differ by.
   for (auto& [name, values] : parameters) {
     for (size_t i = 0; i < values.size(); ++i)
@@ -216,9 +216,9 @@ TEST(Predictor, LoadsAVersionAndRefusesADamagedOne) {
 
 TEST(Network, InitialParametersFollowFromSeedAlone) {
   auto network = network_of(card()).value();
-  EXPECT_EQ(initial_parameters(network, 1, 0.2), initial_parameters(network, 1, 0.2));
-  EXPECT_NE(initial_parameters(network, 1, 0.2), initial_parameters(network, 2, 0.2));
-  auto first = initial_parameters(network, 1, 0.2);
+  EXPECT_EQ(initial_parameters(network, 1, {0.2}), initial_parameters(network, 1, {0.2}));
+  EXPECT_NE(initial_parameters(network, 1, {0.2}), initial_parameters(network, 2, {0.2}));
+  auto first = initial_parameters(network, 1, {0.2});
   for (const auto& e : network.embeddings) {
     for (int64_t k = 0; k < e.width; ++k)
       EXPECT_EQ(first[e.parameter][k], 0) << "the unknown category begins at zero";

@@ -160,5 +160,53 @@ TEST(Gate, PairedInterval) {
   EXPECT_THAT(verdict.reason(), HasSubstr("95 % interval +0.0238 to +0.0362"));
 }
 
+// Sums of other kinds of labels: 1,000 rows, right answers and absolute errors beside the loss.
+v1::Evaluation of_kind(int constants) {
+  v1::Evaluation evaluation = sums(40, 44, 90);
+  auto* s = evaluation.mutable_slices(0);
+  s->set_positives(0);
+  s->set_candidate_correct(700), s->set_champion_correct(650), s->set_constant_correct(300);
+  s->set_candidate_absolute_sum(5000), s->set_champion_absolute_sum(4800), s->set_constant_absolute_sum(7000);
+  for (int i = 0; i < constants; ++i) evaluation.add_constant(1.0 / constants);
+  return evaluation;
+}
+
+TEST(Gate, MetricsOfOtherKinds) {
+  const Case cases[] = {
+      {"accuracy beats the champion", gate(v1::Gate::ACCURACY), of_kind(3), true, v1::Verdict::PASS,
+       "accuracy 0.7000 against the champion's 0.6500 on 1000 holdout rows: gain +0.0500"},
+      {"a first version beats the shares", gate(v1::Gate::ACCURACY), of_kind(3), false, v1::Verdict::PASS,
+       "against the class shares' 0.3000"},
+      {"accuracy limit", with_limit(.71, v1::Gate::ACCURACY), of_kind(3), true, v1::Verdict::REJECT,
+       "accuracy 0.7000 on 1000 holdout rows misses the limit 0.7100"},
+      {"log-loss of classes", gate(), of_kind(3), false, v1::Verdict::PASS,
+       "against the class shares' 90.0000"},
+      {"squared error", gate(v1::Gate::SQUARED_ERROR), of_kind(1), true, v1::Verdict::PASS,
+       "squared error 40.0000 against the champion's 44.0000 on 1000 holdout rows: gain +4.0000, 95 % "
+       "interval"},
+      {"squared error limit", with_limit(39, v1::Gate::SQUARED_ERROR), of_kind(1), true, v1::Verdict::REJECT,
+       "misses the limit"},
+      {"absolute error is worse", gate(v1::Gate::ABSOLUTE_ERROR), of_kind(1), true, v1::Verdict::REJECT,
+       "absolute error 5.0000 against the champion's 4.8000 on 1000 holdout rows: gain -0.2000; not better"},
+      {"a first regression beats the mean", gate(v1::Gate::ABSOLUTE_ERROR), of_kind(1), false,
+       v1::Verdict::PASS, "against the training mean's 7.0000"},
+      {"more right answers than rows", gate(v1::Gate::ACCURACY),
+       changed(of_kind(3), [](v1::SliceSums& s) { s.set_candidate_correct(1001); }), true, v1::Verdict::HOLD,
+       "contradicts itself: 1001 right answers in 1000 rows"},
+      {"no absolute error", gate(v1::Gate::ABSOLUTE_ERROR),
+       changed(of_kind(1), [](v1::SliceSums& s) { s.set_candidate_absolute_sum(kNan); }), true,
+       v1::Verdict::REJECT, "not a number that it can have"},
+  };
+  for (const Case& c : cases) {
+    const v1::Verdict verdict = judge(c.gate, c.evaluation, c.has_champion);
+    EXPECT_EQ(verdict.kind(), c.kind) << c.name << ": " << verdict.reason();
+    EXPECT_THAT(verdict.reason(), HasSubstr(c.reason)) << c.name;
+    const bool paired = c.gate.metric() == v1::Gate::SQUARED_ERROR || c.gate.metric() == v1::Gate::LOG_LOSS;
+    if (!paired) {
+      EXPECT_EQ(verdict.gain_low(), 0) << c.name << ": the paired sums are of another metric";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rekindle::registry

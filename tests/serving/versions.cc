@@ -86,7 +86,7 @@ namespace {
 std::string weights_of(const v1::ModelCard& card, double probability) {
   const auto network = models::network_of(card);
   CHECK(network.ok(), network.status().message());
-  models::Parameters parameters = models::initial_parameters(*network, 1, probability);
+  models::Parameters parameters = models::initial_parameters(*network, 1, {probability});
   for (auto& [name, values] : parameters)
     if (name != "layer0.bias") std::fill(values.begin(), values.end(), 0.0f);
   parameters["layer0.bias"] = {static_cast<float>(std::log(probability / (1 - probability)))};

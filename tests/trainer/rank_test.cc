@@ -265,7 +265,7 @@ INSTANTIATE_TEST_SUITE_P(
                 [](TestRun&, v1::Plan& p) {
                   p.mutable_spec()->mutable_data()->mutable_label()->set_column("temp");
                 },
-                65, v1::Outcome::DATA_REFUSED, "binary"},
+                65, v1::Outcome::DATA_REFUSED, "0 or 1"},
         Refusal{"a damaged blob",
                 [](TestRun& run, v1::Plan&) {
                   const auto path = run.store->path(run.snapshot.parts(0).sha256()).value();

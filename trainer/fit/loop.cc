@@ -38,7 +38,7 @@ class Loop {
        const FitData& data)
       : context_(context),
         spec_(context.plan.spec().train()),
-        label_(card.label()),
+        head_(models::head_of(card).value()),
         data_(data),
         module_(module),
         batches_(dataio::batches_per_epoch(data.train.rows(), spec_.batch())),
@@ -76,13 +76,17 @@ class Loop {
   void save();
   void settle() { state_.set_stall_seconds(state_.stall_seconds() + writer_.taken()); }
   Groups groups() const;
+  // Of the epoch so far, in the unit of the label as the validation loss is.
+  double train_loss() const {
+    return head_.loss_unit() * state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
+  }
   void report();
   void report_epoch(double train_loss, double valid_loss);
   Fitted fitted(Fitted::End end);
 
   Context& context_;
   const v1::Train& spec_;
-  const v1::Label& label_;
+  const models::Head head_;
   const FitData& data_;
   Module& module_;
   const uint64_t batches_, steps_max_;
@@ -234,15 +238,14 @@ std::vector<double> Loop::judged_outputs(size_t begin, size_t end) {
 
 double Loop::validation_loss() {
   context_.reporter.phase(v1::PHASE_VALIDATE);
-  const size_t rows = data_.valid.rows(), width = data_.valid.label_width;
+  const size_t rows = data_.valid.rows(), width = head_.outputs();
   const auto part =
       dataio::rank_part({0, rows}, static_cast<uint32_t>(context_.collectives.rank()), state_.world());
   const auto answers = judged_outputs(part.begin, part.end);
-  const size_t outputs = part.size() == 0 ? 0 : answers.size() / part.size();
   std::vector<double> losses(part.size());
   for (size_t i = 0; i < losses.size(); ++i) {
-    losses[i] = head_row_loss(label_, std::span(data_.valid.labels).subspan((part.begin + i) * width, width),
-                              std::span(answers).subspan(i * outputs, outputs));
+    losses[i] =
+        head_.rule.loss(data_.valid.labels[part.begin + i], std::span(answers).subspan(i * width, width));
   }
   double total = sum(losses);
   context_.collectives.sum(std::span<double>(&total, 1));
@@ -280,8 +283,7 @@ void Loop::report() {
   progress.set_epochs(spec_.stop().epochs());
   progress.set_step(state_.step());
   progress.set_steps(steps_max_);
-  if (state_.epoch_rows() > 0)
-    progress.set_loss(state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows()));
+  if (state_.epoch_rows() > 0) progress.set_loss(train_loss());
   progress.set_rate(stepper_.rate());
   progress.set_gradient_norm(stepper_.norm());
   progress.set_stall_seconds(state_.stall_seconds());
@@ -300,7 +302,7 @@ void Loop::report_epoch(double train_loss, double valid_loss) {
 }
 
 Result<Loop::Ended> Loop::end_epoch() {
-  const double train_loss = state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
+  const double train_loss = this->train_loss();
   const double loss = validation_loss();
   if (!std::isfinite(loss))
     return refuse("the validation loss is not finite after step " + std::to_string(state_.step()) +

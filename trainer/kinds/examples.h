@@ -16,10 +16,9 @@ struct Examples {
   dataio::Encoded encoded;               // numbers and categories: linear, tabular, plugin
   dataio::PixelRows images;              // cnn
   std::vector<dataio::TokenRow> tokens;  // transformer: within the vocabulary; nullptr: none
-  std::vector<double> labels;            // [rows, label_width]; what they mean is the label kind's
-  size_t label_width = 1;
+  std::vector<double> labels;            // one a row, as dataio/labels.h says
 
-  size_t rows() const { return labels.size() / label_width; }
+  size_t rows() const { return labels.size(); }
 };
 
 // What the card's kind takes of these rows; labels are the caller's to add. invalid_argument names a missing

@@ -1,19 +1,19 @@
 #include "trainer/kinds/heads.h"
 
-#include "base/stats.h"
-
 namespace rekindle::trainer {
 
-int64_t head_outputs(const v1::Label&) {
-  return 1;
-}
-
-at::Tensor head_loss(const v1::Label&, const at::Tensor& outputs, const at::Tensor& labels) {
-  return at::binary_cross_entropy_with_logits(outputs, labels, {}, {}, at::Reduction::Sum);
-}
-
-double head_row_loss(const v1::Label&, std::span<const double> labels, std::span<const double> answers) {
-  return log_loss(labels[0], answers[0]);
+at::Tensor head_loss(const models::Head& head, const at::Tensor& outputs, const at::Tensor& targets) {
+  switch (head.rule.kind()) {
+    case v1::Label::MULTICLASS:
+      return at::cross_entropy_loss(outputs, targets.squeeze(1).to(at::kLong), {}, at::Reduction::Sum);
+    case v1::Label::REGRESSION:
+      return at::mse_loss(outputs, targets, at::Reduction::Sum);
+    case v1::Label::MULTILABEL:
+      return at::binary_cross_entropy_with_logits(outputs, targets, {}, {}, at::Reduction::Sum) /
+             static_cast<double>(head.outputs());
+    default:
+      return at::binary_cross_entropy_with_logits(outputs, targets, {}, {}, at::Reduction::Sum);
+  }
 }
 
 }  // namespace rekindle::trainer

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/hash.h"
+#include "trainer/kinds/heads.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -53,19 +54,7 @@ at::Tensor loss_of_no_rows(const FlatParameters& parameters) {
 }
 
 std::vector<float> constant_bias(const models::Head& head, std::span<const double> labels) {
-  constexpr double kShareMin =
-      1e-4;  // no bias begins further out: a class that these labels lack may still come
-  std::vector<float> out;
-  for (const double answer : head.rule.constant_answer(labels)) {
-    const double share = std::clamp(answer, kShareMin, 1 - kShareMin);
-    if (head.rule.regression())
-      out.push_back(static_cast<float>((answer - head.mean) / head.scale));
-    else if (head.rule.kind() == v1::Label::MULTICLASS)
-      out.push_back(static_cast<float>(std::log(std::max(answer, kShareMin))));
-    else
-      out.push_back(static_cast<float>(std::log(share / (1 - share))));
-  }
-  return out;
+  return head.initial_bias(head.rule.constant_answer(labels));
 }
 
 at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
@@ -81,17 +70,7 @@ at::Tensor targets_of(const models::Head& head, const Examples& examples, std::s
 }
 
 at::Tensor loss_of(const models::Head& head, const at::Tensor& outputs, const at::Tensor& targets) {
-  switch (head.rule.kind()) {
-    case v1::Label::MULTICLASS:
-      return at::cross_entropy_loss(outputs, targets.squeeze(1).to(at::kLong), {}, at::Reduction::Sum);
-    case v1::Label::REGRESSION:
-      return at::mse_loss(outputs, targets, at::Reduction::Sum);
-    case v1::Label::MULTILABEL:
-      return at::binary_cross_entropy_with_logits(outputs, targets, {}, {}, at::Reduction::Sum) /
-             static_cast<double>(head.outputs());
-    default:
-      return at::binary_cross_entropy_with_logits(outputs, targets, {}, {}, at::Reduction::Sum);
-  }
+  return head_loss(head, outputs, targets);
 }
 
 }  // namespace rekindle::trainer

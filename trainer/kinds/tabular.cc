@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/stats.h"
 #include "models/forward.h"
 #include "trainer/gpu/device.h"
 #include "trainer/kinds/heads.h"
@@ -21,11 +20,11 @@ void make_room(FlatBuffer& buffer, int64_t elements) {
 
 Result<std::unique_ptr<Module>> make_tabular(const v1::ModelCard& card, at::Device device) {
   auto network = TRY(models::network_of(card));
-  return std::unique_ptr<Module>(std::make_unique<Tabular>(std::move(network), card.label(), device));
+  return std::unique_ptr<Module>(std::make_unique<Tabular>(std::move(network), device));
 }
 
-Tabular::Tabular(models::Network network, v1::Label label, at::Device device)
-    : Module(network.parameters(), device), network_(std::move(network)), label_(std::move(label)) {
+Tabular::Tabular(models::Network network, at::Device device)
+    : Module(network.parameters(), device), network_(std::move(network)) {
   for (const auto& e : network_.embeddings) embeddings_.push_back(parameters().leaf(e.parameter));
   for (const auto& l : network_.layers) {
     weights_.push_back(parameters().leaf(l.weight));
@@ -42,28 +41,29 @@ Tabular::Tabular(models::Network network, v1::Label label, at::Device device)
 }
 
 models::Parameters Tabular::initial(uint64_t seed, const Examples& training) const {
-  return models::initial_parameters(network_, seed, mean(training.labels));
+  return models::initial_parameters(network_, seed, network_.head.rule.constant_answer(training.labels));
 }
 
 at::Tensor Tabular::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
                          double scale) {
   dataio::gather(examples.encoded, rows, batch_);
-  dataio::gather(examples.labels, rows, batch_labels_);
+  network_.head.targets(examples.labels, rows, batch_targets_);
   const auto n = static_cast<int64_t>(rows.size());
   auto numeric =
       at::from_blob(batch_.numeric.data(), {n, static_cast<int64_t>(batch_.numeric_width)}, at::kFloat);
   auto categorical = at::from_blob(batch_.categorical.data(),
                                    {n, static_cast<int64_t>(batch_.categorical_width)}, at::kLong);
-  auto labels = at::from_blob(batch_labels_.data(), {n}, at::kFloat);
+  auto targets = at::from_blob(batch_targets_.data(), {n, static_cast<int64_t>(network_.head.target_width())},
+                               at::kFloat);
   const auto device = parameters().device();
   auto outputs = forward(to_device(numeric, device), to_device(categorical, device), &key).to(at::kFloat);
-  return head_loss(label_, outputs, to_device(labels, device)) * scale;
+  return head_loss(network_.head, outputs, to_device(targets, device)) * scale;
 }
 
 std::optional<double> Tabular::add_gradients(const Examples& examples, std::span<const int64_t> rows,
                                              const StepKey& key, double scale) {
   if (!fused_) return std::nullopt;
-  dataio::gather(examples.labels, rows, batch_labels_);
+  network_.head.targets(examples.labels, rows, batch_targets_);
   return fused_->add_gradients(parameters().values().data_ptr<float>(),
                                parameters().gradients().data_ptr<float>(), examples.encoded, rows, key,
                                scale);
@@ -71,11 +71,11 @@ std::optional<double> Tabular::add_gradients(const Examples& examples, std::span
 
 // Of binary labels by their formula, of others as LibTorch differentiates their loss.
 double Tabular::output_gradients(std::span<float> outputs, double scale, std::span<float> gradient) {
-  if (label_.kind() == v1::Label::BINARY || label_.kind() == v1::Label::KIND_UNSPECIFIED) {
+  if (network_.head.rule.binary()) {
     const auto factor = static_cast<float>(scale);
     double loss = 0;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      const float logit = outputs[i], label = batch_labels_[i];
+      const float logit = outputs[i], label = batch_targets_[i];
       const float small = std::exp(-std::abs(logit));
       const float sigmoid = (logit < 0 ? small : 1) / (1 + small);
       loss += std::max(logit, 0.0f) - logit * label + std::log1p(small);
@@ -83,11 +83,14 @@ double Tabular::output_gradients(std::span<float> outputs, double scale, std::sp
     }
     return loss * scale;
   }
-  const auto rows = static_cast<int64_t>(batch_labels_.size());
-  auto leaf = at::from_blob(outputs.data(), {rows, static_cast<int64_t>(outputs.size()) / rows}, at::kFloat);
+  const auto width = static_cast<int64_t>(network_.head.target_width());
+  const auto rows = static_cast<int64_t>(batch_targets_.size()) / width;
+  auto leaf =
+      at::from_blob(outputs.data(), {rows, static_cast<int64_t>(network_.head.outputs())}, at::kFloat);
   leaf.set_requires_grad(true);
   leaf.mutable_grad() = at::from_blob(gradient.data(), leaf.sizes(), at::kFloat).zero_();
-  auto loss = head_loss(label_, leaf, at::from_blob(batch_labels_.data(), {rows}, at::kFloat)) * scale;
+  auto loss =
+      head_loss(network_.head, leaf, at::from_blob(batch_targets_.data(), {rows, width}, at::kFloat)) * scale;
   loss.backward();
   return loss.item<double>();
 }
@@ -106,7 +109,7 @@ at::Tensor Tabular::forward(const at::Tensor& numeric, const at::Tensor& categor
   if (network_.additive) {
     auto logit = at::linear(numeric, weights_[0], biases_[0]);
     for (const auto& e : embedded) logit = logit + e;
-    return logit.squeeze(1);
+    return logit;
   }
   embedded.insert(embedded.begin(), numeric);
   const bool drops = dropout != nullptr && network_.dropout > 0;
@@ -116,7 +119,7 @@ at::Tensor Tabular::forward(const at::Tensor& numeric, const at::Tensor& categor
     x = at::relu(at::linear(x, weights_[l], biases_[l]));
     if (drops) x = drop_units(x, *dropout, l);
   }
-  return at::linear(x, weights_.back(), biases_.back()).squeeze(1);
+  return at::linear(x, weights_.back(), biases_.back());
 }
 
 // A dropped field says what a missing or unknown one says: zero, the mean. What is kept is not scaled up,

@@ -11,7 +11,7 @@ Result<std::unique_ptr<Module>> make_tabular(const v1::ModelCard& card, at::Devi
 
 class Tabular final : public Module {
  public:
-  Tabular(models::Network network, v1::Label label, at::Device device);
+  Tabular(models::Network network, at::Device device);
 
   models::Parameters initial(uint64_t seed, const Examples& training) const override;
   at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
@@ -21,8 +21,8 @@ class Tabular final : public Module {
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
   const models::Network& network() const { return network_; }
-  // Raw outputs [rows] of numeric [rows, n] float and categorical [rows, c] int64. Without a key nothing is
-  // dropped.
+  // Raw outputs [rows, outputs] of numeric [rows, n] float and categorical [rows, c] int64. Without a key
+  // nothing is dropped.
   at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const StepKey* dropout);
 
  private:
@@ -32,13 +32,12 @@ class Tabular final : public Module {
   double output_gradients(std::span<float> outputs, double scale, std::span<float> gradient);
 
   models::Network network_;
-  v1::Label label_;
   std::optional<FusedMlp> fused_;  // on the CPU
   std::vector<at::Tensor> embeddings_, weights_, biases_;
   std::vector<int64_t> field_widths_;  // of the input: each number or indicator, each embedding
   // Of the batch under way.
   dataio::Encoded batch_;
-  FlatBuffer batch_labels_;
+  FlatBuffer batch_targets_;
   FlatBuffer fields_, input_mask_;
   std::vector<FlatBuffer> masks_;  // per hidden layer
 };

@@ -10,41 +10,73 @@
 #include "base/stats.h"
 #include "dataio/order.h"
 #include "dataio/parquet.h"
+#include "dataio/parquet_events.h"
 
 namespace rekindle::trainer {
 namespace {
 
-v1::SliceSums slice_sums(const std::string& name, const std::vector<double>& labels,
-                         std::span<const double> candidate, std::span<const double> champion,
-                         double constant_rate, std::span<const size_t> rows) {
+// One model's answers to the rows of a slice.
+struct Sums {
+  std::vector<double> losses;
+  int64_t correct = 0;
+  std::vector<double> absolute;
+
+  void add(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
+    losses.push_back(rule.loss(label, answer));
+    if (rule.regression())
+      absolute.push_back(rule.absolute_error(label, answer));
+    else
+      correct += rule.correct(label, answer);
+  }
+};
+
+// Area under the curve of the slice's rows; one class alone ranks nothing: half, as good as chance.
+double area(const std::vector<double>& labels, std::span<const double> answers,
+            std::span<const size_t> rows) {
+  std::vector<double> known, scores;
+  for (const size_t r : rows) {
+    known.push_back(labels[r]);
+    scores.push_back(answers[r]);
+  }
+  const double value = auroc(known, scores);
+  return std::isnan(value) ? 0.5 : value;
+}
+
+v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
+                         const std::vector<double>& labels, const Answers& answers,
+                         std::span<const size_t> rows) {
+  const size_t width = rule.outputs();
+  Sums candidate, champion, constant;
+  std::vector<double> gains, squares;
+  int64_t positives = 0;
+  for (const size_t r : rows) {
+    candidate.add(rule, labels[r], answers.candidate.subspan(r * width, width));
+    constant.add(rule, labels[r], answers.constant);
+    positives += rule.binary() && labels[r] == 1;
+    if (answers.champion.empty()) continue;
+    champion.add(rule, labels[r], answers.champion.subspan(r * width, width));
+    gains.push_back(champion.losses.back() - candidate.losses.back());
+    squares.push_back(gains.back() * gains.back());
+  }
   v1::SliceSums out;
   out.set_slice(name);
   out.set_rows(static_cast<int64_t>(rows.size()));
-  std::vector<double> picked, ours, theirs, ours_loss, theirs_loss, constant_loss, gains, squares;
-  for (size_t r : rows) {
-    picked.push_back(labels[r]);
-    ours.push_back(candidate[r]);
-    ours_loss.push_back(log_loss(labels[r], candidate[r]));
-    constant_loss.push_back(log_loss(labels[r], constant_rate));
-    if (champion.empty()) continue;
-    theirs.push_back(champion[r]);
-    theirs_loss.push_back(log_loss(labels[r], champion[r]));
-    gains.push_back(theirs_loss.back() - ours_loss.back());
-    squares.push_back(gains.back() * gains.back());
-  }
-  out.set_positives(std::count(picked.begin(), picked.end(), 1.0));
-  out.set_candidate_log_loss_sum(sum(ours_loss));
-  out.set_champion_log_loss_sum(sum(theirs_loss));
-  out.set_constant_log_loss_sum(sum(constant_loss));
+  out.set_positives(positives);
+  out.set_candidate_log_loss_sum(sum(candidate.losses));
+  out.set_champion_log_loss_sum(sum(champion.losses));
+  out.set_constant_log_loss_sum(sum(constant.losses));
   out.set_gain_sum(sum(gains));
   out.set_gain_square_sum(sum(squares));
-  // One class alone ranks nothing: half, as good as chance.
-  auto area = [&](const std::vector<double>& scores) {
-    const double value = scores.empty() ? 0 : auroc(picked, scores);
-    return std::isnan(value) ? 0.5 : value;
-  };
-  out.set_candidate_auroc(area(ours));
-  out.set_champion_auroc(area(theirs));
+  if (rule.binary()) {
+    out.set_candidate_auroc(area(labels, answers.candidate, rows));
+    if (!answers.champion.empty()) out.set_champion_auroc(area(labels, answers.champion, rows));
+  }
+  out.set_candidate_correct(static_cast<double>(candidate.correct));
+  out.set_champion_correct(static_cast<double>(champion.correct));
+  out.set_constant_correct(static_cast<double>(constant.correct));
+  out.set_candidate_absolute_sum(sum(candidate.absolute));
+  out.set_champion_absolute_sum(sum(champion.absolute));
+  out.set_constant_absolute_sum(sum(constant.absolute));
   return out;
 }
 
@@ -61,6 +93,14 @@ const dataio::Column* slice_column(const dataio::Table& rows, const v1::Data& da
 }
 
 }  // namespace
+
+Status check_goes_on(const dataio::LabelRule& job, const dataio::LabelRule& theirs) {
+  if (job.extends(theirs)) return {};
+  return failed_precondition("its label was another: the job's is " + job.words() + ", the version's " +
+                             theirs.words() +
+                             "; classes may only be added at the end, and another kind of label "
+                             "needs a job of another name");
+}
 
 Status agreed(Collectives& collectives, const Status& mine) {
   constexpr size_t kMessage = 1000;
@@ -105,21 +145,20 @@ Result<models::Predictions> score_window(Collectives& collectives, const models:
   return out;
 }
 
-v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate,
-                        std::span<const double> champion, double constant_rate, const v1::Data& data) {
+v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data) {
+  const dataio::LabelRule rule(data.label());
   v1::Evaluation out;
-  out.set_constant_rate(constant_rate);
+  if (rule.binary()) out.set_constant_rate(answers.constant.at(0));
+  for (const double value : answers.constant) out.add_constant(value);
   std::vector<size_t> all(holdout.size());
   std::iota(all.begin(), all.end(), size_t{0});
-  *out.add_slices() = slice_sums("", holdout.labels, candidate, champion, constant_rate, all);
+  *out.add_slices() = slice_sums("", rule, holdout.labels, answers, all);
   const auto* column = slice_column(holdout.rows, data);
   if (column == nullptr) return out;
   std::map<std::string, std::vector<size_t>> slices;
   for (size_t r : all) slices[column->missing(r) ? "missing" : std::string(column->text(r))].push_back(r);
-  for (const auto& [value, rows] : slices) {
-    *out.add_slices() =
-        slice_sums(column->name + "=" + value, holdout.labels, candidate, champion, constant_rate, rows);
-  }
+  for (const auto& [value, rows] : slices)
+    *out.add_slices() = slice_sums(column->name + "=" + value, rule, holdout.labels, answers, rows);
   return out;
 }
 
@@ -130,15 +169,15 @@ models::PredictorOptions predictor_options(const v1::Plan& plan) {
   return out;
 }
 
-Result<std::string> evaluation_rows(const Window& holdout, const std::string& time_column,
-                                    std::span<const double> candidate, std::span<const double> champion) {
+Result<std::string> evaluation_rows(const Window& holdout, const v1::Data& data, const Answers& answers) {
+  const dataio::LabelRule rule(data.label());
   dataio::Table table;
-  table.add(dataio::time_column("time", TRY(holdout.rows.get(time_column, v1::TIMESTAMP))->times));
-  table.add(dataio::bool_column("label", holdout.labels));
-  table.add(dataio::number_column("candidate", {candidate.begin(), candidate.end()}));
-  std::vector<double> theirs(champion.begin(), champion.end());
-  theirs.resize(holdout.size(), dataio::kMissingNumber);
-  table.add(dataio::number_column("champion", std::move(theirs)));
+  table.add(dataio::time_column("time", TRY(holdout.rows.get(data.time(), v1::TIMESTAMP))->times));
+  table.add(rule.column("label", holdout.labels));
+  dataio::add_answers(table, rule, "candidate", answers.candidate);
+  std::vector<double> theirs(answers.champion.begin(), answers.champion.end());
+  theirs.resize(answers.candidate.size(), dataio::kMissingNumber);
+  dataio::add_answers(table, rule, "champion", theirs);
   return dataio::write_parquet(table);
 }
 

@@ -1,10 +1,11 @@
-// Candidate, champion and the constant rate on the same holdout rows, as sums that the gate can judge.
+// Candidate, champion and the constant answer on the same holdout rows, as sums that the gate can judge.
 #pragma once
 
 #include <span>
 #include <string>
 #include <vector>
 
+#include "dataio/labels.h"
 #include "models/predictor.h"
 #include "trainer/collectives/collectives.h"
 #include "trainer/rows.h"
@@ -19,14 +20,23 @@ inline constexpr size_t kSlicesMax = 16;
 Result<models::Predictions> score_window(Collectives& collectives, const models::Predictor& predictor,
                                          const dataio::Table& rows);
 
-// `champion` is empty when there is none. Slices: the whole, then those of the first categorical column
-// with few values.
-v1::Evaluation evaluate(const Window& holdout, std::span<const double> candidate,
-                        std::span<const double> champion, double constant_rate, const v1::Data& data);
+// What is compared on the holdout: row-major answers of the candidate and, when there is one, the champion;
+// and the constant answer, which the training labels alone give.
+struct Answers {
+  std::span<const double> candidate;
+  std::span<const double> champion;  // empty when there is none
+  std::vector<double> constant;
+};
 
-// evaluation.parquet: time, label, candidate, champion (missing without one).
-Result<std::string> evaluation_rows(const Window& holdout, const std::string& time_column,
-                                    std::span<const double> candidate, std::span<const double> champion);
+// Slices: the whole, then those of the first categorical column with few values.
+v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data);
+
+// evaluation.parquet: time, label, candidate, champion (missing without one); of several outputs a column
+// each, "candidate[UA]".
+Result<std::string> evaluation_rows(const Window& holdout, const v1::Data& data, const Answers& answers);
+
+// failed_precondition when a version of label `theirs` cannot be compared by the job's label.
+Status check_goes_on(const dataio::LabelRule& job, const dataio::LabelRule& theirs);
 
 // How versions of the plan's job are loaded here: with the environments that are kept, and with packages,
 // since the job's own command, or its own library, has run here already.

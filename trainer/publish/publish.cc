@@ -3,7 +3,11 @@
 #include <google/protobuf/util/json_util.h>
 #include <torch/headeronly/version.h>
 
+#include <cmath>
+
 #include "artifacts/manifest.h"
+#include "base/stats.h"
+#include "dataio/labels.h"
 #include "drift/profile.h"
 
 namespace rekindle::trainer {
@@ -33,6 +37,21 @@ Status add_model(artifacts::ManifestWriter& writer, const VersionFiles& files) {
   return ok_status();
 }
 
+// The numbers that answers are counted by, or the classes that they name.
+v1::FeatureProfile prediction_profile(const dataio::LabelRule& rule, std::span<const double> answers) {
+  const size_t width = rule.outputs();
+  drift::CategoryTally tally;
+  std::vector<double> numbers;
+  for (size_t at = 0; at < answers.size(); at += width) {
+    if (rule.counted_as_category())
+      tally.add(rule.counted_category(answers.subspan(at, width)));
+    else
+      numbers.push_back(rule.counted_number(answers.subspan(at, width)));
+  }
+  return rule.counted_as_category() ? tally.profile(drift::kPrediction)
+                                    : drift::numeric_profile(drift::kPrediction, numbers);
+}
+
 }  // namespace
 
 v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
@@ -47,13 +66,13 @@ v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
   if (!spec.data().tokens().empty()) add_input(out, spec.data().tokens(), v1::TOKENS);
   if (out.kind().has_plugin()) *out.mutable_code() = spec.code();
   out.set_time_column(spec.data().time());
-  out.set_output("probability");
+  *out.mutable_label() = spec.data().label();
+  out.set_output(std::string(dataio::LabelRule(spec.data().label()).output_name()));
   *out.mutable_transforms() = std::move(transforms);
   return out;
 }
 
-Result<v1::Profile> make_profile(const v1::Data& data, const Window& train,
-                                 std::span<const double> predictions) {
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> answers) {
   v1::Profile out;
   for (const auto& name : data.numeric()) {
     const auto* column = train.rows.find(name);
@@ -71,9 +90,11 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train,
     }
     *out.add_features() = tally.profile(name);
   }
-  *out.mutable_prediction() = drift::numeric_profile(drift::kPrediction, predictions);
+  const dataio::LabelRule rule(data.label());
+  *out.mutable_prediction() = prediction_profile(rule, answers);
   out.set_rows(static_cast<int64_t>(train.size()));
-  out.set_label_rate(static_cast<double>(train.positives()) / static_cast<double>(train.size()));
+  if (rule.binary()) out.set_label_rate(mean(train.labels));
+  if (rule.regression()) out.set_label_scale(std::sqrt(variance(train.labels)));
   return out;
 }
 

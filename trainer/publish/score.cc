@@ -58,19 +58,51 @@ Result<Loaded> load_item(Context& context, const v1::ScoreItem& item) {
   const int64_t until = all ? std::numeric_limits<int64_t>::max() : item.until_us();
   std::vector<v1::DatasetSnapshot> snapshots(context.plan.data().begin(), context.plan.data().end());
   const std::vector<std::string> optional = {dataio::kRequestIdColumn, dataio::kRowColumn};
-  out.rows = TRY(dataio::read_rows(context.store, snapshots, columns, from, until, optional));
-  out.labels = TRY(labels_of(out.rows, data.label().column()));
+  const dataio::LabelRule rule(data.label()), theirs(out.predictor->card().label());
+  TRY_STATUS(check_goes_on(rule, theirs));
+  out.rows = TRY(dataio::read_rows(context.store, snapshots, columns, from, until, optional, &rule));
+  out.labels = out.rows.find(data.label().column())->numbers;
   return out;
 }
 
-Result<std::string> keep_predictions(Context& context, Loaded loaded, std::vector<double> probabilities) {
+Result<std::string> keep_predictions(Context& context, const dataio::LabelRule& rule, Loaded loaded,
+                                     std::vector<double> answers) {
   const auto* times = TRY(loaded.rows.get(context.plan.spec().data().time(), v1::TIMESTAMP));
   dataio::Predictions predictions;
   predictions.times_us = times->times;
   predictions.ids = row_ids(loaded.rows);
   predictions.labels = std::move(loaded.labels);
-  predictions.probabilities = std::move(probabilities);
-  return context.store.put(TRY(dataio::write_predictions(predictions)));
+  predictions.answers = std::move(answers);
+  return context.store.put(TRY(dataio::write_predictions(rule, predictions)));
+}
+
+Status add_figures(const dataio::LabelRule& rule, const std::vector<double>& labels,
+                   const std::vector<double>& answers, v1::ScoreResult& out) {
+  const size_t width = rule.outputs();
+  std::vector<double> losses, known, scores, absolute;
+  size_t correct = 0;
+  for (size_t r = 0; r < labels.size(); ++r) {
+    if (std::isnan(labels[r])) continue;
+    const auto answer = std::span(answers).subspan(r * width, width);
+    losses.push_back(rule.loss(labels[r], answer));
+    if (rule.regression())
+      absolute.push_back(rule.absolute_error(labels[r], answer));
+    else
+      correct += rule.correct(labels[r], answer);
+    if (!rule.binary()) continue;
+    known.push_back(labels[r]);
+    scores.push_back(answer[0]);
+    out.set_positives(out.positives() + (labels[r] == 1));
+  }
+  if (losses.empty()) return failed_precondition("no labelled rows in the range that is to be scored");
+  out.set_rows(losses.size());
+  out.set_log_loss(mean(losses));
+  if (rule.binary()) out.set_auroc(auroc(known, scores));
+  if (rule.regression())
+    out.set_absolute_error(mean(absolute));
+  else
+    out.set_accuracy(static_cast<double>(correct) / static_cast<double>(losses.size()));
+  return {};
 }
 
 Result<v1::ScoreResult> score_item(Context& context, const v1::ScoreItem& item) {
@@ -78,27 +110,19 @@ Result<v1::ScoreResult> score_item(Context& context, const v1::ScoreItem& item) 
   TRY_STATUS(agreed(context.collectives, opened.status()));
   Loaded loaded = std::move(opened).value();
   context.reporter.advance();
-  auto probabilities = TRY(score_window(context.collectives, *loaded.predictor, loaded.rows)).values;
+  const dataio::LabelRule rule(context.plan.spec().data().label());
+  auto answers = rule.widened(dataio::LabelRule(loaded.predictor->card().label()),
+                              TRY(score_window(context.collectives, *loaded.predictor, loaded.rows)).values);
   context.reporter.advance();
 
   v1::ScoreResult out;
   out.set_manifest(item.manifest());
   out.set_version(item.version());
   out.set_run(item.run());
-  std::vector<double> known, scores;
-  for (size_t r = 0; r < loaded.labels.size(); ++r) {
-    if (std::isnan(loaded.labels[r])) continue;
-    known.push_back(loaded.labels[r]);
-    scores.push_back(probabilities[r]);
-    out.set_positives(out.positives() + (loaded.labels[r] == 1));
-  }
-  if (known.empty()) return failed_precondition("no labelled rows in the range that is to be scored");
-  out.set_rows(known.size());
-  out.set_log_loss(log_loss(known, scores));
-  out.set_auroc(auroc(known, scores));
+  TRY_STATUS(add_figures(rule, loaded.labels, answers, out));
   Status kept;
   if (context.first()) {
-    auto predictions = keep_predictions(context, std::move(loaded), std::move(probabilities));
+    auto predictions = keep_predictions(context, rule, std::move(loaded), std::move(answers));
     kept = predictions.status();
     if (predictions.ok()) out.set_predictions(*predictions);
   }
