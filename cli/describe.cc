@@ -94,7 +94,8 @@ std::vector<Moment> timeline(const v1::Run& run) {
 
 std::string figures_text(const v1::ScoreResult& score, v1::Label::Kind kind) {
   if (kind == v1::Label::REGRESSION)
-    return fmt::format("squared error {:.4f}, absolute error {:.4f}", score.log_loss(), score.absolute_error());
+    return fmt::format("squared error {:.4f}, absolute error {:.4f}", score.log_loss(),
+                       score.absolute_error());
   if (kind == v1::Label::MULTICLASS || kind == v1::Label::MULTILABEL)
     return fmt::format("log-loss {:.4f}, accuracy {:.4f}", score.log_loss(), score.accuracy());
   return fmt::format("log-loss {:.4f}, AUROC {:.4f}", score.log_loss(), score.auroc());

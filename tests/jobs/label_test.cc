@@ -44,7 +44,7 @@ TEST(LabelSpec, WhatCannotBeIsRefused) {
        "names its classes, at least 2"},
       {"no labels", labelled("{column: late, kind: multilabel}"), "names its classes, at least 1"},
       {"twice", labelled("{column: late, kind: multiclass, classes: [a, b, a]}"),
-       "data.label.classes[2]: class 'a' is listed twice"},
+       "class 'a' is listed twice"},
       {"a bar", labelled("{column: late, kind: multilabel, classes: [\"a|b\"]}"),
        "class 'a|b' has a '|' in it"},
       {"fifty-one", labelled("{column: late, kind: multilabel, classes: " + many(51) + "}"),
