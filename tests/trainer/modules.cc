@@ -37,7 +37,7 @@ Examples small_examples(size_t rows, uint64_t salt) {
 }
 
 models::Parameters small_parameters(const models::Network& network) {
-  auto out = models::initial_parameters(network, 3, {0.4});
+  auto out = models::initial_parameters(network, 3, std::vector<double>(network.head.outputs(), 0.4));
   for (auto& [name, v] : out) {
     for (size_t i = 0; i < v.size(); ++i) v[i] += 0.1f * std::cos(static_cast<float>(i + name.size()));
   }
