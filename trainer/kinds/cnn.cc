@@ -4,6 +4,9 @@
 
 #include <numeric>
 
+#include "trainer/gpu/device.h"
+#include "trainer/kinds/heads.h"
+
 namespace rekindle::trainer {
 namespace {
 
@@ -112,7 +115,7 @@ Cnn::Norm Cnn::norm(const std::string& name) const {
 
 models::Parameters Cnn::initial(uint64_t seed, const Examples& training) const {
   models::Parameters out = starts_of(spec_, static_cast<int64_t>(head_.outputs())).values(seed);
-  out["fc.bias"] = constant_bias(head_, training.labels);
+  out["fc.bias"] = head_.initial_bias(head_.rule.constant_answer(training.labels));
   return out;
 }
 
@@ -144,7 +147,8 @@ at::Tensor Cnn::loss(const Examples& examples, std::span<const int64_t> rows, co
     out += examples.images.shape.values();
   }
   const auto device = parameters().device();
-  return loss_of(head_, forward(images.to(device)), targets_of(head_, examples, rows, device)) * scale;
+  return head_loss(head_, forward(to_device(images, device)), targets_of(head_, examples, rows, device)) *
+         scale;
 }
 
 std::vector<double> Cnn::outputs(const Examples& examples, size_t begin, size_t end) const {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/hash.h"
-#include "trainer/kinds/heads.h"
+#include "trainer/gpu/device.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -53,10 +53,6 @@ at::Tensor loss_of_no_rows(const FlatParameters& parameters) {
   return sum;
 }
 
-std::vector<float> constant_bias(const models::Head& head, std::span<const double> labels) {
-  return head.initial_bias(head.rule.constant_answer(labels));
-}
-
 at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
                       at::Device device) {
   const size_t width = head.target_width();
@@ -66,11 +62,7 @@ at::Tensor targets_of(const models::Head& head, const Examples& examples, std::s
     head.target(examples.labels[static_cast<size_t>(row)], {to, width});
     to += width;
   }
-  return out.to(device);
-}
-
-at::Tensor loss_of(const models::Head& head, const at::Tensor& outputs, const at::Tensor& targets) {
-  return head_loss(head, outputs, targets);
+  return to_device(out, device);
 }
 
 }  // namespace rekindle::trainer

@@ -33,14 +33,8 @@ class Starts {
 // The loss of a rank without rows: 0, by way of every parameter.
 at::Tensor loss_of_no_rows(const FlatParameters& parameters);
 
-// Biases of the raw outputs that answer every row with the constant of these labels.
-std::vector<float> constant_bias(const models::Head& head, std::span<const double> labels);
-
 // Targets of some rows on the device: [rows, head.target_width()].
 at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
                       at::Device device);
-
-// Sum of the rows' losses, a differentiable scalar: raw outputs [rows, head.outputs()] against their targets.
-at::Tensor loss_of(const models::Head& head, const at::Tensor& outputs, const at::Tensor& targets);
 
 }  // namespace rekindle::trainer

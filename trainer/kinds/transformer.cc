@@ -6,6 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "trainer/gpu/device.h"
+#include "trainer/kinds/heads.h"
+
 namespace rekindle::trainer {
 namespace {
 
@@ -131,7 +134,7 @@ Transformer::Transformer(const v1::Transformer& spec, models::Head head, at::Dev
 
 models::Parameters Transformer::initial(uint64_t seed, const Examples& training) const {
   models::Parameters out = starts_of(spec_, static_cast<int64_t>(head_.outputs())).values(seed);
-  out["fc.bias"] = constant_bias(head_, training.labels);
+  out["fc.bias"] = head_.initial_bias(head_.rule.constant_answer(training.labels));
   return out;
 }
 
@@ -156,7 +159,7 @@ at::Tensor Transformer::dropped(const at::Tensor& x, const StepKey* key, uint64_
     fill_dropout_mask(own, layer, spec_.dropout(), kept, length, width_,
                       mask.mutable_data_ptr<float>() + row * length * width_);
   }
-  return x * mask.to(x.device());
+  return x * to_device(mask, x.device());
 }
 
 at::Tensor Transformer::pooled(const at::Tensor& x, const at::Tensor& lengths) const {
@@ -187,8 +190,8 @@ at::Tensor Transformer::loss(const Examples& examples, std::span<const int64_t> 
   if (rows.empty()) return loss_of_no_rows(parameters());
   const auto device = parameters().device();
   TokenBatch batch = batch_tokens(examples.tokens, rows, spec_.context());
-  batch = {batch.tokens.to(device), batch.lengths.to(device)};
-  return loss_of(head_, forward(batch, &key), targets_of(head_, examples, rows, device)) * scale;
+  batch = {to_device(batch.tokens, device), to_device(batch.lengths, device)};
+  return head_loss(head_, forward(batch, &key), targets_of(head_, examples, rows, device)) * scale;
 }
 
 std::vector<double> Transformer::outputs(const Examples& examples, size_t begin, size_t end) const {
