@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "trainer/collectives/counted.h"
 #include "trainer/collectives/nccl/plugin.h"
 #include "trainer/collectives/shared_window.h"
 
@@ -16,19 +17,12 @@ namespace {
 
 constexpr size_t kBytes = 8 * SharedWindow::kSlotBytes;
 
-class FakeRanks final : public Collectives {
+class FakeRanks final : public Counted<SharedWindow> {
  public:
   FakeRanks(int rank, int world, const char* name)
-      : Collectives(rank, world), name_(name), window_(rank, slots(name, world)) {}
+      : Counted(rank, world, SharedWindow(rank, slots(name, world))), name_(name) {}
   ~FakeRanks() override { shm_unlink(name_.c_str()); }
   std::string describe() const override { return "fake"; }
-  void sum(std::span<float> v) override { count(), window_.sum(v); }
-  void sum(std::span<double> v) override { count(), window_.sum(v); }
-  void broadcast(std::span<std::byte> b, int root) override { count(), window_.broadcast(b, root); }
-  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    count(), window_.gather(mine, all);
-  }
-  void barrier() override { count(), window_.barrier(); }
 
  private:
   static std::vector<std::byte*> slots(const char* name, int world) {
@@ -41,7 +35,6 @@ class FakeRanks final : public Collectives {
   }
 
   std::string name_;
-  SharedWindow window_;
 };
 
 }  // namespace

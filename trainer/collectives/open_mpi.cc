@@ -4,7 +4,7 @@
 #include <cstring>
 #include <thread>
 
-#include "trainer/collectives/collectives.h"
+#include "trainer/collectives/counted.h"
 #include "trainer/collectives/messages.h"
 #include "trainer/collectives/shared_window.h"
 
@@ -17,12 +17,11 @@ std::string library() {
 }
 
 // Ranks on one host: MPI brings them together, the window does the work.
-class WindowCollectives final : public Collectives {
+class WindowCollectives final : public Counted<SharedWindow> {
  public:
   WindowCollectives(int rank, int size, MPI_Win window, std::vector<std::byte*> slots)
-      : Collectives(rank, size),
+      : Counted(rank, size, SharedWindow(rank, std::move(slots))),
         handle_(window),
-        window_(rank, std::move(slots)),
         thread_(std::this_thread::get_id()) {}
   ~WindowCollectives() override {
     CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
@@ -30,39 +29,23 @@ class WindowCollectives final : public Collectives {
     MPI_Finalize();
   }
   std::string describe() const override { return "shared window of " + library(); }
-  void sum(std::span<float> v) override { count(), window_.sum(v); }
-  void sum(std::span<double> v) override { count(), window_.sum(v); }
-  void broadcast(std::span<std::byte> b, int root) override { count(), window_.broadcast(b, root); }
-  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    count(), window_.gather(mine, all);
-  }
-  void barrier() override { count(), window_.barrier(); }
 
  private:
   MPI_Win handle_;
-  SharedWindow window_;
   std::thread::id thread_;
 };
 
-class MessageCollectives final : public Collectives {
+class MessageCollectives final : public Counted<Messages> {
  public:
   MessageCollectives(int rank, int size)
-      : Collectives(rank, size), messages_(rank, size), thread_(std::this_thread::get_id()) {}
+      : Counted(rank, size, Messages(rank, size)), thread_(std::this_thread::get_id()) {}
   ~MessageCollectives() override {
     CHECK(thread_ == std::this_thread::get_id(), "MPI ends on the thread that began it");
     MPI_Finalize();
   }
   std::string describe() const override { return "messages of " + library(); }
-  void sum(std::span<float> v) override { count(), messages_.sum(v); }
-  void sum(std::span<double> v) override { count(), messages_.sum(v); }
-  void broadcast(std::span<std::byte> b, int root) override { count(), messages_.broadcast(b, root); }
-  void gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    count(), messages_.gather(mine, all);
-  }
-  void barrier() override { count(), messages_.barrier(); }
 
  private:
-  Messages messages_;
   std::thread::id thread_;
 };
 
