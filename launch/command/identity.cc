@@ -91,18 +91,22 @@ Result<RankIdentity> identity_of(const Variables& variables, uint32_t world) {
     out.rank = read.get("OMPI_COMM_WORLD_RANK", 0);
     out.world = read.get("OMPI_COMM_WORLD_SIZE", out.world);
     out.local_rank = read.get("OMPI_COMM_WORLD_LOCAL_RANK", out.rank);
+    out.local_known = read.has("OMPI_COMM_WORLD_LOCAL_SIZE");
     out.local_world = read.get("OMPI_COMM_WORLD_LOCAL_SIZE", out.world);
   } else if (read.has("SLURM_PROCID")) {
     out.rank = read.get("SLURM_PROCID", 0);
     out.world = read.get("SLURM_STEP_NUM_TASKS", read.get("SLURM_NTASKS", out.world));
     out.local_rank = read.get("SLURM_LOCALID", out.rank);
     const char* layout = variables("SLURM_STEP_TASKS_PER_NODE");
-    out.local_world = layout == nullptr
-                          ? out.world
-                          : tasks_of_node(layout, read.get("SLURM_NODEID", 0)).value_or(out.world);
+    std::optional<int> here;
+    if (layout != nullptr) here = tasks_of_node(layout, read.get("SLURM_NODEID", 0));
+    out.local_known = here.has_value();
+    out.local_world = here.value_or(out.world);
   } else if (read.has("PMIX_RANK")) {
     out.rank = read.get("PMIX_RANK", 0);
+    out.world = read.get("PMIX_SIZE", out.world);
     out.local_rank = out.rank;
+    out.local_known = read.get("PMIX_LOCAL_SIZE", 0) == out.world;
     out.local_world = out.world;
   } else if (world > 1) {
     return failed_precondition(

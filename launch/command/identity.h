@@ -14,7 +14,8 @@ struct RankIdentity {
   int rank = 0;
   int world = 1;
   int local_rank = 0;
-  int local_world = 1;  // ranks on this host
+  int local_world = 1;      // ranks on this host
+  bool local_known = true;  // false: the launcher did not say, and all are taken to be here
 };
 
 // nullptr: not set.

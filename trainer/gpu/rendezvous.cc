@@ -1,28 +1,17 @@
 #include "trainer/gpu/rendezvous.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
-#include <optional>
 #include <thread>
 
 #include "base/hash.h"
+#include "launch/command/identity.h"
 
 namespace rekindle::trainer {
 namespace {
 
 constexpr std::chrono::milliseconds kLookInterval{20};
 constexpr size_t kIdBytesMax = 4096;
-
-std::optional<int> number(const char* variable) {
-  const char* text = std::getenv(variable);
-  if (text == nullptr) return std::nullopt;
-  const std::string_view view(text);
-  int out = 0;
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), out);
-  if (error != std::errc() || end != view.data() + view.size() || out < 0) return std::nullopt;
-  return out;
-}
 
 fs::path id_path(const launch::AttemptFolder& folder) {
   return folder.root() / "nccl-id";
@@ -35,30 +24,14 @@ std::string key(const v1::Plan& plan) {
 }  // namespace
 
 Result<Place> launched_place(const v1::Plan& plan) {
-  const int world = static_cast<int>(std::max<uint32_t>(plan.world(), 1));
-  // The names of Open MPI, PMIx (whose clients are not told the size here) and Slurm.
-  struct Names {
-    const char* rank;
-    const char* size;
-    const char* here;  // ranks on this host
-  };
-  for (const Names names :
-       {Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-        Names{"SLURM_PROCID", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"},
-        Names{"PMIX_RANK", "PMIX_SIZE", "PMIX_LOCAL_SIZE"}}) {
-    const auto rank = number(names.rank);
-    if (!rank) continue;
-    const int size = number(names.size).value_or(world);
-    if (size != world || *rank >= world) {
-      return failed_precondition("the plan wants " + std::to_string(world) + " ranks, but " + names.rank +
-                                 "=" + std::to_string(*rank) + " of " + std::to_string(size) +
-                                 " was started: launch the gang with rekindle-gang");
-    }
-    return Place{*rank, world, number(names.here).value_or(1) == world};
+  const uint32_t world = std::max<uint32_t>(plan.world(), 1);
+  const auto found = launch::identity_of([](const char* name) { return std::getenv(name); }, world);
+  if (!found.ok()) {
+    return failed_precondition("the plan wants " + std::to_string(world) + " ranks, but " +
+                               found.status().message() + ": launch the gang with rekindle-gang");
   }
-  if (world == 1) return Place{};
-  return failed_precondition("the plan wants " + std::to_string(world) +
-                             " ranks, but this one was started alone: launch the gang with rekindle-gang");
+  return Place{found->rank, found->world,
+               world == 1 || (found->local_known && found->local_world == found->world)};
 }
 
 Status offer_gang_id(const launch::AttemptFolder& folder, const v1::Plan& plan, std::string_view id) {
