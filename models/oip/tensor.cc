@@ -101,21 +101,30 @@ Status read_bools(const TensorHead& head, dataio::Column& column) {
   return ok_status();
 }
 
-Status read_texts(const TensorHead& head, size_t text_bytes_max, dataio::Column& column) {
+// Hands each row's string to `take(row, string)`; null is a missing value.
+template <typename Take>
+Status each_string(const TensorHead& head, dataio::Column& column, const Take& take) {
   for (size_t row = 0; row < head.rows; ++row) {
     const json::value& value = cell(head, row);
     if (value.is_null()) {
       column.add_missing();
-      continue;
+    } else if (!value.is_string()) {
+      return wrong_kind(head, row, value);
+    } else {
+      TRY_STATUS(take(row, value.get_string()));
     }
-    if (!value.is_string()) return wrong_kind(head, row, value);
-    if (value.get_string().size() > text_bytes_max)
-      return wrong(
-          head, row,
-          fmt::format("a text of {} bytes; at most {} are taken", value.get_string().size(), text_bytes_max));
-    column.add_text(value.get_string());
   }
   return ok_status();
+}
+
+Status read_texts(const TensorHead& head, size_t text_bytes_max, dataio::Column& column) {
+  return each_string(head, column, [&](size_t row, const json::string& text) -> Status {
+    if (text.size() > text_bytes_max)
+      return wrong(head, row,
+                   fmt::format("a text of {} bytes; at most {} are taken", text.size(), text_bytes_max));
+    column.add_text(text);
+    return ok_status();
+  });
 }
 
 // Images: a JSON string is UTF-8, so bytes travel as base64, as MLServer's clients write them.
@@ -123,23 +132,17 @@ Status read_blobs(const TensorHead& head, dataio::Column& column) {
   if (!head.content_type.empty() && head.content_type != "base64")
     return invalid_argument(fmt::format("input '{}' has the content type '{}'; bytes are sent as base64",
                                         head.name, head.content_type));
-  for (size_t row = 0; row < head.rows; ++row) {
-    const json::value& value = cell(head, row);
-    if (value.is_null()) {
-      column.add_missing();
-      continue;
-    }
-    if (!value.is_string()) return wrong_kind(head, row, value);
+  return each_string(head, column, [&](size_t row, const json::string& text) -> Status {
     // Four characters are three bytes: what is too long is not decoded first.
-    if (value.get_string().size() / 4 > dataio::kBlobBytesMax / 3 + 1)
+    if (text.size() / 4 > dataio::kBlobBytesMax / 3 + 1)
       return wrong(head, row, fmt::format("more than {} bytes", dataio::kBlobBytesMax));
-    Result<std::string> bytes = base64_decode(value.get_string());
+    Result<std::string> bytes = base64_decode(text);
     if (!bytes.ok()) return wrong(head, row, bytes.status().message());
     if (bytes->size() > dataio::kBlobBytesMax)
       return wrong(head, row, fmt::format("more than {} bytes", dataio::kBlobBytesMax));
     column.add_blob(*std::move(bytes));
-  }
-  return ok_status();
+    return ok_status();
+  });
 }
 
 // A row ends where its -1 begin; one of nothing but -1 has no tokens.
