@@ -95,7 +95,7 @@ void Metrics::refresh(const Now& now) {
       if (score.threshold() > 0) most = std::max(most, score.value() / score.threshold());
     drift_.Add({{"model", name.value}}).Set(most);
   }
-  const core::Capacity used = core::schedule(*now.state, now.capacity, Time()).used;
+  const core::Capacity used = core::used_now(*now.state);
   slots_.Set(now.capacity.slots);
   slots_used_.Set(used.slots);
   gpus_.Set(now.capacity.gpus);

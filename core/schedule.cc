@@ -47,23 +47,17 @@ uint32_t ranks_in(Capacity room, const v1::Run& run) {
   return std::min(room.slots, gpus == 0 ? std::numeric_limits<uint32_t>::max() : room.gpus / gpus);
 }
 
+// Of a live attempt, were it placed again with this much free.
+uint32_t ranks_with(const v1::Run& run, const v1::Attempt& attempt, Capacity free) {
+  return std::min(ranks_wanted(run).max, world_of(attempt) + ranks_in(free, run));
+}
+
 std::string counted(uint32_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 std::string text_of(Capacity room) {
   return room.gpus == 0 ? counted(room.slots, "slot")
                         : fmt::format("{} and {}", counted(room.slots, "slot"), counted(room.gpus, "GPU"));
-}
-
-Capacity used_now(const State& state) {
-  Capacity used;
-  for (const RunId& id : state.active) {
-    const v1::Attempt* attempt = live_attempt(state.runs.at(id));
-    if (!attempt) continue;
-    used.slots += held_by(*attempt).slots;
-    used.gpus += held_by(*attempt).gpus;
-  }
-  return used;
 }
 
 // Why it is not placed, whatever is free; empty: room alone decides.
@@ -110,12 +104,19 @@ jobs::RankRange ranks_wanted(const v1::Run& run) {
   return jobs::rank_range(run.spec().train().ranks());
 }
 
-uint32_t slots_needed(const v1::Run& run) {
-  return ranks_wanted(run).min;
-}
-
 uint32_t gpus_per_rank(const v1::Run& run) {
   return run.task() == v1::Plan::SCORE ? 0 : run.spec().train().ranks().gpus();
+}
+
+Capacity used_now(const State& state) {
+  Capacity used;
+  for (const RunId& id : state.active) {
+    const v1::Attempt* attempt = live_attempt(state.runs.at(id));
+    if (!attempt) continue;
+    used.slots += held_by(*attempt).slots;
+    used.gpus += held_by(*attempt).gpus;
+  }
+  return used;
 }
 
 std::string gpus_missing(const v1::JobSpec& spec, Capacity capacity) {
@@ -134,15 +135,14 @@ std::string gpus_missing(const v1::JobSpec& spec, Capacity capacity) {
 
 Schedule schedule(const State& state, Capacity capacity, Time now) {
   Schedule plan;
-  // 1. What is held, and who waits.
-  plan.used = used_now(state);
+  // 1. What is free, and who waits.
+  Capacity free = less(capacity, used_now(state));
   std::vector<const v1::Run*> queue;
   for (const RunId& id : state.active)
     if (state.runs.at(id).state() == v1::QUEUED) queue.push_back(&state.runs.at(id));
   std::sort(queue.begin(), queue.end(), before);
 
   // 2. In order: place what fits with its fewest ranks, until the first that does not.
-  Capacity free = less(capacity, plan.used);
   const v1::Run* head = nullptr;
   for (const v1::Run* run : queue) {
     const Capacity need = fewest(*run);
@@ -169,12 +169,11 @@ Schedule schedule(const State& state, Capacity capacity, Time now) {
 
 uint32_t ranks_possible(const State& state, Capacity capacity, const v1::Run& run) {
   const v1::Attempt* attempt = live_attempt(run);
-  if (!attempt) return 0;
-  const uint32_t more = ranks_in(less(capacity, used_now(state)), run);
-  return std::min(ranks_wanted(run).max, world_of(*attempt) + more);
+  return attempt ? ranks_with(run, *attempt, less(capacity, used_now(state))) : 0;
 }
 
 std::optional<Growth> growth(const State& state, Capacity capacity) {
+  const Capacity free = less(capacity, used_now(state));
   const v1::Run* best = nullptr;
   for (const RunId& id : state.active) {
     const v1::Run& run = state.runs.at(id);
@@ -185,13 +184,13 @@ std::optional<Growth> growth(const State& state, Capacity capacity) {
     if (attempt->resize_requested()) return std::nullopt;
     const bool settled = attempt->state() == v1::Attempt::STARTED && !attempt->yield_requested() &&
                          !attempt->kill_requested() && !run.cancel_requested();
-    if (!settled || ranks_possible(state, capacity, run) <= world_of(*attempt)) continue;
+    if (!settled || ranks_with(run, *attempt, free) <= world_of(*attempt)) continue;
     if (!best || before(&run, best)) best = &run;
   }
   if (!best) return std::nullopt;
-  const v1::Attempt* attempt = live_attempt(*best);
-  return Growth{RunId(best->id()), attempt->number(), world_of(*attempt),
-                ranks_possible(state, capacity, *best), state.moved_us + Micros(kGrowAfter).count()};
+  const v1::Attempt& attempt = *live_attempt(*best);
+  return Growth{RunId(best->id()), world_of(attempt), ranks_with(*best, attempt, free),
+                state.moved_us + Micros(kGrowAfter).count()};
 }
 
 }  // namespace rekindle::core

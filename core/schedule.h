@@ -31,17 +31,17 @@ struct Waiting {
 
 struct Schedule {
   std::vector<Placement> place;  // in this order
-  std::vector<Waiting> waiting;  // every other queued run
+  std::vector<Waiting> waiting;  // queued runs that wait
   std::vector<Waiting> refused;  // never tried and impossible here: to be ended, they would wait for ever
-  Capacity used;                 // by attempts that are placed or started, before `place`
 };
 
 // Ranks that a run may have; scoring takes one.
 jobs::RankRange ranks_wanted(const v1::Run& run);
-// Fewest slots that a run starts with: one per rank.
-uint32_t slots_needed(const v1::Run& run);
 // GPUs of each rank; scoring takes none.
 uint32_t gpus_per_rank(const v1::Run& run);
+
+// Held by attempts that are placed or started.
+Capacity used_now(const State& state);
 
 // What a job lacks on this host, and what to do; empty: its GPUs are there.
 std::string gpus_missing(const v1::JobSpec& spec, Capacity capacity);
@@ -51,7 +51,6 @@ Schedule schedule(const State& state, Capacity capacity, Time now);
 // An elastic gang that should come back with more ranks: room is free and nobody on this host waits for it.
 struct Growth {
   RunId run;
-  uint32_t attempt = 0;
   uint32_t from = 0;
   uint32_t to = 0;
   int64_t due_us = 0;  // not before: kGrowAfter after the newest change of who holds and who waits

@@ -75,20 +75,6 @@ Status append_column(dataio::Column& column, const v1::RequestRecord& record) {
   return ok_status();
 }
 
-// In the column's own form: names of classes, or numbers.
-void append_labels(dataio::Column& column, const dataio::LabelRule& rule, const std::vector<double>& labels) {
-  if (column.type != v1::TEXT) {
-    column.numbers.insert(column.numbers.end(), labels.begin(), labels.end());
-    return;
-  }
-  for (const double label : labels) {
-    if (std::isnan(label))
-      column.add_missing();
-    else
-      column.add_text(rule.text(label));
-  }
-}
-
 // All labelled rows of the requests for which `wanted` holds, by (event time, id, row).
 Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledRequest>& requests,
                                const Covered& wanted) {
@@ -97,6 +83,7 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
   std::vector<std::string> ids;
   std::vector<uint32_t> kept;
   std::vector<int64_t> times;
+  std::vector<double> labels;
   for (const auto& request : requests) {
     if (!fits(data, request)) continue;
     const size_t first = times.size();
@@ -113,7 +100,7 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
       if (column.name == data.time())
         column.times.insert(column.times.end(), time.times.begin(), time.times.end());
       else if (column.name == data.label().column())
-        append_labels(column, rule, request.labels);
+        continue;  // made of all labels below
       else if (column.name == dataio::kRequestIdColumn)
         for (size_t i = 0; i < request.labels.size(); ++i) column.add_text(request.id);
       else if (column.name == dataio::kRowColumn)
@@ -122,7 +109,9 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
         TRY_STATUS(append_column(column, request.record).within(fmt::format("request '{}'", request.id)));
     }
     ids.insert(ids.end(), request.labels.size(), request.id);
+    labels.insert(labels.end(), request.labels.begin(), request.labels.end());
   }
+  *table.find(data.label().column()) = rule.column(data.label().column(), labels);
   // Requests come by (time, id), their rows in order: a stable sort by time and id keeps the rows' order.
   std::stable_sort(kept.begin(), kept.end(), [&](uint32_t a, uint32_t b) {
     return times[a] != times[b] ? times[a] < times[b] : ids[a] < ids[b];

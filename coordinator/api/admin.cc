@@ -26,7 +26,7 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
   out.set_state_folder(c.folder.path().string());
   out.set_artifacts(c.options.artifacts.string());
   out.set_journal_seq(c.core.durable_seq());
-  const core::Capacity used = core::schedule(state, c.core.capacity(), c.core.now()).used;
+  const core::Capacity used = core::used_now(state);
   out.set_slots(c.core.capacity().slots);
   out.set_slots_used(used.slots);
   out.set_gpus(c.core.capacity().gpus);

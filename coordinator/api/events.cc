@@ -56,9 +56,9 @@ awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest
   if (request.labels_size() > kLabelsMax)
     co_return invalid_argument(
         fmt::format("{} labels: at most {} in one request", request.labels_size(), kLabelsMax));
-  if (core::find_job(c.core.state(), request.model()) == nullptr)
-    co_return not_found(fmt::format("no model '{}'", request.model()));
-  const v1::Label label = label_of(c, request.model());
+  const v1::Job* job = core::find_job(c.core.state(), request.model());
+  if (job == nullptr) co_return not_found(fmt::format("no model '{}'", request.model()));
+  const v1::Label label = job->spec().data().label();
   const dataio::LabelRule rule(label);
   for (v1::LabelRecord& record : *request.mutable_labels()) {
     Status numbered = dataio::number_labels(record, rule);

@@ -76,7 +76,7 @@ void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse
   const v1::Ranks& asked = spec.train().ranks();
   const jobs::RankRange ranks = jobs::rank_range(asked);
   const core::Capacity all = c.core.capacity();
-  const core::Capacity used = core::schedule(c.core.state(), all, c.core.now()).used;
+  const core::Capacity used = core::used_now(c.core.state());
   // A daemon that came back with fewer slots holds more than it has, for a while.
   const uint32_t slots_free = all.slots - std::min(all.slots, used.slots);
   const uint32_t gpus_free = all.gpus - std::min(all.gpus, used.gpus);

@@ -81,25 +81,24 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   return run;
 }
 
-// One flight of a model at a time keeps triggers away: the policy is told of every run that may publish.
 // Labels are kept as numbers, and versions answer in the order of the classes: what is kept must go on
 // meaning the same.
 Status check_label_goes_on(const v1::Label& before, const v1::Label& after) {
   if (before.kind() != after.kind())
     return failed_precondition(
         "data.label.kind was another in the revision before: rows and versions of this name are of that "
-        "kind; "
-        "give the job another name");
+        "kind; give the job another name");
   const auto& old = before.classes();
   if (old.size() > after.classes_size() || !std::equal(old.begin(), old.end(), after.classes().begin()))
     return failed_precondition(
         fmt::format("data.label.classes may only be added at the end: the revision before has {} of them in "
-                    "another order "
-                    "or under other names, by which labels and versions are kept; give the job another name",
+                    "another order or under other names, by which labels and versions are kept; give the job "
+                    "another name",
                     old.size()));
   return ok_status();
 }
 
+// One flight of a model at a time keeps triggers away: the policy is told of every run that may publish.
 void queue_run(Draft& draft, const v1::Run& run) {
   *draft.add().mutable_run_queued() = run;
   draft.id = run.id();

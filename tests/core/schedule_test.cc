@@ -64,7 +64,7 @@ Host random_host(std::mt19937_64& random, Time now) {
     run.set_state(v1::QUEUED);
     if (below(random, 4) == 0)
       run.set_not_before_us(to_micros(now) + static_cast<int64_t>(below(random, 3)) - 1);
-    const Capacity need = need_of(run, slots_needed(run));
+    const Capacity need = need_of(run, ranks_wanted(run).min);
     if (below(random, 3) == 0 && fits(plus(used, need), host.capacity)) {
       hold(run, need.slots, used.gpus);
       used.slots += need.slots;
@@ -83,7 +83,7 @@ Host random_host(std::mt19937_64& random, Time now) {
 void check_order(const Host& host, const Schedule& plan, Time now) {
   auto due = [&](const v1::Run& run) {
     return run.state() == v1::QUEUED && run.not_before_us() <= to_micros(now) &&
-           fits(need_of(run, slots_needed(run)), host.capacity);
+           fits(need_of(run, ranks_wanted(run).min), host.capacity);
   };
   for (const Placement& one : plan.place) {
     const v1::Run& placed = host.state.runs.at(one.run);
@@ -104,15 +104,15 @@ void check_head(const Host& host, const Schedule& plan, Capacity used) {
   Capacity fewest, given;
   for (const Placement& one : plan.place) {
     const v1::Run& run = host.state.runs.at(one.run);
-    fewest = plus(fewest, need_of(run, slots_needed(run)));
+    fewest = plus(fewest, need_of(run, ranks_wanted(run).min));
     given = plus(given, need_of(run, one.world));
   }
   const v1::Run* head = nullptr;
   for (const Waiting& waiting : plan.waiting)
     if (waiting.reason.rfind("waits for", 0) == 0) head = &host.state.runs.at(waiting.run);
   if (head) {
-    const Capacity need = need_of(*head, slots_needed(*head));
-    ASSERT_FALSE(fits(plus(plus(plan.used, fewest), need), host.capacity));
+    const Capacity need = need_of(*head, ranks_wanted(*head).min);
+    ASSERT_FALSE(fits(plus(plus(used_now(host.state), fewest), need), host.capacity));
     if (fits(plus(fewest, need), host.capacity)) {
       ASSERT_TRUE(fits(plus(given, need), host.capacity))
           << head->id() << " is kept waiting by elastic gangs";
@@ -136,7 +136,7 @@ TEST(Schedule, Properties) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
 
     // Never more than there is; all or none.
-    Capacity used = plan.used;
+    Capacity used = used_now(host.state);
     std::set<RunId> seen;
     for (const Placement& one : plan.place) {
       const v1::Run& run = host.state.runs.at(one.run);
@@ -155,7 +155,7 @@ TEST(Schedule, Properties) {
       }
     for (const Waiting& hopeless : plan.refused) {
       const v1::Run& run = host.state.runs.at(hopeless.run);
-      ASSERT_GT(need_of(run, slots_needed(run)).gpus, host.capacity.gpus);
+      ASSERT_GT(need_of(run, ranks_wanted(run).min).gpus, host.capacity.gpus);
       ASSERT_EQ(run.attempts_size(), 0);
       ++refused;
     }
@@ -185,11 +185,10 @@ TEST(Schedule, GrowthTakesOnlyWhatNobodyWantsAndOneAtATime) {
     ASSERT_GT(growing->to, growing->from);
     ASSERT_LE(growing->to, ranks_wanted(run).max);
     ASSERT_EQ(growing->due_us, host.state.moved_us + Micros(kGrowAfter).count());
-    const Schedule plan = schedule(host.state, host.capacity, now);
-    ASSERT_TRUE(fits(plus(plan.used, need_of(run, growing->to - growing->from)), host.capacity));
+    ASSERT_TRUE(fits(plus(used_now(host.state), need_of(run, growing->to - growing->from)), host.capacity));
     for (const auto& [id, other] : host.state.runs)
       if (other.state() == v1::QUEUED) {
-        ASSERT_FALSE(fits(need_of(other, slots_needed(other)), host.capacity)) << id << " waits";
+        ASSERT_FALSE(fits(need_of(other, ranks_wanted(other).min), host.capacity)) << id << " waits";
       }
     // Once it has left it is placed that large.
     run.mutable_attempts(0)->set_state(v1::Attempt::ENDED);

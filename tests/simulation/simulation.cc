@@ -275,8 +275,8 @@ void Simulation::check_resize(const v1::Event& event) {
   if (!signalled.resize()) return;
   for (const RunId& id : shadow_.active) {
     const v1::Run& run = shadow_.runs.at(id);
-    const bool fits =
-        slots_needed(run) <= capacity_.slots && slots_needed(run) * gpus_per_rank(run) <= capacity_.gpus;
+    const bool fits = ranks_wanted(run).min <= capacity_.slots &&
+                      ranks_wanted(run).min * gpus_per_rank(run) <= capacity_.gpus;
     if (run.state() == v1::QUEUED && fits)
       problem(fmt::format("{} is asked to grow while {} waits", signalled.run(), id.value));
     for (const auto& attempt : run.attempts())
@@ -375,7 +375,7 @@ void Simulation::settle() {
     why.clear();
     for (const RunId& id : state_.active) {
       const v1::Run& run = state_.runs.at(id);
-      const bool too_wide = run.state() == v1::QUEUED && slots_needed(run) > capacity_.slots;
+      const bool too_wide = run.state() == v1::QUEUED && ranks_wanted(run).min > capacity_.slots;
       if (run.state() != v1::HELD && !too_wide) why = id.value + " is " + v1::RunState_Name(run.state());
     }
     for (const auto& [name, model] : state_.models)
