@@ -126,20 +126,27 @@ steady_clock::time_point Follower::next_due() const {
 // one, without the lock; false when there is none.
 bool Follower::drop_given_up(std::unique_lock<std::mutex>& lock) {
   for (auto& [name, model] : models_) {
-    for (auto& [number, attempt] : model.attempts) {
-      const auto loaded = model.loaded.find(number);
-      if (attempt.state != State::READY || loaded == model.loaded.end()) continue;
-      const auto process = loaded->second->predictor->process();
+    for (auto it = model.loaded.begin(); it != model.loaded.end(); ++it) {
+      const auto process = it->second->predictor->process();
       if (!process || process->state != models::ProcessFigures::State::kFailed) continue;
-      attempt.state = State::FAILED;
-      attempt.message = "unavailable: its predictor died too often: " + process->trouble;
-      attempt.due = steady_clock::now() + options_.retry;
+      VersionPtr last = std::move(it->second);
+      model.loaded.erase(it);
+      const std::string message = "unavailable: its predictor died too often: " + process->trouble;
       log_error("version failed and gets no more traffic",
-                {{"model", name}, {"version", number}, {"why", attempt.message}});
-      VersionPtr last = std::move(loaded->second);
-      model.loaded.erase(loaded);
-      model.slot->swap(make_snapshot(model.wanted, model.loaded));
-      ++swaps_;
+                {{"model", name}, {"version", last->number}, {"why", message}});
+      // Not wanted any more, it is not tried again.
+      const auto attempt = model.attempts.find(last->number);
+      if (attempt != model.attempts.end() && attempt->second.manifest == last->manifest) {
+        attempt->second.state = State::FAILED;
+        attempt->second.message = message;
+        attempt->second.due = steady_clock::now() + options_.retry;
+      }
+      // The plan in force goes on without it, whatever the next one still waits for.
+      if (const auto current = model.slot->snapshot()) {
+        model.slot->swap(make_snapshot(current->plan, model.loaded));
+        ++swaps_;
+      }
+      settle(model);
       lock.unlock();
       last.reset();
       hooks_.changed();

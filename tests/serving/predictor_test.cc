@@ -134,6 +134,24 @@ TEST_F(NodePredictors, OneThatKeepsDyingInServiceLosesItsTraffic) {
   EXPECT_TRUE(processes().empty());
 }
 
+TEST_F(NodePredictors, ThePlanInForceGoesOnWithoutTheOneThatDied) {
+  start();
+  const fs::path trigger = state_.path() / "die";
+  const std::string mortal =
+      publish_process_version(*store_, "m", 0.5, {"--fault", "die-when", "--file", trigger});
+  const std::string broken = publish_process_version(*store_, "m", 0.5, {"--fault", "exit-3"});
+  coordinator_->set_plan(plan_of("m", 2, {{1, 5'000, plain_}, {2, 5'000, mortal}}));
+  ASSERT_TRUE(coordinator_->wait_in_force("m", 2));
+  // The next plan names neither version 1 nor anything that could take its place.
+  coordinator_->set_plan(plan_of("m", 3, {{2, 5'000, mortal}, {3, 5'000, broken}}));
+  v1::VersionHealth health;
+  ASSERT_TRUE(wait_failed(3, health));
+  touch(trigger);
+  for (int i = 0; i < 10; ++i) infer("/v2/models/m/versions/2/infer");
+  ASSERT_TRUE(wait_failed(2, health));
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(infer().body, HasSubstr(R"("model_version":"1")"));
+}
+
 TEST_F(NodePredictors, TheOnlyVersionComesBackWhenItLivesAgain) {
   start(milliseconds(20'000), milliseconds(200));
   const fs::path trigger = state_.path() / "die";
