@@ -108,6 +108,11 @@ HangWatch::HangWatch(uint32_t world, Micros cold, Micros warm, Instant now)
 void HangWatch::beat(uint32_t rank, const v1::Beat& beat, Instant now) {
   if (rank >= ranks_.size()) return;
   Rank& it = ranks_[rank];
+  // What came before a script says nothing of its rhythm.
+  if (beat.phase() == v1::PHASE_COMMAND && it.last.phase() != v1::PHASE_COMMAND) {
+    it.advances = 0;
+    it.longest = Micros(0);
+  }
   if (!it.beaten || beat.progress() != it.last.progress() || beat.phase() != it.last.phase()) {
     // A beat that was itself late says nothing of the time before it was due.
     it.before = std::max(it.heard, now - kBeatEvery);

@@ -214,6 +214,21 @@ TEST(DoctorKnows, AScriptWhoseFirstRankAloneReports) {
       "rank 0 has made no progress for 61s in its command at step 100; rank 1 is in its command at step 0");
 }
 
+TEST(DoctorLets, AScriptWhoseOtherRanksNeverReport) {
+  HangWatch watch(2, kCold, kWarm, at(0));
+  // As the gang beats for every rank: before the script it prepares code, environment and rows.
+  for (uint32_t rank : {0, 1}) {
+    watch.beat(rank, beat(v1::PHASE_START, 0, 0, 1), at(1));
+    watch.beat(rank, beat(v1::PHASE_DATA, 0, 0, 2), at(2));
+  }
+  for (int second = 3; second < 4000; ++second) {
+    const auto steps = static_cast<uint64_t>(second);
+    watch.beat(0, beat(v1::PHASE_COMMAND, steps, 0, steps), at(second));
+    watch.beat(1, beat(v1::PHASE_COMMAND, 0, 0, 2), at(second));
+    ASSERT_FALSE(watch.check(at(second)).has_value()) << second;
+  }
+}
+
 TEST(DoctorKnows, TheColdLimit) {
   HangWatch cold(2, kCold, kWarm, at(0));
   int cold_at = 0;
