@@ -55,10 +55,16 @@ void Head::target(double label, std::span<float> out) const {
 
 void Head::targets(std::span<const double> labels, std::span<const int64_t> rows,
                    dataio::AlignedVector<float>& out) const {
+  out.resize(rows.size() * target_width());
+  targets(labels, rows, std::span<float>(out));
+}
+
+void Head::targets(std::span<const double> labels, std::span<const int64_t> rows,
+                   std::span<float> out) const {
   const size_t width = target_width();
-  out.resize(rows.size() * width);
+  CHECK(out.size() == rows.size() * width, "room for the targets of all rows");
   for (size_t i = 0; i < rows.size(); ++i)
-    target(labels[static_cast<size_t>(rows[i])], std::span<float>(out).subspan(i * width, width));
+    target(labels[static_cast<size_t>(rows[i])], out.subspan(i * width, width));
 }
 
 std::vector<float> Head::initial_bias(std::span<const double> constant) const {

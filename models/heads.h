@@ -27,9 +27,11 @@ struct Head {
   // of many labels.
   size_t target_width() const { return rule.kind() == v1::Label::MULTILABEL ? outputs() : 1; }
   void target(double label, std::span<float> out) const;
-  // Of some rows, [rows.size(), target_width] row-major; `out` is overwritten, its memory reused.
+  // Of some rows, [rows.size(), target_width] row-major; `out` is overwritten: a vector is made to fit, its
+  // memory reused, a span must.
   void targets(std::span<const double> labels, std::span<const int64_t> rows,
                dataio::AlignedVector<float>& out) const;
+  void targets(std::span<const double> labels, std::span<const int64_t> rows, std::span<float> out) const;
 
   // A loss over targets, times this, is in the unit of LabelRule::loss: what people are shown.
   double loss_unit() const { return scale * scale; }

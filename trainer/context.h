@@ -26,11 +26,4 @@ struct Context {
   fs::path scratch() const { return folder.root() / ("rank-" + std::to_string(collectives.rank())); }
 };
 
-// How a rank's work ended without an error of ours: what outcome.pb says. Refusals are agreed between the
-// ranks before anybody writes one.
-struct Refused {
-  v1::Outcome::Kind kind = v1::Outcome::KIND_UNSPECIFIED;
-  std::string message;
-};
-
 }  // namespace rekindle::trainer

@@ -170,7 +170,6 @@ Result<v1::Outcome> train(Context& context) {
       out.set_message(fitted.problem + ", after step " + std::to_string(fitted.state.step()));
       break;
     case Fitted::End::kFinished:
-      // The checkpoint's transforms are the fitted ones again: the same rows gave them.
       out = TRY(publish_fitted(context, *prepared, fitted));
       break;
   }

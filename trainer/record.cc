@@ -38,10 +38,7 @@ void Recorder::beginning(const Module& module, const Examples& training) const {
   };
   const auto values = module.parameters().host();
   std::vector<models::NamedTensor> tensors;
-  for (const auto& p : module.layout().placed()) {
-    tensors.push_back({"parameters/" + p.parameter.name, "F32", p.parameter.shape,
-                       bytes_of(std::span(values).subspan(p.begin, p.elements))});
-  }
+  module.layout().add_tensors("parameters/", values, tensors);
   const auto rows = static_cast<int64_t>(training.rows());
   auto matrix = [&](const char* name, const char* dtype, size_t width, std::string_view bytes) {
     tensors.push_back({name, dtype, {rows, static_cast<int64_t>(width)}, bytes});

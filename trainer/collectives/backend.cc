@@ -10,6 +10,9 @@
 namespace rekindle::trainer {
 namespace {
 
+// Above this, a sum is overlapped with what the caller does next.
+constexpr size_t kInlineBytes = 256u << 10;
+
 using Tensors = std::vector<at::Tensor>;
 
 // Complete when its future is; a failure inside an operation is a bug or the end of the gang. On a GPU it is
@@ -110,12 +113,11 @@ class CollectivesBackend final : public c10d::Backend {
   c10::intrusive_ptr<c10d::Work> allreduce(Tensors& tensors, const c10d::AllreduceOptions& options) override {
     TORCH_CHECK(options.reduceOp == c10d::ReduceOp::SUM, "only sums are reduced");
     if (on_gpu(tensors)) {
-      return on_stream(c10d::OpType::ALLREDUCE, tensors, [this](const at::Tensor& t) {
-        collectives_.sum_on_gpu(t.data_ptr(), static_cast<size_t>(t.numel()), element_of(t));
-      });
+      return on_stream(c10d::OpType::ALLREDUCE, tensors,
+                       [this](const at::Tensor& t) { trainer::sum(collectives_, t); });
     }
     return submit(c10d::OpType::ALLREDUCE, tensors, tensors, [this](const Tensors& all) {
-      for (const auto& t : all) sum(t);
+      for (const auto& t : all) trainer::sum(collectives_, t);
     });
   }
 
@@ -154,17 +156,6 @@ class CollectivesBackend final : public c10d::Backend {
     Tensors inputs;
     std::function<void(const Tensors&)> run;
   };
-
-  void sum(const at::Tensor& t) {
-    if (t.scalar_type() == at::kHalf || t.scalar_type() == at::kBFloat16) return sum_halves(collectives_, t);
-    auto bytes = bytes_of(t);
-    if (t.scalar_type() == at::kFloat) {
-      collectives_.sum(std::span(reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)));
-      return;
-    }
-    TORCH_CHECK(t.scalar_type() == at::kDouble, "sums are of float, double, half or bfloat16");
-    collectives_.sum(std::span(reinterpret_cast<double*>(bytes.data()), bytes.size() / sizeof(double)));
-  }
 
   c10::intrusive_ptr<c10d::Work> on_stream(c10d::OpType type, const Tensors& tensors,
                                            const std::function<void(const at::Tensor&)>& one) {
@@ -241,12 +232,21 @@ void sum_halves_of(Collectives& collectives, std::span<T> values) {
 
 }  // namespace
 
-void sum_halves(Collectives& collectives, const at::Tensor& halves) {
-  const auto count = static_cast<size_t>(halves.numel());
-  if (halves.scalar_type() == at::kHalf) {
-    sum_halves_of(collectives, std::span(halves.data_ptr<at::Half>(), count));
-  } else {
-    sum_halves_of(collectives, std::span(halves.data_ptr<at::BFloat16>(), count));
+void sum(Collectives& collectives, const at::Tensor& t) {
+  const auto count = static_cast<size_t>(t.numel());
+  if (t.is_cuda()) return collectives.sum_on_gpu(t.data_ptr(), count, element_of(t));
+  bytes_of(t);  // refuses what is no contiguous memory of the CPU
+  switch (t.scalar_type()) {
+    case at::kFloat:
+      return collectives.sum(std::span(t.data_ptr<float>(), count));
+    case at::kDouble:
+      return collectives.sum(std::span(t.data_ptr<double>(), count));
+    case at::kHalf:
+      return sum_halves_of(collectives, std::span(t.data_ptr<at::Half>(), count));
+    case at::kBFloat16:
+      return sum_halves_of(collectives, std::span(t.data_ptr<at::BFloat16>(), count));
+    default:
+      TORCH_CHECK(false, "sums are of float, double, half or bfloat16");
   }
 }
 

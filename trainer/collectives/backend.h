@@ -15,11 +15,8 @@ namespace rekindle::trainer {
 // it; while work is pending, they are used by nobody else (wait for it first).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(Collectives& collectives);
 
-// Sum over the ranks of a contiguous CPU tensor of half or bfloat16, in place: added up in float in rank
-// order, rounded once, so that every rank ends with the same bits.
-void sum_halves(Collectives& collectives, const at::Tensor& halves);
-
-// Above this, a sum is overlapped with what the caller does next.
-inline constexpr size_t kInlineBytes = 256u << 10;
+// Sum over the ranks of a contiguous tensor, in place, wherever it lies. On the CPU in rank order, halves
+// added up in float and rounded once, so that every rank ends with the same bits.
+void sum(Collectives& collectives, const at::Tensor& tensor);
 
 }  // namespace rekindle::trainer

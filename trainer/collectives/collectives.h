@@ -1,9 +1,10 @@
 // What ranks do together: sums, copies and barriers over plain memory, in one order for all ranks.
 //
 // Every rank calls the same operations with the same sizes in the same order, from one thread at a time.
-// Sums add the ranks' values in rank order, whatever the size and position of a message, so that no layout
-// of buckets and no timing changes a bit. Nothing fails softly: a dead peer ends the whole gang (mpirun
-// kills it), an operation that never returns is ended by the coordinator's hang limit. Knows no LibTorch.
+// Sums on the CPU add the ranks' values in rank order, whatever the size and position of a message, so that
+// no layout of buckets and no timing changes a bit. Nothing fails softly: a dead peer ends the whole gang
+// (mpirun kills it), an operation that never returns is ended by the coordinator's hang limit. Knows no
+// LibTorch.
 #pragma once
 
 #include <atomic>
@@ -67,8 +68,5 @@ enum class Transport {
   kMessages,  // point-to-point messages even on one host
 };
 Result<std::unique_ptr<Collectives>> open_mpi(int world, Transport transport = Transport::kBest);
-
-// Whether this process was started by mpirun or srun with PMIx.
-bool launched_by_mpi();
 
 }  // namespace rekindle::trainer

@@ -78,10 +78,6 @@ std::vector<std::byte*> open_window(int size, MPI_Comm host, MPI_Win& window) {
 
 }  // namespace
 
-bool launched_by_mpi() {
-  return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("PMIX_RANK") != nullptr;
-}
-
 Result<std::unique_ptr<Collectives>> open_mpi(int world, Transport transport) {
   // Serialized: the communication thread and the main one call MPI, never both at once.
   int provided = 0;

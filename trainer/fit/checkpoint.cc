@@ -23,14 +23,7 @@ constexpr const char* kTensors = "tensors.safetensors";
 
 std::string tensors_of(const Layout& layout, const Checkpoint& checkpoint) {
   std::vector<models::NamedTensor> tensors;
-  for (const auto& [group, flat] : checkpoint.groups) {
-    for (const auto& p : layout.placed()) {
-      tensors.push_back({group + "/" + p.parameter.name,
-                         "F32",
-                         p.parameter.shape,
-                         {reinterpret_cast<const char*>(flat.data() + p.begin), p.elements * sizeof(float)}});
-    }
-  }
+  for (const auto& [group, flat] : checkpoint.groups) layout.add_tensors(group + "/", flat, tensors);
   return models::write_safetensors(std::move(tensors));
 }
 

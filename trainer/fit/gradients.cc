@@ -160,26 +160,12 @@ void Gradients::finish(std::span<double> sums) {
   }
 }
 
-// In place over all ranks, wherever it lies.
-void Gradients::sum(const at::Tensor& t) {
-  const auto count = static_cast<size_t>(t.numel());
-  const bool halves = t.scalar_type() != at::kFloat;
-  if (t.is_cuda()) {
-    const Element half = t.scalar_type() == at::kHalf ? Element::kHalf : Element::kBfloat16;
-    collectives_.sum_on_gpu(t.data_ptr(), count, halves ? half : Element::kFloat);
-  } else if (halves) {
-    sum_halves(collectives_, t);
-  } else {
-    collectives_.sum(std::span(t.data_ptr<float>(), count));
-  }
-}
-
 void Gradients::sum_flat(std::span<double> sums) {
   at::NoGradGuard no_grad;
   auto& parameters = module_.parameters();
   if (compress_ == v1::Reduction::HALF || compress_ == v1::Reduction::BFLOAT) {
     auto halves = parameters.gradients().to(half_type(compress_));
-    sum(halves);
+    trainer::sum(collectives_, halves);
     parameters.gradients().copy_(halves);
     return collectives_.sum(sums);
   }
@@ -192,7 +178,7 @@ void Gradients::sum_flat(std::span<double> sums) {
   }
   const at::Tensor& whole = parameters.with_spare();
   FlatParameters::from_host(figures, parameters.spare());
-  sum(whole);
+  trainer::sum(collectives_, whole);
   FlatParameters::copy_to_host(parameters.spare(), figures);
   for (size_t i = 0; i < sums.size(); ++i) sums[i] = double{figures[2 * i]} + figures[2 * i + 1];
 }

@@ -3,9 +3,9 @@
 //   flat      one message: the flat buffer of gradients, with what the ranks agree on in the step behind it
 //   buckets   c10d::Reducer, the engine of PyTorch's DDP: buckets travel while backward goes on
 // Small models wait for messages and large ones for bytes: so the choice is by size unless it is forced.
-// Either way sums are in rank order, so every rank ends with the same bits, and a repeated step with those it
-// had. Gradients may travel as halves: each rank's are rounded before they are added, in float, and their sum
-// once more.
+// Either way sums on the CPU are in rank order, so every rank ends with the same bits, and a repeated step
+// with those it had. Gradients may travel as halves: each rank's are rounded before they are added, in float,
+// and their sum once more.
 #pragma once
 
 #include <memory>
@@ -35,13 +35,12 @@ class Gradients {
   // `add` returns the sum of the rows' losses; the gradients are of the mean over all ranks' `batch` rows.
   void begin(size_t batch);
   double add(const Examples& examples, std::span<const int64_t> rows, const StepKey& key, bool last);
-  // Then the flat gradients and `sums` (at most four numbers) are those of all ranks.
+  // Then the flat gradients and `sums` (at most eight numbers) are those of all ranks.
   void finish(std::span<double> sums);
 
  private:
   enum class Way { kAlone, kFlat, kBuckets };
   double backward(const Examples& examples, std::span<const int64_t> rows, const StepKey& key, bool last);
-  void sum(const at::Tensor& tensor);
   void sum_flat(std::span<double> sums);
 
   struct Buckets;

@@ -341,7 +341,7 @@ Fitted Loop::fitted(Fitted::End end) {
   Fitted out;
   out.end = end;
   const auto best = FlatParameters::to_host(best_);
-  out.safetensors = module_.layout().safetensors(best);
+  if (end == Fitted::End::kFinished) out.safetensors = module_.layout().safetensors(best);
   out.parameters_sha256 = module_.layout().sha256(best);
   out.state = state_;
   out.state.set_train_seconds(pace_.seconds());

@@ -25,7 +25,7 @@ struct Fitted {
     kDiverged,  // the ranks hold different parameters
   };
   End end = End::kFinished;
-  std::string safetensors;  // parameters of the epoch with the least validation loss
+  std::string safetensors;  // kFinished: parameters of the epoch with the least validation loss
   std::string parameters_sha256;
   v1::CheckpointState state;
   uint64_t resumed_from_step = 0;

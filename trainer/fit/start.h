@@ -21,7 +21,7 @@ Result<Start> start_of(const artifacts::Store& store, const v1::Plan& plan, cons
                        const Module& module, const Examples& training);
 
 // The part without a store: `parameters` are overwritten where `safetensors` of a version with card `old`
-// fit. Returns how it reads: "version 3: 5 of 6 parameters; embedding.carrier: 11 of 12 values; ...".
+// fit. Returns how it reads: "5 of 6 parameters taken over; embedding.carrier: 11 of 12 values were known".
 Result<std::string> take_over(const v1::ModelCard& card, const Layout& layout, const v1::ModelCard& old,
                               std::string_view safetensors, models::Parameters& parameters);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "trainer/gpu/device.h"
@@ -114,9 +115,7 @@ Cnn::Norm Cnn::norm(const std::string& name) const {
 }
 
 models::Parameters Cnn::initial(uint64_t seed, const Examples& training) const {
-  models::Parameters out = starts_of(spec_, static_cast<int64_t>(head_.outputs())).values(seed);
-  out["fc.bias"] = head_.initial_bias(head_.rule.constant_answer(training.labels));
-  return out;
+  return deep_initial(starts_of(spec_, static_cast<int64_t>(head_.outputs())), head_, seed, training);
 }
 
 at::Tensor Cnn::forward(at::Tensor x) const {
@@ -152,18 +151,12 @@ at::Tensor Cnn::loss(const Examples& examples, std::span<const int64_t> rows, co
 }
 
 std::vector<double> Cnn::outputs(const Examples& examples, size_t begin, size_t end) const {
-  const at::NoGradGuard no_grad;
   const int64_t size = spec_.size();
-  const size_t width = head_.outputs();
-  std::vector<double> out((end - begin) * width);
   auto image = at::empty({1, channels_in(spec_), size, size}, at::kFloat);
-  for (size_t row = begin; row < end; ++row) {
+  return answers_by_row(head_, begin, end, [&](size_t row) {
     dataio::normalised(examples.images, row, {}, image.mutable_data_ptr<float>());
-    const auto logits = forward(image.to(parameters().device())).to(at::kCPU).contiguous();
-    head_.answer({logits.const_data_ptr<float>(), width},
-                 std::span(out).subspan((row - begin) * width, width));
-  }
-  return out;
+    return forward(to_device(image, parameters().device()));
+  });
 }
 
 }  // namespace rekindle::trainer

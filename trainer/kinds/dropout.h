@@ -14,6 +14,9 @@ struct StepKey {
   uint64_t first_row = 0;  // position in the global batch of the first local row
 };
 
+// The layer that drops fields of the input; hidden layers count from 0.
+inline constexpr uint64_t kInputLayer = ~uint64_t{0};
+
 // Fills mask[rows, width] with 0 (a `share` of them) or `kept`.
 void fill_dropout_mask(const StepKey& key, uint64_t layer, double share, float kept, int64_t rows,
                        int64_t width, float* mask);

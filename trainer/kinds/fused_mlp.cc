@@ -54,8 +54,6 @@ REKINDLE_CLONES void add_columns(const float* __restrict rows, int64_t count, in
     for (int64_t i = 0; i < width; ++i) to[i] += rows[r * width + i];
 }
 
-constexpr uint64_t kInputLayer = ~uint64_t{0};
-
 void room(FlatBuffer& buffer, size_t elements) {
   if (buffer.size() < elements) buffer.resize(elements);
 }

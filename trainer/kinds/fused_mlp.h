@@ -1,6 +1,6 @@
 // Forward and backward of `linear` and `tabular` by hand, over plain float32 memory on the CPU: no autograd,
-// no tensors, no memory to allocate once the first batch has been seen. For small models those, not the sums,
-// are what a step costs.
+// no tensors, no memory to allocate once the first batch has been seen (but for the loss of labels that are
+// not binary, which LibTorch differentiates). For small models those, not the sums, are what a step costs.
 //
 // The same arithmetic as Tabular::loss, which tests hold it against; a repeated step gives the same bits.
 #pragma once

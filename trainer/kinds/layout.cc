@@ -56,15 +56,20 @@ std::string Layout::sha256(std::span<const float> flat) const {
   return hash.finish_hex();
 }
 
-std::string Layout::safetensors(std::span<const float> flat) const {
-  std::vector<models::NamedTensor> tensors;
+void Layout::add_tensors(const std::string& prefix, std::span<const float> flat,
+                         std::vector<models::NamedTensor>& out) const {
   for (const auto& p : placed_) {
     auto part = flat.subspan(p.begin, p.elements);
-    tensors.push_back({p.parameter.name,
-                       "F32",
-                       p.parameter.shape,
-                       {reinterpret_cast<const char*>(part.data()), part.size_bytes()}});
+    out.push_back({prefix + p.parameter.name,
+                   "F32",
+                   p.parameter.shape,
+                   {reinterpret_cast<const char*>(part.data()), part.size_bytes()}});
   }
+}
+
+std::string Layout::safetensors(std::span<const float> flat) const {
+  std::vector<models::NamedTensor> tensors;
+  add_tensors("", flat, tensors);
   return models::write_safetensors(std::move(tensors), {{"format", "rekindle"}});
 }
 

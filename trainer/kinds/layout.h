@@ -11,6 +11,7 @@
 
 #include "dataio/transforms.h"
 #include "models/network.h"
+#include "models/safetensors.h"
 
 namespace rekindle::trainer {
 
@@ -36,6 +37,9 @@ class Layout {
   models::Parameters named(std::span<const float> flat) const;
   // SHA-256 over names, shapes and values: what two runs with equal parameters share.
   std::string sha256(std::span<const float> flat) const;
+  // Views of the parts under their names, behind a prefix.
+  void add_tensors(const std::string& prefix, std::span<const float> flat,
+                   std::vector<models::NamedTensor>& out) const;
   // model.safetensors.
   std::string safetensors(std::span<const float> flat) const;
 

@@ -2,7 +2,7 @@
 // outputs as the published predictor would give them.
 //
 // The loop knows no kind; a kind knows neither ranks nor optimizers nor checkpoints. A kind is one file in
-// this folder and one line in make_module.
+// this folder (`plugin` a folder of its own), one line in make_module and one in predict/load.cc.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ class Module {
   const FlatParameters& parameters() const { return parameters_; }
   const Layout& layout() const { return parameters_.layout(); }
 
-  // Parameters at the start of a fit: from the seed, the same on every rank. `labels` are the training
-  // rows' (a kind may begin at their mean).
+  // Parameters at the start of a fit: from the seed, the same on every rank; a kind may begin at the
+  // mean of the training rows' labels.
   virtual models::Parameters initial(uint64_t seed, const Examples& training) const = 0;
 
   // The sum of the rows' losses times `scale`, as a scalar to differentiate. `rows` are positions in

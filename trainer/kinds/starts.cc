@@ -1,6 +1,5 @@
 #include "trainer/kinds/starts.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/hash.h"
@@ -53,15 +52,30 @@ at::Tensor loss_of_no_rows(const FlatParameters& parameters) {
   return sum;
 }
 
+models::Parameters deep_initial(const Starts& starts, const models::Head& head, uint64_t seed,
+                                const Examples& training) {
+  models::Parameters out = starts.values(seed);
+  out["fc.bias"] = head.initial_bias(head.rule.constant_answer(training.labels));
+  return out;
+}
+
+std::vector<double> answers_by_row(const models::Head& head, size_t begin, size_t end,
+                                   const std::function<at::Tensor(size_t row)>& logits) {
+  const at::NoGradGuard no_grad;
+  const size_t width = head.outputs();
+  std::vector<double> out((end - begin) * width);
+  for (size_t row = begin; row < end; ++row) {
+    const at::Tensor raw = logits(row).to(at::kCPU).contiguous();
+    head.answer({raw.const_data_ptr<float>(), width}, std::span(out).subspan((row - begin) * width, width));
+  }
+  return out;
+}
+
 at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
                       at::Device device) {
   const size_t width = head.target_width();
   const auto out = at::empty({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kFloat);
-  float* to = out.mutable_data_ptr<float>();
-  for (const int64_t row : rows) {
-    head.target(examples.labels[static_cast<size_t>(row)], {to, width});
-    to += width;
-  }
+  head.targets(examples.labels, rows, std::span(out.mutable_data_ptr<float>(), rows.size() * width));
   return to_device(out, device);
 }
 

@@ -1,6 +1,7 @@
 // The parameters of a kind with how each begins, and what kinds of deep networks share.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,14 @@ class Starts {
 
 // The loss of a rank without rows: 0, by way of every parameter.
 at::Tensor loss_of_no_rows(const FlatParameters& parameters);
+
+// Initial parameters of a network whose last layer is "fc": it begins with the constant answer.
+models::Parameters deep_initial(const Starts& starts, const models::Head& head, uint64_t seed,
+                                const Examples& training);
+
+// Answers to rows [begin, end), each by itself: a row's bits do not depend on the rows beside it.
+std::vector<double> answers_by_row(const models::Head& head, size_t begin, size_t end,
+                                   const std::function<at::Tensor(size_t row)>& logits);
 
 // Targets of some rows on the device: [rows, head.target_width()].
 at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,

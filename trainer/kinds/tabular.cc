@@ -6,11 +6,10 @@
 #include "models/forward.h"
 #include "trainer/gpu/device.h"
 #include "trainer/kinds/heads.h"
+#include "trainer/kinds/starts.h"
 
 namespace rekindle::trainer {
 namespace {
-
-constexpr uint64_t kInputLayer = ~uint64_t{0};
 
 void make_room(FlatBuffer& buffer, int64_t elements) {
   if (buffer.size() < static_cast<size_t>(elements)) buffer.resize(static_cast<size_t>(elements));
@@ -47,17 +46,14 @@ models::Parameters Tabular::initial(uint64_t seed, const Examples& training) con
 at::Tensor Tabular::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
                          double scale) {
   dataio::gather(examples.encoded, rows, batch_);
-  network_.head.targets(examples.labels, rows, batch_targets_);
   const auto n = static_cast<int64_t>(rows.size());
   auto numeric =
       at::from_blob(batch_.numeric.data(), {n, static_cast<int64_t>(batch_.numeric_width)}, at::kFloat);
   auto categorical = at::from_blob(batch_.categorical.data(),
                                    {n, static_cast<int64_t>(batch_.categorical_width)}, at::kLong);
-  auto targets = at::from_blob(batch_targets_.data(), {n, static_cast<int64_t>(network_.head.target_width())},
-                               at::kFloat);
   const auto device = parameters().device();
   auto outputs = forward(to_device(numeric, device), to_device(categorical, device), &key).to(at::kFloat);
-  return head_loss(network_.head, outputs, to_device(targets, device)) * scale;
+  return head_loss(network_.head, outputs, targets_of(network_.head, examples, rows, device)) * scale;
 }
 
 std::optional<double> Tabular::add_gradients(const Examples& examples, std::span<const int64_t> rows,

@@ -20,7 +20,6 @@ class Tabular final : public Module {
                                       const StepKey& key, double scale) override;
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
-  const models::Network& network() const { return network_; }
   // Raw outputs [rows, outputs] of numeric [rows, n] float and categorical [rows, c] int64. Without a key
   // nothing is dropped.
   at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const StepKey* dropout);

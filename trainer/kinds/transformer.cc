@@ -133,9 +133,7 @@ Transformer::Transformer(const v1::Transformer& spec, models::Head head, at::Dev
 }
 
 models::Parameters Transformer::initial(uint64_t seed, const Examples& training) const {
-  models::Parameters out = starts_of(spec_, static_cast<int64_t>(head_.outputs())).values(seed);
-  out["fc.bias"] = head_.initial_bias(head_.rule.constant_answer(training.labels));
-  return out;
+  return deep_initial(starts_of(spec_, static_cast<int64_t>(head_.outputs())), head_, seed, training);
 }
 
 at::Tensor Transformer::attend(const Block& block, const at::Tensor& x, const at::Tensor& mask) const {
@@ -195,19 +193,12 @@ at::Tensor Transformer::loss(const Examples& examples, std::span<const int64_t> 
 }
 
 std::vector<double> Transformer::outputs(const Examples& examples, size_t begin, size_t end) const {
-  const at::NoGradGuard no_grad;
   const auto device = parameters().device();
-  const size_t width = head_.outputs();
-  std::vector<double> out((end - begin) * width);
-  for (size_t row = begin; row < end; ++row) {
+  return answers_by_row(head_, begin, end, [&](size_t row) {
     const int64_t one[] = {static_cast<int64_t>(row)};
     const TokenBatch batch = batch_tokens(examples.tokens, one, spec_.context());
-    const auto logits =
-        forward({batch.tokens.to(device), batch.lengths.to(device)}, nullptr).to(at::kCPU).contiguous();
-    head_.answer({logits.const_data_ptr<float>(), width},
-                 std::span(out).subspan((row - begin) * width, width));
-  }
-  return out;
+    return forward({to_device(batch.tokens, device), to_device(batch.lengths, device)}, nullptr);
+  });
 }
 
 }  // namespace rekindle::trainer

@@ -10,7 +10,7 @@ constexpr uint64_t kWeightsBytesMax = 16ull << 30;
 
 }  // namespace
 
-// The one place where a kind is looked up.
+// The one place that says which predictor a kind has.
 Result<std::unique_ptr<models::Predictor>> make_version(const v1::ModelCard& card,
                                                         std::string_view safetensors, PluginCode code) {
   switch (card.kind().kind_case()) {

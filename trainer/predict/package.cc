@@ -16,6 +16,10 @@
 namespace rekindle::trainer {
 namespace {
 
+std::string first_line(std::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
+
 namespace json = boost::json;
 using models::Predictions;
 
@@ -91,10 +95,6 @@ class Package final : public models::Predictor {
   const v1::ModelCard& card() const override { return card_; }
 
  private:
-  static std::string first_line(std::string_view text) {
-    return std::string(text.substr(0, text.find('\n')));
-  }
-
   Result<std::vector<at::Tensor>> tensors(const dataio::Table& rows) const {
     const auto count = static_cast<int64_t>(rows.rows());
     std::vector<at::Tensor> out;
@@ -167,9 +167,8 @@ Result<std::unique_ptr<models::Predictor>> load_package(const v1::ModelCard& car
     return std::unique_ptr<models::Predictor>(
         std::make_unique<Package>(card, std::move(numbers), std::move(texts), std::move(categories), file));
   } catch (const std::exception& error) {
-    const std::string_view text = error.what();
     return data_loss(fmt::format("'{}' is no AOTInductor package that this LibTorch can load: {}",
-                                 card.predict().package(), text.substr(0, text.find('\n'))));
+                                 card.predict().package(), first_line(error.what())));
   }
 }
 

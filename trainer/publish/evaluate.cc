@@ -15,21 +15,6 @@
 namespace rekindle::trainer {
 namespace {
 
-// One model's answers to the rows of a slice.
-struct Sums {
-  std::vector<double> losses;
-  int64_t correct = 0;
-  std::vector<double> absolute;
-
-  void add(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
-    losses.push_back(rule.loss(label, answer));
-    if (rule.regression())
-      absolute.push_back(rule.absolute_error(label, answer));
-    else
-      correct += rule.correct(label, answer);
-  }
-};
-
 // Area under the curve of the slice's rows; one class alone ranks nothing: half, as good as chance.
 double area(const std::vector<double>& labels, std::span<const double> answers,
             std::span<const size_t> rows) {
@@ -46,7 +31,7 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
                          const std::vector<double>& labels, const Answers& answers,
                          std::span<const size_t> rows) {
   const size_t width = rule.outputs();
-  Sums candidate, champion, constant;
+  Figures candidate, champion, constant;
   std::vector<double> gains, squares;
   int64_t positives = 0;
   for (const size_t r : rows) {
@@ -143,6 +128,14 @@ Result<models::Predictions> score_window(Collectives& collectives, const models:
     out.values.insert(out.values.end(), from, from + static_cast<ptrdiff_t>(values));
   }
   return out;
+}
+
+void Figures::add(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
+  losses.push_back(rule.loss(label, answer));
+  if (rule.regression())
+    absolute.push_back(rule.absolute_error(label, answer));
+  else
+    correct += rule.correct(label, answer);
 }
 
 v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data) {

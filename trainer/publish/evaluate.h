@@ -20,6 +20,15 @@ inline constexpr size_t kSlicesMax = 16;
 Result<models::Predictions> score_window(Collectives& collectives, const models::Predictor& predictor,
                                          const dataio::Table& rows);
 
+// One model's answers, row by row, as the label's kind judges them.
+struct Figures {
+  std::vector<double> losses;
+  int64_t correct = 0;           // of classes
+  std::vector<double> absolute;  // of numbers
+
+  void add(const dataio::LabelRule& rule, double label, std::span<const double> answer);
+};
+
 // What is compared on the holdout: row-major answers of the candidate and, when there is one, the champion;
 // and the constant answer, which the training labels alone give.
 struct Answers {

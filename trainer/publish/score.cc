@@ -79,29 +79,26 @@ Result<std::string> keep_predictions(Context& context, const dataio::LabelRule& 
 Status add_figures(const dataio::LabelRule& rule, const std::vector<double>& labels,
                    const std::vector<double>& answers, v1::ScoreResult& out) {
   const size_t width = rule.outputs();
-  std::vector<double> losses, known, scores, absolute;
-  size_t correct = 0;
+  Figures figures;
+  std::vector<double> known, scores;
   for (size_t r = 0; r < labels.size(); ++r) {
     if (std::isnan(labels[r])) continue;
     const auto answer = std::span(answers).subspan(r * width, width);
-    losses.push_back(rule.loss(labels[r], answer));
-    if (rule.regression())
-      absolute.push_back(rule.absolute_error(labels[r], answer));
-    else
-      correct += rule.correct(labels[r], answer);
+    figures.add(rule, labels[r], answer);
     if (!rule.binary()) continue;
     known.push_back(labels[r]);
     scores.push_back(answer[0]);
     out.set_positives(out.positives() + (labels[r] == 1));
   }
-  if (losses.empty()) return failed_precondition("no labelled rows in the range that is to be scored");
-  out.set_rows(losses.size());
-  out.set_log_loss(mean(losses));
+  if (figures.losses.empty())
+    return failed_precondition("no labelled rows in the range that is to be scored");
+  out.set_rows(figures.losses.size());
+  out.set_log_loss(mean(figures.losses));
   if (rule.binary()) out.set_auroc(auroc(known, scores));
   if (rule.regression())
-    out.set_absolute_error(mean(absolute));
+    out.set_absolute_error(mean(figures.absolute));
   else
-    out.set_accuracy(static_cast<double>(correct) / static_cast<double>(losses.size()));
+    out.set_accuracy(static_cast<double>(figures.correct) / static_cast<double>(figures.losses.size()));
   return {};
 }
 
