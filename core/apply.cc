@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jobs/retry.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -70,8 +71,7 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       run.clear_outcome();
       run.set_not_before_us(event.run_requeued().not_before_us());
       run.set_reason(event.run_requeued().reason());
-      run.set_crash_failures(event.run_requeued().crash_failures());
-      run.set_node_failures(event.run_requeued().node_failures());
+      jobs::apply_counts(run, event.run_requeued());
       return;
     case v1::Event::kRunFinished:
       run.set_state(v1::JUDGING);

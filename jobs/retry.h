@@ -1,23 +1,34 @@
 // Whether and when an attempt that ended is tried again. Pure and deterministic: the caller adds the delay
 // to its own clock.
 //
-// Two budgets, so that the job's own crashes and the cluster's faults never pay for each other; a yield
-// costs neither; what was refused once is refused for good.
+// Each class of fault has a budget of its own, so that the job's crashes and the cluster's faults never pay
+// for each other. A yield costs none; what was refused once is refused for good.
 #pragma once
 
 #include <string>
 
 #include "base/clock.h"
 #include "rekindle/v1/job.pb.h"
+#include "rekindle/v1/journal.pb.h"
 #include "rekindle/v1/run.pb.h"
 
 namespace rekindle::jobs {
 
+// How often each budget was charged.
 struct RetryCounts {
-  uint32_t crash_failures = 0;  // crashes and hangs
-  uint32_t node_failures = 0;   // lost nodes, launchers and supervisors, failed launches
+  uint32_t crash = 0;
+  uint32_t node = 0;  // lost nodes and supervisors
+  uint32_t memory = 0;
+  uint32_t hang = 0;
+  uint32_t preempted = 0;  // without having saved
+  uint32_t data = 0;       // unreadable or damaged; refused data is final
+  uint32_t launcher = 0;   // failed launches
   bool operator==(const RetryCounts&) const = default;
 };
+
+RetryCounts counts_of(const v1::Run& run);
+void set_counts(v1::RunRequeued& event, const RetryCounts& counts);
+void apply_counts(v1::Run& run, const v1::RunRequeued& event);
 
 struct RetryDecision {
   bool retry = false;

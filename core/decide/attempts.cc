@@ -92,8 +92,7 @@ void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string r
 }
 
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what) {
-  jobs::RetryDecision decision =
-      jobs::decide_retry(end, {run.crash_failures(), run.node_failures()}, run.spec().train().limits());
+  jobs::RetryDecision decision = jobs::decide_retry(end, jobs::counts_of(run), run.spec().train().limits());
   std::string reason = what.empty() ? decision.reason : fmt::format("{}: {}", decision.reason, what);
   if (!decision.retry) {
     end_run(draft, run, v1::FAILED_RUN, reason);
@@ -103,8 +102,7 @@ void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std
   again->set_run(run.id());
   again->set_not_before_us(draft.now_us() + decision.delay.count());
   again->set_reason(reason);
-  again->set_crash_failures(decision.counts.crash_failures);
-  again->set_node_failures(decision.counts.node_failures);
+  jobs::set_counts(*again, decision.counts);
 }
 
 Status decide_one(Draft& draft, const GangStarted& command) {
@@ -151,7 +149,7 @@ Status decide_one(Draft& draft, const ArtifactsVerified& command) {
     return ok_status();
   if (!verdict_due(draft.state, *run, draft.world.now)) return ok_status();
   if (!command.ok) {
-    retry_or_fail(draft, *run, v1::END_CRASH, "its files failed verification: " + command.message);
+    retry_or_fail(draft, *run, v1::END_DATA_LOST, "its files failed verification: " + command.message);
     return ok_status();
   }
   const v1::ModelState* model = find_model(draft.state, run->job());

@@ -196,7 +196,7 @@ TEST_F(Api, ARankThatStandsStillIsNamedAndItsGangKilled) {
   EXPECT_EQ(launcher_.with([](launch::FakeLauncher& fake) { return fake.signals()[0].second; }),
             launch::Signal::kKill);
   end_attempt(folder, 0, 9);
-  ASSERT_TRUE(eventually([&] { return run("a-1").crash_failures() == 1; }));
+  ASSERT_TRUE(eventually([&] { return run("a-1").hang_failures() == 1; }));
   EXPECT_EQ(run("a-1").attempts(0).end(), v1::END_HANG);
   EXPECT_NE(run("a-1").attempts(0).message().find("rank 1 stopped beating"), std::string::npos)
       << run("a-1").attempts(0).message();

@@ -136,8 +136,7 @@ class TheLoop : public testing::Test {
 TEST_F(TheLoop, ADamagedCandidateIsNeverPublished) {
   train("demand-1", candidate(true));
   // What the trainer left cannot be trusted: a failure of the attempt, tried again.
-  ASSERT_TRUE(
-      eventually([&] { return run("demand-1").crash_failures() + run("demand-1").node_failures() > 0; }));
+  ASSERT_TRUE(eventually([&] { return run("demand-1").data_failures() > 0; }));
   EXPECT_EQ(run("demand-1").version(), 0u);
   v1::ListVersionsRequest list;
   list.set_model("demand");

@@ -192,7 +192,7 @@ TEST_F(Limits, AreToldAskedForAndEnforced) {
   EXPECT_EQ(newest(id).end(), v1::END_HANG);
   EXPECT_EQ(newest(id).message(),
             "train.limits.attempt, 10m, is over; still there 30s after it was asked to leave");
-  EXPECT_EQ(d.run_of(id).crash_failures(), 1u) << "else it would be tried for ever";
+  EXPECT_EQ(d.run_of(id).hang_failures(), 1u) << "else it would be tried for ever";
 }
 
 TEST_F(Limits, LeavingInTimeCostsNothing) {
