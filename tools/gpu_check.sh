@@ -2,6 +2,7 @@
 # Tries on a host with a GPU what CI cannot; docs/gpu.md says what. Exit code 77: nothing was run, and why.
 #
 #   tools/gpu_check.sh [--site-packages DIR] [--out FILE] [GTEST ARGUMENTS]
+#   tools/gpu_check.sh bench [ROUNDS [MODEL ...]]   steps beside PyTorch: mlp, resnet, mlp:tf32, resnet:bf16, ...
 #   tools/gpu_check.sh pack FILE.tar.gz      what a host without a build needs, this script included
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,13 +24,16 @@ system_libraries() {
 pack() {
   local build="${REKINDLE_BUILD:-$here/../build/release}" target="$1" stage
   stage=$(mktemp -d)
-  mkdir -p "$stage"/{bin,tests/oracle,lib/system,lib/pyarrow}
+  mkdir -p "$stage"/{bin,tests/oracle,lib/system,lib/pyarrow,bench}
   strip -o "$stage/bin/rekindle-trainer" "$build/bin/rekindle-trainer"
   strip -o "$stage/tests/trainer_gpu_device_test" "$build/tests/trainer_gpu_device_test"
   strip -o "$stage/tests/oracle_test" "$build/tests/oracle_test"
+  strip -o "$stage/tests/trainer_gpu_bench" "$build/tests/trainer_gpu_bench"
+  cp "$here"/bench/{gpu,gpu_peer,gpu_models,measure}.py "$here/../tests/oracle/reference_models.py" "$stage/bench"
   cp "$here/../tests/oracle/golden.json" "$stage/tests/oracle"
   strip -o "$stage/lib/librekindle_gpu.so" "$build/lib/librekindle_gpu.so"
-  system_libraries "$build/bin/rekindle-trainer" "$build"/tests/{trainer_gpu_device,oracle}_test | xargs cp -Lt "$stage/lib/system"
+  system_libraries "$build/bin/rekindle-trainer" "$build"/tests/{trainer_gpu_device_test,oracle_test,trainer_gpu_bench} |
+    xargs cp -Lt "$stage/lib/system"
   cp -L "$build"/lib/site-packages/pyarrow/lib{arrow,parquet,arrow_compute}.so.* "$stage/lib/pyarrow"
   cp "$here/gpu_check.sh" "$stage"
   tar -C "$stage" -czf "$target" .
@@ -47,6 +51,11 @@ if [ "${1:-}" = pack ]; then
   exit 0
 fi
 
+bench=""
+if [ "${1:-}" = bench ]; then
+  bench=yes
+  shift
+fi
 site_packages="" out=/dev/stdout
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -66,7 +75,7 @@ else
   root="${REKINDLE_BUILD:-$here/../build/release}"
 fi
 [ -x "$root/tests/trainer_gpu_device_test" ] && [ -x "$root/tests/oracle_test" ] ||
-  skip "not built: ./dev build rekindle-trainer rekindle_gpu trainer_gpu_device_test oracle_test"
+  skip "not built: ./dev build rekindle-trainer rekindle_gpu trainer_gpu_device_test oracle_test trainer_gpu_bench"
 
 # Torch with its CUDA libraries: as told, else what the build uses, else what python3 has.
 for candidate in "$site_packages" "$(realpath -m "$root/lib/site-packages")" "$(python_site_packages || true)"; do
@@ -84,7 +93,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 mkdir -p "$place"/{bin,tests/oracle,lib/site-packages,path}
 cp "$root/bin/rekindle-trainer" "$place/bin"
-cp "$root"/tests/{trainer_gpu_device,oracle}_test "$place/tests"
+cp "$root"/tests/{trainer_gpu_device_test,oracle_test,trainer_gpu_bench} "$place/tests"
 cp "$root/lib/librekindle_gpu.so" "$place/lib"
 ln -s "$site_packages/torch" "$site_packages/nvidia" "$place/lib/site-packages"
 if [ -d "$root/lib/pyarrow" ]; then
@@ -116,6 +125,11 @@ say "torch $found from $site_packages"
 status=0
 cd "$place"
 export REKINDLE_BIN="$place/bin" PATH="$place/path:$PATH" REKINDLE_ORACLE_GPU=1
+if [ -n "$bench" ]; then
+  scripts="$root/bench"
+  [ -d "$scripts" ] || scripts="$here/bench"
+  exec python3 "$scripts/gpu.py" "$place/tests/trainer_gpu_bench" "${@:-1}" >"$out"
+fi
 tests/trainer_gpu_device_test --gtest_output="json:device.json" "$@" >&2 || status=$?
 tests/oracle_test --gtest_output="json:oracle.json" >&2 || status=$?
 [ -s device.json ] && [ -s oracle.json ] || { say "the tests ended with $status before they said anything"; exit 1; }

@@ -1,5 +1,6 @@
 // The real trainer's losses of every step beside PyTorch's (golden.json, made by oracle.py): 1e-5 relative.
 //
+// With REKINDLE_ORACLE_GPU each rank gets the GPU 0 (tools/gpu_check.sh).
 // With REKINDLE_ORACLE_OUT=DIR each case also leaves there what oracle.py needs to take the same steps.
 #include <gtest/gtest.h>
 
@@ -52,6 +53,10 @@ v1::Plan plan_of(TestRun& run, const OracleCase& c) {
     plan.mutable_spec()->mutable_data()->mutable_label()->mutable_matures()->set_seconds(86400);
   }
   plan.set_fault("record");
+  if (std::getenv("REKINDLE_ORACLE_GPU") != nullptr) {
+    plan.set_gpus_per_rank(1);
+    for (uint32_t r = 0; r < c.world; ++r) plan.add_devices("0");
+  }
   return plan;
 }
 

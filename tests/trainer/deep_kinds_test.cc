@@ -223,11 +223,11 @@ TEST(Decoder, ATokenSeesThoseBeforeItAlone) {
   // The answer of the third token, taken from a row that goes on, is that of the row cut there.
   auto tokens = at::tensor({1, 2, 3, 4, 5, 6}, at::kLong).view({1, 6});
   const at::NoGradGuard no_grad;
-  const auto cut = decoder.forward({tokens.narrow(1, 0, 3), at::tensor({3}, at::kLong)}, nullptr);
-  const auto within = decoder.forward({tokens, at::tensor({3}, at::kLong)}, nullptr);
+  const auto cut = decoder.forward({tokens.narrow(1, 0, 3), at::tensor({3}, at::kLong)});
+  const auto within = decoder.forward({tokens, at::tensor({3}, at::kLong)});
   EXPECT_TRUE(at::allclose(cut, within, 1e-5, 1e-6));
   tokens[0][0] = 9;
-  EXPECT_FALSE(at::allclose(cut, decoder.forward({tokens, at::tensor({3}, at::kLong)}, nullptr), 1e-5, 1e-6));
+  EXPECT_FALSE(at::allclose(cut, decoder.forward({tokens, at::tensor({3}, at::kLong)}), 1e-5, 1e-6));
 }
 
 TEST(DeepKindsCards, WhatCannotBeIsRefused) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -37,11 +38,11 @@ dataio::Column times(size_t count) {
 
 constexpr int32_t kSide = 12;
 
-std::string png_of(const std::array<uint8_t, kSide * kSide>& pixels) {
+std::string png_of(std::span<const uint8_t> pixels, uint32_t side, uint32_t format = PNG_FORMAT_GRAY) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
-  image.width = image.height = kSide;
-  image.format = PNG_FORMAT_GRAY;
+  image.width = image.height = side;
+  image.format = format;
   png_alloc_size_t size = 0;
   if (!png_image_write_get_memory_size(image, size, 0, pixels.data(), 0, nullptr)) return {};
   std::string out(size, '\0');
@@ -58,7 +59,7 @@ std::string picture(Draw& draw, int32_t shape) {
   for (int32_t y = top; y < top + height; ++y)
     for (int32_t x = left; x < left + width; ++x)
       pixels[static_cast<size_t>(y * kSide + x)] = static_cast<uint8_t>(140 + draw(100));
-  return png_of(pixels);
+  return png_of(pixels, kSide);
 }
 
 }  // namespace
@@ -75,6 +76,45 @@ dataio::Table pictures(size_t count) {
   dataio::Table out;
   out.add(times(count));
   out.add(dataio::bytes_column("image", std::move(images)));
+  out.add(dataio::bool_column("label", std::move(labels)));
+  return out;
+}
+
+dataio::Table noise(size_t count, uint32_t side) {
+  Draw draw(14);
+  std::vector<std::string> images;
+  std::vector<double> labels;
+  std::vector<uint8_t> pixels(size_t{3} * side * side);
+  for (size_t i = 0; i < count; ++i) {
+    const bool bright = draw(2) == 1;
+    for (size_t p = 0; p < pixels.size(); ++p)
+      pixels[p] = static_cast<uint8_t>(draw(200) + (bright && p % 3 == 0 ? 40 : 0));
+    images.push_back(png_of(pixels, side, PNG_FORMAT_RGB));
+    labels.push_back(bright ? 1 : 0);
+  }
+  dataio::Table out;
+  out.add(times(count));
+  out.add(dataio::bytes_column("image", std::move(images)));
+  out.add(dataio::bool_column("label", std::move(labels)));
+  return out;
+}
+
+dataio::Table numbers(size_t count, size_t columns) {
+  Draw draw(15);
+  std::vector<std::vector<double>> values(columns);
+  std::vector<double> labels;
+  for (size_t i = 0; i < count; ++i) {
+    double sum = 0;
+    for (auto& column : values) {
+      column.push_back(draw(2001) / 1000.0 - 1);
+      sum += column.back();
+    }
+    labels.push_back(sum + draw(2001) / 1000.0 - 1 > 0 ? 1 : 0);
+  }
+  dataio::Table out;
+  out.add(times(count));
+  for (size_t c = 0; c < columns; ++c)
+    out.add(dataio::number_column("f" + std::to_string(c), std::move(values[c])));
   out.add(dataio::bool_column("label", std::move(labels)));
   return out;
 }

@@ -1,4 +1,5 @@
-// Rows for the deep kinds, drawn from a seed: pictures of shapes, rows of tokens that follow a rule.
+// Rows drawn from a seed: pictures of shapes, rows of tokens that follow a rule, and what benches are fed
+// with.
 #pragma once
 
 #include "dataio/table.h"
@@ -11,7 +12,11 @@ namespace rekindle::trainer {
 //   orders    `words`: 3 to 9 of the tokens 0..9; label whether the first 1 comes before the first 2
 //   sums      `words`: 3 to 6 of the tokens 0..4; label whether the sum of the first and the last, modulo 5,
 //   is 0 or 1
+//   noise     `image`: side x side RGB PNG of noise; label whether its red is brighter
+//   numbers   `f0`, `f1`, ...: numbers between -1 and 1; label whether their sum, with noise, is above 0
 dataio::Table pictures(size_t count);
+dataio::Table noise(size_t count, uint32_t side);
+dataio::Table numbers(size_t count, size_t columns);
 dataio::Table orders(size_t count);
 dataio::Table sums(size_t count);
 

@@ -1,5 +1,5 @@
 // librekindle_gpu.so as the ranks see it, on a host without a GPU: an id that is a name of shared memory,
-// collectives over our window in it. REKINDLE_FAKE_GPU holds what the probe is to answer.
+// collectives over our window in it. REKINDLE_FAKE_GPU holds what begin is to answer.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,8 +9,8 @@
 #include <cstring>
 
 #include "trainer/collectives/counted.h"
-#include "trainer/collectives/nccl/plugin.h"
 #include "trainer/collectives/shared_window.h"
+#include "trainer/gpu/plugin/plugin.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -44,8 +44,12 @@ const char* rekindle_gpu_stamp() {
   return rekindle::trainer::kGpuStamp;
 }
 
-const char* rekindle_gpu_probe() {
+const char* rekindle_gpu_begin() {
   return std::getenv("REKINDLE_FAKE_GPU");
+}
+
+const char* rekindle_gpu_graph(rekindle::trainer::Graph**) {
+  return "this GPU records nothing";
 }
 
 const char* rekindle_gpu_new_id(char* id) {

@@ -10,6 +10,7 @@
 
 #include "plans.h"
 #include "trainer/gpu/device.h"
+#include "trainer/gpu/graph.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -207,6 +208,45 @@ TEST(GpuGang, SwitchesAreThoseOfTheSpec) {
   choose_device(plan);
   EXPECT_FALSE(context.deterministicAlgorithms() || context.deterministicCuDNN());
   EXPECT_TRUE(context.allowTF32CuBLAS() && context.allowTF32CuDNN());
+}
+
+// Keeps the work and does it when asked.
+class KeptWork final : public Graph {
+ public:
+  explicit KeptWork(bool refuses) : refuses_(refuses) {}
+  void record(const std::function<void()>& work) override {
+    if (refuses_) throw std::runtime_error("a wait cannot be recorded\nwith a backtrace");
+    work_ = work;
+  }
+  void replay() override { work_(); }
+
+ private:
+  bool refuses_;
+  std::function<void()> work_;
+};
+
+TEST(RepeatedWork, IsRecordedOnceItHasRunAFewTimes) {
+  int done = 0, made = 0;
+  Repeated repeated([&made] { return ++made, std::make_unique<KeptWork>(false); });
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(repeated.run([&done] { ++done; }), i >= 3) << i;
+    EXPECT_EQ(done, i + 1) << "each time is done once, recording does nothing";
+  }
+  EXPECT_EQ(made, 1);
+  EXPECT_TRUE(repeated.recorded());
+}
+
+TEST(RepeatedWork, GoesOnAsItIsWhereItCannotBeRecorded) {
+  int done = 0, made = 0;
+  Repeated refused([&made] { return ++made, std::make_unique<KeptWork>(true); });
+  Repeated without_gpu(MakeGraph{});
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_FALSE(refused.run([&done] { ++done; }));
+    EXPECT_FALSE(without_gpu.run([&done] { ++done; }));
+  }
+  EXPECT_EQ(done, 16);
+  EXPECT_EQ(made, 1) << "it is not tried again";
+  EXPECT_FALSE(refused.recorded());
 }
 
 // The real program with the real plugin: where no GPU can be used, a refusal that says why.

@@ -16,9 +16,9 @@ TEST_P(Kinds, ModuleAndPredictorAgree) {
   SmallModule f(GetParam());
   auto examples = small_examples(50);
   const auto& x = examples.encoded;
-  auto logits = f.module.forward(
-      at::from_blob(const_cast<float*>(x.numeric.data()), {50, 6}, at::kFloat),
-      at::from_blob(const_cast<int64_t*>(x.categorical.data()), {50, 2}, at::kLong), nullptr);
+  auto logits =
+      f.module.forward(at::from_blob(const_cast<float*>(x.numeric.data()), {50, 6}, at::kFloat),
+                       at::from_blob(const_cast<int64_t*>(x.categorical.data()), {50, 2}, at::kLong));
   auto answers = f.module.outputs(examples, 0, 50);
   ASSERT_EQ(answers.size(), 50u);
   EXPECT_EQ(answers, models::Forward(f.network, f.layout().named(f.parameters().host())).run(x));

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "trainer/gpu/device.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -36,6 +37,8 @@ bool CheckpointWriter::idle() {
 }
 
 void CheckpointWriter::begin(v1::CheckpointState state, const Groups& groups) {
+  // The thread reads on a stream of its own, which waits for nobody.
+  if (!groups.empty()) wait_for_gpu(groups[0].second.device());
   {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return stage_ == Stage::kIdle; });

@@ -2,42 +2,28 @@
 
 #pragma push_macro("CHECK")
 #undef CHECK
-#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 #undef CHECK
 #pragma pop_macro("CHECK")
 
 #include <algorithm>
-#include <cmath>
 
 #include "trainer/collectives/backend.h"
+#include "trainer/fit/autocast.h"
+#include "trainer/fit/device_gradients.h"
+#include "trainer/fit/figures.h"
 
 namespace rekindle::trainer {
 namespace {
 
+bool is_half(v1::Reduction::Compress compress) {
+  return compress == v1::Reduction::HALF || compress == v1::Reduction::BFLOAT;
+}
+
 at::ScalarType half_type(v1::Reduction::Compress compress) {
   return compress == v1::Reduction::HALF ? at::kHalf : at::kBFloat16;
 }
-
-// Matrix products of forward in bfloat16; parameters and losses stay float.
-class Autocast {
- public:
-  Autocast(bool on, at::Device device) : on_(on), device_(device.type()) {
-    if (!on_) return;
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::set_autocast_enabled(device_, true);
-  }
-  ~Autocast() {
-    if (!on_) return;
-    at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, false);
-  }
-
- private:
-  bool on_;
-  at::DeviceType device_;
-};
 
 // Like c10d's FP16CompressCommHook, for both kinds of halves.
 class CompressHook final : public c10d::CppCommHookInterface<c10::intrusive_ptr<c10d::ProcessGroup>> {
@@ -82,33 +68,48 @@ struct Gradients::Buckets {
         leaves, std::move(buckets), group, std::move(sparse), cap, /*find_unused_parameters=*/false,
         /*gradient_as_bucket_view=*/false, std::move(names), first, /*skip_all_reduce_unused_params=*/false,
         /*use_python_reducer=*/false, std::vector<int64_t>{});
-    if (compress == v1::Reduction::HALF || compress == v1::Reduction::BFLOAT)
+    if (is_half(compress))
       reducer->register_comm_hook(std::make_unique<CompressHook>(group, half_type(compress)));
   }
 };
 
 Gradients::Gradients(Module& module, Collectives& collectives, const v1::Reduction& spec,
-                     v1::Precision precision, Reporter* reporter)
+                     v1::Precision precision, Reporter* reporter, MakeGraph graphs)
     : module_(module),
       collectives_(collectives),
       compress_(spec.compress()),
       autocast_(precision == v1::BF16),
       reporter_(reporter) {
-  if (collectives.size() == 1) return;
-  const bool large = module.layout().size() * sizeof(float) > kFlatBytes;
-  const bool buckets = spec.kind() == v1::Reduction::BUCKETS || (spec.kind() != v1::Reduction::FLAT && large);
-  way_ = buckets ? Way::kBuckets : Way::kFlat;
-  if (buckets) buckets_ = std::make_unique<Buckets>(module.parameters(), collectives, compress_);
+  if (collectives.size() > 1) {
+    const bool large = module.layout().size() * sizeof(float) > kFlatBytes;
+    const bool buckets =
+        spec.kind() == v1::Reduction::BUCKETS || (spec.kind() != v1::Reduction::FLAT && large);
+    way_ = buckets ? Way::kBuckets : Way::kFlat;
+    if (buckets) buckets_ = std::make_unique<Buckets>(module.parameters(), collectives, compress_);
+  }
+  auto* tensors = dynamic_cast<TensorModule*>(&module);
+  if (tensors == nullptr || module.parameters().device().is_cpu() || way_ == Way::kBuckets ||
+      is_half(compress_))
+    return;
+  device_ = std::make_unique<DeviceGradients>(*tensors, collectives, autocast_, reporter, std::move(graphs));
 }
 
 Gradients::~Gradients() = default;
 
 std::string Gradients::describe() const {
-  if (way_ == Way::kAlone) return "one rank";
-  std::string out = way_ == Way::kFlat ? "flat" : "buckets";
+  const std::string recorded = device_ && device_->recorded() ? ", recorded" : "";
+  if (way_ == Way::kAlone) return "one rank" + recorded;
+  std::string out = (way_ == Way::kFlat ? "flat" : "buckets") + recorded;
   if (compress_ == v1::Reduction::HALF) out += ", half";
   if (compress_ == v1::Reduction::BFLOAT) out += ", bfloat";
   return out;
+}
+
+bool Gradients::at_once(const Examples& examples, const StepRows& now, const StepRows& ahead, size_t batch,
+                        std::span<double> sums) {
+  if (device_ == nullptr || now.rows.empty()) return false;
+  device_->step(examples, now, ahead, 1.0 / static_cast<double>(batch), sums);
+  return true;
 }
 
 void Gradients::begin(size_t batch) {
@@ -163,24 +164,18 @@ void Gradients::finish(std::span<double> sums) {
 void Gradients::sum_flat(std::span<double> sums) {
   at::NoGradGuard no_grad;
   auto& parameters = module_.parameters();
-  if (compress_ == v1::Reduction::HALF || compress_ == v1::Reduction::BFLOAT) {
+  if (is_half(compress_)) {
     auto halves = parameters.gradients().to(half_type(compress_));
     trainer::sum(collectives_, halves);
     parameters.gradients().copy_(halves);
     return collectives_.sum(sums);
   }
-  // A number travels as two floats, the second what the first leaves over.
-  CHECK(2 * sums.size() <= FlatParameters::kSpare, "more figures than the message has room for");
-  float figures[FlatParameters::kSpare] = {};
-  for (size_t i = 0; i < sums.size(); ++i) {
-    figures[2 * i] = static_cast<float>(sums[i]);
-    figures[2 * i + 1] = std::isfinite(sums[i]) ? static_cast<float>(sums[i] - figures[2 * i]) : 0.0f;
-  }
+  auto figures = figures_of(sums);
   const at::Tensor& whole = parameters.with_spare();
   FlatParameters::from_host(figures, parameters.spare());
   trainer::sum(collectives_, whole);
   FlatParameters::copy_to_host(parameters.spare(), figures);
-  for (size_t i = 0; i < sums.size(); ++i) sums[i] = double{figures[2 * i]} + figures[2 * i + 1];
+  read_figures(figures, sums);
 }
 
 }  // namespace rekindle::trainer

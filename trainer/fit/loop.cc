@@ -15,6 +15,7 @@
 #include "trainer/fit/pace.h"
 #include "trainer/fit/schedule.h"
 #include "trainer/fit/stepper.h"
+#include "trainer/gpu/gpu.h"
 #include "trainer/kinds/heads.h"
 #include "trainer/record.h"
 
@@ -43,7 +44,7 @@ class Loop {
         module_(module),
         batches_(dataio::batches_per_epoch(data.train.rows(), spec_.batch())),
         steps_max_(most_steps(spec_.stop(), batches_)),
-        stepper_(module, context.collectives, spec_, steps_max_, &context.reporter),
+        stepper_(module, context.collectives, spec_, steps_max_, &context.reporter, gpu_graphs()),
         best_(module.parameters().zeros()),
         checkpoints_(context.plan.checkpoints()),
         recorder_(context.faults.records(), context.folder.root(), context.collectives.rank()),
@@ -175,11 +176,16 @@ Wishes Loop::wishes() {
 
 Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
   context_.faults.before_step(state_.step());
-  const auto slice = dataio::batch_slice(order.size(), spec_.batch(), state_.batch());
-  const auto batch = order.subspan(slice.begin, slice.size());
+  const auto batch_at = [&](uint64_t at) {
+    const auto slice = dataio::batch_slice(order.size(), spec_.batch(), at);
+    return order.subspan(slice.begin, slice.size());
+  };
+  const auto batch = batch_at(state_.batch());
+  const bool last = state_.batch() + 1 == batches_ || state_.step() + 1 == steps_max_;
+  const auto next = last ? std::span<const int64_t>() : batch_at(state_.batch() + 1);
   recorder_.rows(state_.epoch(), state_.step(), stepper_.part(batch));
-  const auto sums =
-      stepper_.gradients(data_.train, batch, state_.step(), wishes(), context_.faults.poisons(state_.step()));
+  const auto sums = stepper_.gradients(data_.train, batch, state_.step(), wishes(), next,
+                                       context_.faults.poisons(state_.step()));
   if (!std::isfinite(sums.loss)) {
     std::string problem = "the loss is not finite at step " + std::to_string(state_.step()) + ": lower " +
                           rate_field(spec_.optimizer()) + ", set train.optimizer.clip";
@@ -190,7 +196,6 @@ Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
   }
   settle();  // a checkpoint may still be copying what changes now
   const bool report_due = context_.first() && pace_.due();
-  const bool last = state_.batch() + 1 == batches_ || state_.step() + 1 == steps_max_;
   stepper_.update(state_.step(), report_due || last);
   recorder_.loss(state_.step(), sums.loss / static_cast<double>(batch.size()), stepper_.rate());
   if (context_.faults.flips(state_.step())) module_.parameters().values()[0].add_(0.5);

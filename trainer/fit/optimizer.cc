@@ -38,7 +38,12 @@ Optimizer::Optimizer(FlatParameters& parameters, const v1::Optimizer& spec) : sp
   if (spec_.has_sgd()) names = {"momentum"};
   if (spec_.has_sgd() && momentum_of(spec_.sgd()) == 0) names = {};
   for (const auto& name : names) moments_.emplace_back(name, parameters.zeros());
-  step_ = {at::zeros({}, parameters.values().options())};
+  const auto device = parameters.device();
+  clock_ = device.is_cpu() ? at::zeros({2}, at::kDouble)
+                           : at::zeros({2}, at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
+  on_device_ = device.is_cpu() ? clock_ : at::zeros({2}, parameters.values().options());
+  step_ = {on_device_[0]};
+  rate_ = on_device_[1];
   const auto decayed = static_cast<int64_t>(parameters.layout().decayed());
   const auto size = static_cast<int64_t>(parameters.layout().size());
   for (const auto& [begin, end, decay] :
@@ -67,45 +72,54 @@ std::string Optimizer::kind() const {
   }
 }
 
-void Optimizer::update(uint64_t step, double rate) {
-  at::NoGradGuard no_grad;
-  step_[0].fill_(static_cast<double>(step));
-  for (const auto& group : groups_) update(group, rate);
+void Optimizer::set(uint64_t step, double rate) {
+  if (clock_.scalar_type() == at::kDouble) {
+    auto* clock = clock_.mutable_data_ptr<double>();
+    clock[0] = static_cast<double>(step), clock[1] = rate;
+  } else {
+    auto* clock = clock_.mutable_data_ptr<float>();
+    clock[0] = static_cast<float>(step), clock[1] = static_cast<float>(rate);
+  }
 }
 
-void Optimizer::update(const Group& g, double rate) {
+void Optimizer::apply() {
+  at::NoGradGuard no_grad;
+  if (!on_device_.is_cpu()) on_device_.copy_(clock_, /*non_blocking=*/true);
+  for (const auto& group : groups_) apply(group);
+}
+
+void Optimizer::apply(const Group& g) {
   switch (spec_.kind_case()) {
     case v1::Optimizer::kAdam: {
       const auto [beta1, beta2] = betas(spec_.adam());
-      at::_fused_adam_(g.values, g.gradients, g.first, g.second, {}, step_, rate, beta1, beta2, g.decay,
+      at::_fused_adam_(g.values, g.gradients, g.first, g.second, {}, step_, rate_, beta1, beta2, g.decay,
                        kAdamEpsilon, /*amsgrad=*/false, /*maximize=*/false);
       break;
     }
     case v1::Optimizer::kSgd:
       // From momentum zero the first step is the gradient itself, as PyTorch begins.
-      at::_fused_sgd_(g.values, g.gradients, g.first, g.decay, momentum_of(spec_.sgd()), rate,
+      at::_fused_sgd_(g.values, g.gradients, g.first, g.decay, momentum_of(spec_.sgd()), rate_,
                       /*dampening=*/0, spec_.sgd().nesterov(), /*maximize=*/false, /*is_first_step=*/false);
       break;
     case v1::Optimizer::kAdagrad:
-      at::_fused_adagrad_(g.values, g.gradients, g.first, step_, rate, /*lr_decay=*/0, g.decay,
+      at::_fused_adagrad_(g.values, g.gradients, g.first, step_, rate_, /*lr_decay=*/0, g.decay,
                           kAdagradEpsilon, /*maximize=*/false);
       break;
     default: {
       const auto [beta1, beta2] = betas(spec_.adamw());
-      at::_fused_adamw_(g.values, g.gradients, g.first, g.second, {}, step_, rate, beta1, beta2, g.decay,
+      at::_fused_adamw_(g.values, g.gradients, g.first, g.second, {}, step_, rate_, beta1, beta2, g.decay,
                         kAdamEpsilon, /*amsgrad=*/false, /*maximize=*/false);
     }
   }
 }
 
-double gradient_norm(const FlatParameters& parameters) {
-  return at::linalg_vector_norm(parameters.gradients()).item<double>();
+at::Tensor gradient_norm(const FlatParameters& parameters) {
+  return at::linalg_vector_norm(parameters.gradients());
 }
 
-void clip_gradients(FlatParameters& parameters, double norm, double most) {
+void clip_gradients(FlatParameters& parameters, const at::Tensor& norm, double most) {
   at::NoGradGuard no_grad;
-  const double factor = most / (norm + kClipEpsilon);
-  if (factor < 1) parameters.gradients().mul_(factor);
+  parameters.gradients().mul_((most / (norm + kClipEpsilon)).clamp_max(1));
 }
 
 }  // namespace rekindle::trainer

@@ -20,8 +20,10 @@ class Optimizer {
  public:
   Optimizer(FlatParameters& parameters, const v1::Optimizer& spec);
 
-  // The `step`-th update, counted from 1, from the gradients as they are.
-  void update(uint64_t step, double rate);
+  // The `step`-th update, counted from 1, from the gradients as they are: first what is new about it, then
+  // the work, which is the same each time.
+  void set(uint64_t step, double rate);
+  void apply();
 
   std::string kind() const;  // "adamw"
   // Its state, by the names under which a checkpoint holds it; none for SGD without momentum.
@@ -33,17 +35,20 @@ class Optimizer {
     Tensors values, gradients, first, second;
     double decay = 0;
   };
-  void update(const Group& group, double rate);
+  void apply(const Group& group);
 
   v1::Optimizer spec_;
   std::vector<std::pair<std::string, at::Tensor>> moments_;
   std::vector<Group> groups_;
-  Tensors step_;  // the kernels take the number of the step as a tensor
+  at::Tensor clock_;  // on the host: step and rate, which the kernels take as tensors
+  at::Tensor on_device_;
+  Tensors step_;
+  at::Tensor rate_;
 };
 
-// Euclidean norm of the gradients of all parameters.
-double gradient_norm(const FlatParameters& parameters);
+// Euclidean norm of the gradients of all parameters, a scalar on their device.
+at::Tensor gradient_norm(const FlatParameters& parameters);
 // Scales gradients of that norm down to `most`, as torch.nn.utils.clip_grad_norm_ does.
-void clip_gradients(FlatParameters& parameters, double norm, double most);
+void clip_gradients(FlatParameters& parameters, const at::Tensor& norm, double most);
 
 }  // namespace rekindle::trainer

@@ -21,14 +21,15 @@ class FlushDenormals {
 }  // namespace
 
 Stepper::Stepper(Module& module, Collectives& collectives, const v1::Train& spec, uint64_t steps,
-                 Reporter* reporter)
+                 Reporter* reporter, const MakeGraph& graphs)
     : module_(module),
       collectives_(collectives),
       spec_(spec),
       steps_(steps),
       reporter_(reporter),
-      gradients_(module, collectives, spec.reduction(), spec.precision(), reporter),
-      optimizer_(module.parameters(), spec.optimizer()) {
+      gradients_(module, collectives, spec.reduction(), spec.precision(), reporter, graphs),
+      optimizer_(module.parameters(), spec.optimizer()),
+      launch_(graphs) {
   if (spec.optimizer().average() > 0) average_ = module.parameters().zeros();
 }
 
@@ -38,43 +39,61 @@ std::span<const int64_t> Stepper::part(std::span<const int64_t> batch) const {
   return batch.subspan(mine.begin, mine.size());
 }
 
-Stepper::Sums Stepper::gradients(const Examples& examples, std::span<const int64_t> batch, uint64_t step,
-                                 const Wishes& mine, bool poison) {
-  const FlushDenormals flush;
+StepRows Stepper::rows_of(std::span<const int64_t> batch, uint64_t step) const {
   const auto rows = part(batch);
-  const auto first_row = static_cast<uint64_t>(rows.data() - batch.data());
+  return {rows, {spec_.seed(), step, static_cast<uint64_t>(rows.data() - batch.data())}};
+}
+
+Stepper::Sums Stepper::gradients(const Examples& examples, std::span<const int64_t> batch, uint64_t step,
+                                 const Wishes& mine, std::span<const int64_t> next, bool poison) {
+  const FlushDenormals flush;
+  const StepRows now = rows_of(batch, step);
   const uint32_t pieces = std::max<uint32_t>(spec_.accumulate(), 1);
   phase(v1::PHASE_FORWARD);
-  gradients_.begin(batch.size());
-  double loss = 0;
-  for (uint32_t i = 0; i < pieces; ++i) {
-    const auto piece = dataio::rank_part({0, rows.size()}, i, pieces);
-    const StepKey key{spec_.seed(), step, first_row + piece.begin};
-    loss += gradients_.add(examples, rows.subspan(piece.begin, piece.size()), key, i + 1 == pieces);
-  }
-  phase(v1::PHASE_REDUCE);
   // What the ranks must agree on in this step travels with the gradients.
-  double sums[4] = {poison ? std::nan("") : loss, mine.leave ? 1.0 : 0.0, mine.save ? 1.0 : 0.0,
+  double sums[4] = {poison ? std::nan("") : 0.0, mine.leave ? 1.0 : 0.0, mine.save ? 1.0 : 0.0,
                     mine.end ? 1.0 : 0.0};
-  gradients_.finish(sums);
+  if (pieces > 1 || !gradients_.at_once(examples, now, rows_of(next, step + 1), batch.size(), sums)) {
+    gradients_.begin(batch.size());
+    for (uint32_t i = 0; i < pieces; ++i) {
+      const auto piece = dataio::rank_part({0, now.rows.size()}, i, pieces);
+      StepKey key = now.key;
+      key.first_row += piece.begin;
+      sums[0] += gradients_.add(examples, now.rows.subspan(piece.begin, piece.size()), key, i + 1 == pieces);
+    }
+    phase(v1::PHASE_REDUCE);
+    gradients_.finish(sums);
+  }
   return {sums[0], {sums[1] != 0, sums[2] != 0, sums[3] != 0}};
 }
 
 void Stepper::update(uint64_t step, bool measure) {
   const FlushDenormals flush;
+  const at::NoGradGuard no_grad;
   phase(v1::PHASE_OPTIMIZER);
-  const auto& spec = spec_.optimizer();
-  if (measure || spec.clip() > 0) norm_ = gradient_norm(module_.parameters());
-  if (spec.clip() > 0) clip_gradients(module_.parameters(), norm_, spec.clip());
-  rate_ = scheduled_rate(spec, step, steps_);
-  optimizer_.update(step + 1, rate_);
-  if (!average_.defined()) return;
-  at::NoGradGuard no_grad;
-  if (step == 0) {
+  rate_ = scheduled_rate(spec_.optimizer(), step, steps_);
+  optimizer_.set(step + 1, rate_);
+  if (average_.defined() && step == 0) {
+    apply();
     average_.copy_(module_.parameters().values());
   } else {
-    average_.lerp_(module_.parameters().values(), 1 - spec.average());
+    launch_.run([this] {
+      apply();
+      if (average_.defined()) average_.lerp_(module_.parameters().values(), 1 - spec_.optimizer().average());
+    });
   }
+  if (!measure) return;
+  // Gradients that were clipped are no longer what they were.
+  norm_ = (gradient_norm_.defined() ? gradient_norm_ : gradient_norm(module_.parameters())).item<double>();
+}
+
+void Stepper::apply() {
+  const double most = spec_.optimizer().clip();
+  if (most > 0) {
+    gradient_norm_ = gradient_norm(module_.parameters());
+    clip_gradients(module_.parameters(), gradient_norm_, most);
+  }
+  optimizer_.apply();
 }
 
 }  // namespace rekindle::trainer

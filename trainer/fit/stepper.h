@@ -10,6 +10,7 @@
 
 #include "trainer/fit/gradients.h"
 #include "trainer/fit/optimizer.h"
+#include "trainer/gpu/graph.h"
 #include "trainer/reporter.h"
 
 namespace rekindle::trainer {
@@ -23,9 +24,9 @@ struct Wishes {
 
 class Stepper {
  public:
-  // `steps` is the most that the run can take. `reporter` may be absent.
+  // `steps` is the most that the run can take. `reporter` may be absent. `graphs`: of a GPU, or empty.
   Stepper(Module& module, Collectives& collectives, const v1::Train& spec, uint64_t steps,
-          Reporter* reporter = nullptr);
+          Reporter* reporter = nullptr, const MakeGraph& graphs = {});
 
   // The rows of a batch that this rank takes.
   std::span<const int64_t> part(std::span<const int64_t> batch) const;
@@ -35,9 +36,10 @@ class Stepper {
     Wishes wishes;
   };
   // Gradients of the mean loss over `batch`, whose rows all ranks name alike; `step` steps are done.
-  // Parameters do not change. `poison` makes the loss NaN, for tests.
+  // Parameters do not change. `next`: the batch of the step after, if it is known. `poison` makes the loss
+  // NaN, for tests.
   Sums gradients(const Examples& examples, std::span<const int64_t> batch, uint64_t step, const Wishes& mine,
-                 bool poison = false);
+                 std::span<const int64_t> next = {}, bool poison = false);
   // The (step + 1)-th update from them, and the average of the parameters after it. With `measure` the norm
   // of the gradients is known afterwards; when they are clipped it always is.
   void update(uint64_t step, bool measure = false);
@@ -52,6 +54,8 @@ class Stepper {
   const at::Tensor& judged() const { return average_.defined() ? average_ : module_.parameters().values(); }
 
  private:
+  StepRows rows_of(std::span<const int64_t> batch, uint64_t step) const;
+  void apply();
   void phase(v1::Phase phase) {
     if (reporter_ != nullptr) reporter_->phase(phase);
   }
@@ -66,6 +70,8 @@ class Stepper {
   at::Tensor average_;
   double rate_ = 0;
   double norm_ = 0;
+  at::Tensor gradient_norm_;  // of the last update, when they are clipped
+  Repeated launch_;
 };
 
 }  // namespace rekindle::trainer

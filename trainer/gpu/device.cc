@@ -31,4 +31,10 @@ at::Tensor to_device(const at::Tensor& host, at::Device device) {
   return host.pin_memory().to(device, /*non_blocking=*/true);
 }
 
+void wait_for_gpu(at::Device device) {
+  if (device.is_cpu()) return;
+  const c10::impl::VirtualGuardImpl gpu(device.type());
+  gpu.synchronizeStream(gpu.getStream(device));
+}
+
 }  // namespace rekindle::trainer

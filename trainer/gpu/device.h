@@ -18,4 +18,7 @@ std::string refusal_of(const std::string& torch_error);
 // allocator keeps the pinned copy until it has arrived, so the caller may reuse its memory at once.
 at::Tensor to_device(const at::Tensor& host, at::Device device);
 
+// Waits until what this thread has put on the GPU is done; at once on a CPU.
+void wait_for_gpu(at::Device device);
+
 }  // namespace rekindle::trainer

@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
-#include "trainer/collectives/nccl/plugin.h"
+#include "trainer/gpu/plugin/plugin.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -16,7 +16,8 @@ namespace {
 // The plugin's entry points; it stays loaded for the life of the process.
 struct Plugin {
   decltype(&rekindle_gpu_stamp) stamp = nullptr;
-  decltype(&rekindle_gpu_probe) probe = nullptr;
+  decltype(&rekindle_gpu_begin) begin = nullptr;
+  decltype(&rekindle_gpu_graph) graph = nullptr;
   decltype(&rekindle_gpu_new_id) new_id = nullptr;
   decltype(&rekindle_gpu_open) open = nullptr;
 };
@@ -38,7 +39,8 @@ Result<Plugin> load(const fs::path& path) {
   if (library == nullptr) return failed_precondition(missing_library(::dlerror()));
   Plugin plugin;
   if (!find(library, "rekindle_gpu_stamp", plugin.stamp) ||
-      !find(library, "rekindle_gpu_probe", plugin.probe) ||
+      !find(library, "rekindle_gpu_begin", plugin.begin) ||
+      !find(library, "rekindle_gpu_graph", plugin.graph) ||
       !find(library, "rekindle_gpu_new_id", plugin.new_id) ||
       !find(library, "rekindle_gpu_open", plugin.open) || std::string_view(plugin.stamp()) != kGpuStamp) {
     return failed_precondition(path.string() +
@@ -46,6 +48,9 @@ Result<Plugin> load(const fs::path& path) {
   }
   return plugin;
 }
+
+// Of the plugin that is loaded.
+MakeGraph graphs;
 
 Status said(const char* doing, const char* problem, Status (*make)(std::string)) {
   return problem == nullptr ? ok_status() : make(std::string(doing) + ": " + problem);
@@ -71,6 +76,10 @@ void set(const char* name, const std::string& value, bool replace) {
 }
 
 }  // namespace
+
+const MakeGraph& gpu_graphs() {
+  return graphs;
+}
 
 fs::path gpu_plugin_path() {
   std::error_code error;
@@ -119,7 +128,13 @@ Result<std::unique_ptr<Collectives>> open_gpu(const launch::AttemptFolder& folde
   TRY_STATUS(set_gpu_environment(plan, place));
   const Plugin plugin = TRY(load(options.plugin.empty() ? gpu_plugin_path() : options.plugin));
   TRY_STATUS(
-      said("a GPU is wanted, but this host has none that can be used", plugin.probe(), failed_precondition));
+      said("a GPU is wanted, but this host has none that can be used", plugin.begin(), failed_precondition));
+  graphs = [make = plugin.graph] {
+    Graph* graph = nullptr;
+    const char* problem = make(&graph);
+    CHECK(problem == nullptr, "a graph is made of nothing");
+    return std::unique_ptr<Graph>(graph);
+  };
   if (place.world == 1) return lone_rank();
   const std::string id = TRY(gang_id(folder, plan, plugin, place, options.id_limit));
   if (id.size() != kNcclIdBytes) return data_loss("the NCCL id of rank 0 is damaged");

@@ -9,6 +9,7 @@
 
 #include "launch/attempt_folder.h"
 #include "trainer/collectives/collectives.h"
+#include "trainer/gpu/graph.h"
 #include "trainer/gpu/rendezvous.h"
 
 namespace rekindle::trainer {
@@ -29,6 +30,9 @@ fs::path gpu_plugin_path();
 // collectives are those of a lone rank. Sets environment variables: call it before there are threads.
 Result<std::unique_ptr<Collectives>> open_gpu(const launch::AttemptFolder& folder, const v1::Plan& plan,
                                               const GpuOptions& options = {});
+
+// Makes graphs, once open_gpu has loaded the plugin; empty before and without a GPU.
+const MakeGraph& gpu_graphs();
 
 // What a rank's environment says before CUDA and NCCL read it: its device, reproducible matrix products,
 // and, where ranks share a device, a host name of NCCL's for each (NCCL refuses two ranks of one host on

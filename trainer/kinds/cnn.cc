@@ -84,7 +84,7 @@ Result<std::unique_ptr<Module>> make_cnn(const v1::ModelCard& card, at::Device d
 }
 
 Cnn::Cnn(const v1::Cnn& spec, models::Head head, at::Device device)
-    : Module(starts_of(spec, static_cast<int64_t>(head.outputs())).parameters(), device),
+    : TensorModule(starts_of(spec, static_cast<int64_t>(head.outputs())).parameters(), device),
       spec_(spec),
       head_(std::move(head)),
       conv1_(conv("conv1", 1)),
@@ -133,9 +133,7 @@ at::Tensor Cnn::forward(at::Tensor x) const {
   return at::linear(x.mean({2, 3}), fc_weight_, fc_bias_);
 }
 
-at::Tensor Cnn::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                     double scale) {
-  if (rows.empty()) return loss_of_no_rows(parameters());
+Batch Cnn::batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const {
   const int64_t n = static_cast<int64_t>(rows.size()), size = spec_.size();
   auto images = at::empty({n, channels_in(spec_), size, size}, at::kFloat);
   float* out = images.mutable_data_ptr<float>();
@@ -145,17 +143,24 @@ at::Tensor Cnn::loss(const Examples& examples, std::span<const int64_t> rows, co
     dataio::normalised(examples.images, static_cast<size_t>(rows[i]), moved, out);
     out += examples.images.shape.values();
   }
-  const auto device = parameters().device();
-  return head_loss(head_, forward(to_device(images, device)), targets_of(head_, examples, rows, device)) *
-         scale;
+  return {images, targets_of(head_, examples, rows)};
+}
+
+at::Tensor Cnn::batch_loss(const Batch& batch, double scale) const {
+  return head_loss(head_, forward(batch[0]), batch[1]) * scale;
 }
 
 std::vector<double> Cnn::outputs(const Examples& examples, size_t begin, size_t end) const {
   const int64_t size = spec_.size();
-  auto image = at::empty({1, channels_in(spec_), size, size}, at::kFloat);
-  return answers_by_row(head_, begin, end, [&](size_t row) {
-    dataio::normalised(examples.images, row, {}, image.mutable_data_ptr<float>());
-    return forward(to_device(image, parameters().device()));
+  const auto device = parameters().device();
+  return answers_of(head_, device, begin, end, [&](std::span<const int64_t> rows) {
+    auto images = at::empty({static_cast<int64_t>(rows.size()), channels_in(spec_), size, size}, at::kFloat);
+    float* out = images.mutable_data_ptr<float>();
+    for (const int64_t row : rows) {
+      dataio::normalised(examples.images, static_cast<size_t>(row), {}, out);
+      out += examples.images.shape.values();
+    }
+    return forward(to_device(images, device));
   });
 }
 

@@ -11,14 +11,14 @@ namespace rekindle::trainer {
 
 Result<std::unique_ptr<Module>> make_cnn(const v1::ModelCard& card, at::Device device);
 
-class Cnn final : public Module {
+class Cnn final : public TensorModule {
  public:
   Cnn(const v1::Cnn& spec, models::Head head, at::Device device);
 
   models::Parameters initial(uint64_t seed, const Examples& training) const override;
-  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                  double scale) override;
-  // Row by row: a row's bits do not depend on the rows beside it.
+  // Images, moved as chance has it, and targets.
+  Batch batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const override;
+  at::Tensor batch_loss(const Batch& batch, double scale) const override;
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
   // Raw outputs [n, head.outputs()] of normalised images [n, channels, size, size].

@@ -12,6 +12,8 @@ struct StepKey {
   uint64_t seed = 0;
   uint64_t step = 0;
   uint64_t first_row = 0;  // position in the global batch of the first local row
+
+  bool operator==(const StepKey&) const = default;
 };
 
 // The layer that drops fields of the input; hidden layers count from 0.

@@ -2,7 +2,8 @@
 // outputs as the published predictor would give them.
 //
 // The loop knows no kind; a kind knows neither ranks nor optimizers nor checkpoints. A kind is one file in
-// this folder (`plugin` a folder of its own), one line in make_module and one in predict/load.cc.
+// this folder (`plugin` a folder of its own), one line in make_module and one in predict/load.cc. What
+// LibTorch can differentiate is a TensorModule: it works on a GPU too.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,37 @@ class Module {
   explicit Module(std::vector<models::Parameter> parameters, at::Device device = at::kCPU)
       : parameters_(std::move(parameters), device) {}
 
+  // 0, by way of every parameter.
+  at::Tensor loss_of_no_rows() const;
+
  private:
   FlatParameters parameters_;
+};
+
+// This rank's rows of a step: positions in its examples, and what chance follows from.
+struct StepRows {
+  std::span<const int64_t> rows;
+  StepKey key;
+};
+
+// What a step takes of its rows: inputs, targets, and what chance drew for them.
+using Batch = std::vector<at::Tensor>;
+
+// A kind whose loss is made of LibTorch's operations: host and device do their parts apart, so that the
+// device's can be recorded and repeated.
+class TensorModule : public Module {
+ public:
+  // Of some rows, at least one, on the host; the shapes depend on the rows alone, or on nothing but their
+  // number. The tensors are the caller's.
+  virtual Batch batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const = 0;
+  // loss() of a batch that lies on the module's device. Does not wait for it.
+  virtual at::Tensor batch_loss(const Batch& batch, double scale) const = 0;
+
+  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
+                  double scale) final;
+
+ protected:
+  using Module::Module;
 };
 
 // The module of a model card (kind, transforms, label), with zero parameters. Refuses what cannot be:

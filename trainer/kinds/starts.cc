@@ -1,12 +1,15 @@
 #include "trainer/kinds/starts.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/hash.h"
-#include "trainer/gpu/device.h"
 
 namespace rekindle::trainer {
 namespace {
+
+constexpr size_t kRowsAtOnce = 256;
 
 double drawn(uint64_t counter, uint64_t key) {  // in (-1, 1)
   const uint64_t bits = stable_hash({reinterpret_cast<const char*>(&counter), sizeof counter}, key);
@@ -46,12 +49,6 @@ models::Parameters Starts::values(uint64_t seed) const {
   return out;
 }
 
-at::Tensor loss_of_no_rows(const FlatParameters& parameters) {
-  at::Tensor sum = at::zeros({}, at::TensorOptions().dtype(at::kFloat).device(parameters.device()));
-  for (const at::Tensor& leaf : parameters.leaves()) sum = sum + leaf.sum() * 0;
-  return sum;
-}
-
 models::Parameters deep_initial(const Starts& starts, const models::Head& head, uint64_t seed,
                                 const Examples& training) {
   models::Parameters out = starts.values(seed);
@@ -59,24 +56,26 @@ models::Parameters deep_initial(const Starts& starts, const models::Head& head, 
   return out;
 }
 
-std::vector<double> answers_by_row(const models::Head& head, size_t begin, size_t end,
-                                   const std::function<at::Tensor(size_t row)>& logits) {
+std::vector<double> answers_of(const models::Head& head, at::Device device, size_t begin, size_t end,
+                               const std::function<at::Tensor(std::span<const int64_t> rows)>& logits) {
   const at::NoGradGuard no_grad;
-  const size_t width = head.outputs();
+  const size_t width = head.outputs(), at_once = device.is_cpu() ? 1 : kRowsAtOnce;
   std::vector<double> out((end - begin) * width);
-  for (size_t row = begin; row < end; ++row) {
-    const at::Tensor raw = logits(row).to(at::kCPU).contiguous();
-    head.answer({raw.const_data_ptr<float>(), width}, std::span(out).subspan((row - begin) * width, width));
+  for (size_t row = begin; row < end; row += at_once) {
+    std::vector<int64_t> rows(std::min(at_once, end - row));
+    std::iota(rows.begin(), rows.end(), static_cast<int64_t>(row));
+    const at::Tensor raw = logits(rows).to(at::kCPU).contiguous();
+    const size_t values = rows.size() * width;
+    head.answer({raw.const_data_ptr<float>(), values}, std::span(out).subspan((row - begin) * width, values));
   }
   return out;
 }
 
-at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
-                      at::Device device) {
+at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows) {
   const size_t width = head.target_width();
   const auto out = at::empty({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kFloat);
   head.targets(examples.labels, rows, std::span(out.mutable_data_ptr<float>(), rows.size() * width));
-  return to_device(out, device);
+  return out;
 }
 
 }  // namespace rekindle::trainer

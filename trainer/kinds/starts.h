@@ -31,19 +31,17 @@ class Starts {
   std::vector<Start> starts_;
 };
 
-// The loss of a rank without rows: 0, by way of every parameter.
-at::Tensor loss_of_no_rows(const FlatParameters& parameters);
-
 // Initial parameters of a network whose last layer is "fc": it begins with the constant answer.
 models::Parameters deep_initial(const Starts& starts, const models::Head& head, uint64_t seed,
                                 const Examples& training);
 
-// Answers to rows [begin, end), each by itself: a row's bits do not depend on the rows beside it.
-std::vector<double> answers_by_row(const models::Head& head, size_t begin, size_t end,
-                                   const std::function<at::Tensor(size_t row)>& logits);
+// Answers to rows [begin, end) from `logits` of some of them, [rows, head.outputs()]. On the CPU each row by
+// itself, so that its bits do not depend on the rows beside it; a GPU, which answers nobody but the fit's own
+// validation, gets many at once.
+std::vector<double> answers_of(const models::Head& head, at::Device device, size_t begin, size_t end,
+                               const std::function<at::Tensor(std::span<const int64_t> rows)>& logits);
 
-// Targets of some rows on the device: [rows, head.target_width()].
-at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows,
-                      at::Device device);
+// Targets of some rows, on the host: [rows, head.target_width()].
+at::Tensor targets_of(const models::Head& head, const Examples& examples, std::span<const int64_t> rows);
 
 }  // namespace rekindle::trainer

@@ -2,17 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/forward.h"
-#include "trainer/gpu/device.h"
 #include "trainer/kinds/heads.h"
 #include "trainer/kinds/starts.h"
 
 namespace rekindle::trainer {
 namespace {
 
-void make_room(FlatBuffer& buffer, int64_t elements) {
-  if (buffer.size() < static_cast<size_t>(elements)) buffer.resize(static_cast<size_t>(elements));
+template <typename T>
+at::Tensor tensor_over(const std::shared_ptr<dataio::Encoded>& rows, dataio::AlignedVector<T>& values,
+                       size_t width, at::ScalarType type) {
+  return at::from_blob(
+      values.data(), {static_cast<int64_t>(rows->rows), static_cast<int64_t>(width)}, [rows](void*) {}, type);
 }
 
 }  // namespace
@@ -23,13 +26,12 @@ Result<std::unique_ptr<Module>> make_tabular(const v1::ModelCard& card, at::Devi
 }
 
 Tabular::Tabular(models::Network network, at::Device device)
-    : Module(network.parameters(), device), network_(std::move(network)) {
+    : TensorModule(network.parameters(), device), network_(std::move(network)) {
   for (const auto& e : network_.embeddings) embeddings_.push_back(parameters().leaf(e.parameter));
   for (const auto& l : network_.layers) {
     weights_.push_back(parameters().leaf(l.weight));
     biases_.push_back(parameters().leaf(l.bias));
   }
-  masks_.resize(network_.layers.size() - 1);
   field_widths_.assign(static_cast<size_t>(network_.numeric), 1);
   for (const auto& e : network_.embeddings) field_widths_.push_back(e.width);
   if (!device.is_cpu()) return;
@@ -43,17 +45,26 @@ models::Parameters Tabular::initial(uint64_t seed, const Examples& training) con
   return models::initial_parameters(network_, seed, network_.head.rule.constant_answer(training.labels));
 }
 
-at::Tensor Tabular::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                         double scale) {
-  dataio::gather(examples.encoded, rows, batch_);
+Batch Tabular::batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const {
+  const auto taken = std::make_shared<dataio::Encoded>(dataio::gather(examples.encoded, rows));
+  Batch out = {tensor_over(taken, taken->numeric, taken->numeric_width, at::kFloat),
+               tensor_over(taken, taken->categorical, taken->categorical_width, at::kLong),
+               targets_of(network_.head, examples, rows)};
+  if (network_.additive || network_.dropout <= 0) return out;
   const auto n = static_cast<int64_t>(rows.size());
-  auto numeric =
-      at::from_blob(batch_.numeric.data(), {n, static_cast<int64_t>(batch_.numeric_width)}, at::kFloat);
-  auto categorical = at::from_blob(batch_.categorical.data(),
-                                   {n, static_cast<int64_t>(batch_.categorical_width)}, at::kLong);
-  const auto device = parameters().device();
-  auto outputs = forward(to_device(numeric, device), to_device(categorical, device), &key).to(at::kFloat);
-  return head_loss(network_.head, outputs, targets_of(network_.head, examples, rows, device)) * scale;
+  out.push_back(field_mask(n, key));
+  const auto kept = static_cast<float>(1 / (1 - network_.dropout));
+  for (size_t layer = 0; layer + 1 < network_.layers.size(); ++layer) {
+    const auto width = static_cast<int64_t>(network_.layers[layer].outputs);
+    out.push_back(at::empty({n, width}, at::kFloat));
+    fill_dropout_mask(key, layer, network_.dropout, kept, n, width, out.back().mutable_data_ptr<float>());
+  }
+  return out;
+}
+
+at::Tensor Tabular::batch_loss(const Batch& batch, double scale) const {
+  const auto outputs = forward(batch[0], batch[1], std::span(batch).subspan(3));
+  return head_loss(network_.head, outputs.to(at::kFloat), batch[2]) * scale;
 }
 
 std::optional<double> Tabular::add_gradients(const Examples& examples, std::span<const int64_t> rows,
@@ -97,7 +108,7 @@ std::vector<double> Tabular::outputs(const Examples& examples, size_t begin, siz
 }
 
 at::Tensor Tabular::forward(const at::Tensor& numeric, const at::Tensor& categorical,
-                            const StepKey* dropout) {
+                            std::span<const at::Tensor> masks) const {
   std::vector<at::Tensor> embedded;
   for (size_t c = 0; c < embeddings_.size(); ++c) {
     embedded.push_back(at::embedding(embeddings_[c], categorical.select(1, static_cast<int64_t>(c))));
@@ -108,12 +119,11 @@ at::Tensor Tabular::forward(const at::Tensor& numeric, const at::Tensor& categor
     return logit;
   }
   embedded.insert(embedded.begin(), numeric);
-  const bool drops = dropout != nullptr && network_.dropout > 0;
-  auto x = at::cat(embedded, 1);
-  if (drops) x = drop_fields(x, *dropout);
+  auto x = embedded.size() == 1 ? numeric : at::cat(embedded, 1);
+  if (!masks.empty()) x = x * masks[0];
   for (size_t l = 0; l + 1 < weights_.size(); ++l) {
     x = at::relu(at::linear(x, weights_[l], biases_[l]));
-    if (drops) x = drop_units(x, *dropout, l);
+    if (!masks.empty()) x = x * masks[l + 1];
   }
   return at::linear(x, weights_.back(), biases_.back());
 }
@@ -121,28 +131,19 @@ at::Tensor Tabular::forward(const at::Tensor& numeric, const at::Tensor& categor
 // A dropped field says what a missing or unknown one says: zero, the mean. What is kept is not scaled up,
 // for in service all fields are there. So no single column can carry a prediction by itself, and one
 // that moves out of its range drags it less.
-at::Tensor Tabular::drop_fields(const at::Tensor& input, const StepKey& key) {
-  const int64_t rows = input.size(0), width = input.size(1);
+at::Tensor Tabular::field_mask(int64_t rows, const StepKey& key) const {
   const auto fields = static_cast<int64_t>(field_widths_.size());
-  make_room(fields_, rows * fields);
-  make_room(input_mask_, rows * width);
-  fill_dropout_mask(key, kInputLayer, network_.dropout, 1.0f, rows, fields, fields_.data());
-  float* out = input_mask_.data();
+  FlatBuffer drawn(static_cast<size_t>(rows * fields));
+  fill_dropout_mask(key, kInputLayer, network_.dropout, 1.0f, rows, fields, drawn.data());
+  const int64_t width = std::accumulate(field_widths_.begin(), field_widths_.end(), int64_t{0});
+  auto mask = at::empty({rows, width}, at::kFloat);
+  float* out = mask.mutable_data_ptr<float>();
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t f = 0; f < fields; ++f) {
-      out = std::fill_n(out, field_widths_[static_cast<size_t>(f)],
-                        fields_[static_cast<size_t>(r * fields + f)]);
-    }
+    for (int64_t f = 0; f < fields; ++f)
+      out =
+          std::fill_n(out, field_widths_[static_cast<size_t>(f)], drawn[static_cast<size_t>(r * fields + f)]);
   }
-  return input * to_device(at::from_blob(input_mask_.data(), {rows, width}, at::kFloat), input.device());
-}
-
-at::Tensor Tabular::drop_units(const at::Tensor& units, const StepKey& key, size_t layer) {
-  const int64_t rows = units.size(0), width = units.size(1);
-  make_room(masks_[layer], rows * width);
-  const auto kept = static_cast<float>(1 / (1 - network_.dropout));
-  fill_dropout_mask(key, layer, network_.dropout, kept, rows, width, masks_[layer].data());
-  return units * to_device(at::from_blob(masks_[layer].data(), {rows, width}, at::kFloat), units.device());
+  return mask;
 }
 
 }  // namespace rekindle::trainer

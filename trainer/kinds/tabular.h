@@ -9,24 +9,25 @@ namespace rekindle::trainer {
 
 Result<std::unique_ptr<Module>> make_tabular(const v1::ModelCard& card, at::Device device);
 
-class Tabular final : public Module {
+class Tabular final : public TensorModule {
  public:
   Tabular(models::Network network, at::Device device);
 
   models::Parameters initial(uint64_t seed, const Examples& training) const override;
-  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                  double scale) override;
+  // Numbers, categories and targets of the rows, then what is dropped.
+  Batch batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const override;
+  at::Tensor batch_loss(const Batch& batch, double scale) const override;
   std::optional<double> add_gradients(const Examples& examples, std::span<const int64_t> rows,
                                       const StepKey& key, double scale) override;
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
-  // Raw outputs [rows, outputs] of numeric [rows, n] float and categorical [rows, c] int64. Without a key
-  // nothing is dropped.
-  at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical, const StepKey* dropout);
+  // Raw outputs [rows, outputs] of numeric [rows, n] float and categorical [rows, c] int64. `masks`: one for
+  // the input and one for each hidden layer, or none.
+  at::Tensor forward(const at::Tensor& numeric, const at::Tensor& categorical,
+                     std::span<const at::Tensor> masks = {}) const;
 
  private:
-  at::Tensor drop_fields(const at::Tensor& input, const StepKey& key);
-  at::Tensor drop_units(const at::Tensor& units, const StepKey& key, size_t layer);
+  at::Tensor field_mask(int64_t rows, const StepKey& key) const;
 
   double output_gradients(std::span<float> outputs, double scale, std::span<float> gradient);
 
@@ -34,11 +35,7 @@ class Tabular final : public Module {
   std::optional<FusedMlp> fused_;  // on the CPU
   std::vector<at::Tensor> embeddings_, weights_, biases_;
   std::vector<int64_t> field_widths_;  // of the input: each number or indicator, each embedding
-  // Of the batch under way.
-  dataio::Encoded batch_;
-  FlatBuffer batch_targets_;
-  FlatBuffer fields_, input_mask_;
-  std::vector<FlatBuffer> masks_;  // per hidden layer
+  FlatBuffer batch_targets_;           // of the batch under way, for fused_
 };
 
 }  // namespace rekindle::trainer

@@ -102,7 +102,7 @@ TokenBatch batch_tokens(const std::vector<dataio::TokenRow>& tokens, std::span<c
 }
 
 Transformer::Transformer(const v1::Transformer& spec, models::Head head, at::Device device)
-    : Module(starts_of(spec, static_cast<int64_t>(head.outputs())).parameters(), device),
+    : TensorModule(starts_of(spec, static_cast<int64_t>(head.outputs())).parameters(), device),
       spec_(spec),
       head_(std::move(head)),
       width_(spec.width()) {
@@ -147,17 +147,15 @@ at::Tensor Transformer::attend(const Block& block, const at::Tensor& x, const at
 }
 
 // Drawn by (row, position), not by the place in the padded batch: the rows beside it change nothing.
-at::Tensor Transformer::dropped(const at::Tensor& x, const StepKey* key, uint64_t layer) const {
-  if (key == nullptr || spec_.dropout() == 0) return x;
-  const int64_t n = x.size(0), length = x.size(1);
-  auto mask = at::empty({n, length, width_}, at::kFloat);
+at::Tensor Transformer::mask(int64_t rows, int64_t length, const StepKey& key, uint64_t layer) const {
+  auto out = at::empty({rows, length, width_}, at::kFloat);
   const auto kept = static_cast<float>(1 / (1 - spec_.dropout()));
-  for (int64_t row = 0; row < n; ++row) {
-    const StepKey own{key->seed, key->step, (key->first_row + static_cast<uint64_t>(row)) * spec_.context()};
+  for (int64_t row = 0; row < rows; ++row) {
+    const StepKey own{key.seed, key.step, (key.first_row + static_cast<uint64_t>(row)) * spec_.context()};
     fill_dropout_mask(own, layer, spec_.dropout(), kept, length, width_,
-                      mask.mutable_data_ptr<float>() + row * length * width_);
+                      out.mutable_data_ptr<float>() + row * length * width_);
   }
-  return x * to_device(mask, x.device());
+  return out;
 }
 
 at::Tensor Transformer::pooled(const at::Tensor& x, const at::Tensor& lengths) const {
@@ -169,35 +167,41 @@ at::Tensor Transformer::pooled(const at::Tensor& x, const at::Tensor& lengths) c
   return spec_.causal() ? sum : sum / lengths.clamp_min(1).unsqueeze(1).to(x.dtype());
 }
 
-at::Tensor Transformer::forward(const TokenBatch& batch, const StepKey* dropout) const {
+at::Tensor Transformer::forward(const TokenBatch& batch, std::span<const at::Tensor> masks) const {
   const int64_t length = batch.tokens.size(1);
+  const auto dropped = [masks](const at::Tensor& x, size_t layer) {
+    return masks.empty() ? x : x * masks[layer];
+  };
   auto x = at::embedding(tokens_, batch.tokens) + positions_.narrow(0, 0, length);
-  x = dropped(x, dropout, 0);
-  const auto mask = attention_mask(batch.lengths, length, spec_.causal());
-  uint64_t layer = 0;
+  x = dropped(x, 0);
+  const auto hidden = attention_mask(batch.lengths, length, spec_.causal());
+  size_t layer = 0;
   for (const Block& b : blocks_) {
-    x = x + dropped(attend(b, normed(x, b.norm1_weight, b.norm1_bias), mask), dropout, ++layer);
+    x = x + dropped(attend(b, normed(x, b.norm1_weight, b.norm1_bias), hidden), ++layer);
     auto y = at::gelu(at::linear(normed(x, b.norm2_weight, b.norm2_bias), b.up_weight, b.up_bias));
-    x = x + dropped(at::linear(y, b.down_weight, b.down_bias), dropout, ++layer);
+    x = x + dropped(at::linear(y, b.down_weight, b.down_bias), ++layer);
   }
   return at::linear(pooled(normed(x, norm_weight_, norm_bias_), batch.lengths), fc_weight_, fc_bias_);
 }
 
-at::Tensor Transformer::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                             double scale) {
-  if (rows.empty()) return loss_of_no_rows(parameters());
-  const auto device = parameters().device();
-  TokenBatch batch = batch_tokens(examples.tokens, rows, spec_.context());
-  batch = {to_device(batch.tokens, device), to_device(batch.lengths, device)};
-  return head_loss(head_, forward(batch, &key), targets_of(head_, examples, rows, device)) * scale;
+Batch Transformer::batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const {
+  const TokenBatch taken = batch_tokens(examples.tokens, rows, spec_.context());
+  Batch out = {taken.tokens, taken.lengths, targets_of(head_, examples, rows)};
+  if (spec_.dropout() == 0) return out;
+  for (uint64_t layer = 0; layer < 2 * uint64_t{spec_.layers()} + 1; ++layer)
+    out.push_back(mask(taken.tokens.size(0), taken.tokens.size(1), key, layer));
+  return out;
+}
+
+at::Tensor Transformer::batch_loss(const Batch& batch, double scale) const {
+  return head_loss(head_, forward({batch[0], batch[1]}, std::span(batch).subspan(3)), batch[2]) * scale;
 }
 
 std::vector<double> Transformer::outputs(const Examples& examples, size_t begin, size_t end) const {
   const auto device = parameters().device();
-  return answers_by_row(head_, begin, end, [&](size_t row) {
-    const int64_t one[] = {static_cast<int64_t>(row)};
-    const TokenBatch batch = batch_tokens(examples.tokens, one, spec_.context());
-    return forward({to_device(batch.tokens, device), to_device(batch.lengths, device)}, nullptr);
+  return answers_of(head_, device, begin, end, [&](std::span<const int64_t> rows) {
+    const TokenBatch batch = batch_tokens(examples.tokens, rows, spec_.context());
+    return forward({to_device(batch.tokens, device), to_device(batch.lengths, device)});
   });
 }
 

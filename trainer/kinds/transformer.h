@@ -23,18 +23,19 @@ struct TokenBatch {
 TokenBatch batch_tokens(const std::vector<dataio::TokenRow>& tokens, std::span<const int64_t> rows,
                         int64_t context);
 
-class Transformer final : public Module {
+class Transformer final : public TensorModule {
  public:
   Transformer(const v1::Transformer& spec, models::Head head, at::Device device);
 
   models::Parameters initial(uint64_t seed, const Examples& training) const override;
-  at::Tensor loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
-                  double scale) override;
-  // Row by row: a row's bits do not depend on the rows beside it.
+  // Tokens, lengths and targets, then what is dropped.
+  Batch batch(const Examples& examples, std::span<const int64_t> rows, const StepKey& key) const override;
+  at::Tensor batch_loss(const Batch& batch, double scale) const override;
   std::vector<double> outputs(const Examples& examples, size_t begin, size_t end) const override;
 
-  // Raw outputs [n, head.outputs()]. Without a key nothing is dropped.
-  at::Tensor forward(const TokenBatch& batch, const StepKey* dropout) const;
+  // Raw outputs [n, head.outputs()]. `masks`, [n, length, width] each: one for what goes into the blocks and
+  // two for each block, or none.
+  at::Tensor forward(const TokenBatch& batch, std::span<const at::Tensor> masks = {}) const;
 
  private:
   struct Block {
@@ -43,7 +44,7 @@ class Transformer final : public Module {
     at::Tensor norm1_weight, norm1_bias, norm2_weight, norm2_bias;
   };
   at::Tensor attend(const Block& block, const at::Tensor& x, const at::Tensor& mask) const;
-  at::Tensor dropped(const at::Tensor& x, const StepKey* key, uint64_t layer) const;
+  at::Tensor mask(int64_t rows, int64_t length, const StepKey& key, uint64_t layer) const;
   at::Tensor pooled(const at::Tensor& x, const at::Tensor& lengths) const;
 
   v1::Transformer spec_;

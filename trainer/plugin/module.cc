@@ -43,9 +43,9 @@ models::Parameters Plugin::initial(uint64_t seed, const Examples&) const {
 
 at::Tensor Plugin::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
                         double scale) {
-  if (rows.empty()) return loss_of_no_rows(parameters());
+  if (rows.empty()) return loss_of_no_rows();
   const dataio::Encoded batch = dataio::gather(examples.encoded, rows);
-  const at::Tensor targets = targets_of(head_, examples, rows, at::kCPU);
+  const at::Tensor targets = targets_of(head_, examples, rows);
   auto answer = value_or_throw(library_->loss(
       values(), batch, {targets.const_data_ptr<float>(), static_cast<size_t>(targets.numel())}, key, scale));
   // A scalar whose value is the loss and whose derivatives are the gradients, whatever the parameters are.

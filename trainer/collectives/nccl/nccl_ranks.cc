@@ -25,6 +25,13 @@ cudaStream_t stream() {
   return c10::cuda::getCurrentCUDAStream().stream();
 }
 
+// Nothing happens yet: it will when the record is repeated.
+bool recording() {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream(), &status), "asking for a recording");
+  return status != cudaStreamCaptureStatusNone;
+}
+
 void finish(const char* doing) {
   check(cudaStreamSynchronize(stream()), doing);
 }
@@ -90,19 +97,19 @@ void NcclRanks::watch() {
     if (asked == ncclSuccess && (state == ncclSuccess || state == ncclInProgress)) continue;
     const std::string why =
         nccl_error("a collective of the gang", asked == ncclSuccess ? state : asked, comm_);
-    static_cast<void>(ncclCommAbort(comm_));  // lets kernels that wait for the peer end
+    // Not aborted first: kernels that wait for the peer would end, and the main thread go on with half a sum.
     lost_(why.c_str());
     return;
   }
 }
 
 void NcclRanks::sum_on_gpu(void* values, size_t count, Element element) {
-  this->count();
+  if (!recording()) this->count();
   check(ncclAllReduce(values, values, count, type_of(element), ncclSum, comm_, stream()), "adding up", comm_);
 }
 
 void NcclRanks::broadcast_on_gpu(void* bytes, size_t count, int root) {
-  this->count();
+  if (!recording()) this->count();
   check(ncclBroadcast(bytes, bytes, count, ncclUint8, root, comm_, stream()), "sending to all", comm_);
 }
 

@@ -1,12 +1,14 @@
-#include "trainer/collectives/nccl/plugin.h"
+#include "trainer/gpu/plugin/plugin.h"
 
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
 #include <cstring>
 #include <exception>
 
 #include "trainer/collectives/nccl/nccl_ranks.h"
+#include "trainer/gpu/plugin/cuda_graph.h"
 
 namespace {
 
@@ -30,10 +32,18 @@ const char* rekindle_gpu_stamp() {
   return rekindle::trainer::kGpuStamp;
 }
 
-const char* rekindle_gpu_probe() {
+const char* rekindle_gpu_begin() {
   return said([]() -> std::string {
     if (c10::cuda::device_count_ensure_non_zero() < 1) return "CUDA shows no device";
     c10::cuda::set_device(0);
+    c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, 0));
+    return "";
+  });
+}
+
+const char* rekindle_gpu_graph(rekindle::trainer::Graph** out) {
+  return said([out]() -> std::string {
+    *out = new rekindle::trainer::CudaGraph;
     return "";
   });
 }

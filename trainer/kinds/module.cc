@@ -1,9 +1,26 @@
+#include "trainer/kinds/module.h"
+
+#include "trainer/gpu/device.h"
 #include "trainer/kinds/cnn.h"
 #include "trainer/kinds/tabular.h"
 #include "trainer/kinds/transformer.h"
 #include "trainer/plugin/module.h"
 
 namespace rekindle::trainer {
+
+at::Tensor Module::loss_of_no_rows() const {
+  at::Tensor sum = at::zeros({}, parameters_.values().options());
+  for (const at::Tensor& leaf : parameters_.leaves()) sum = sum + leaf.sum() * 0;
+  return sum;
+}
+
+at::Tensor TensorModule::loss(const Examples& examples, std::span<const int64_t> rows, const StepKey& key,
+                              double scale) {
+  if (rows.empty()) return loss_of_no_rows();
+  Batch taken = batch(examples, rows, key);
+  for (at::Tensor& tensor : taken) tensor = to_device(tensor, parameters().device());
+  return batch_loss(taken, scale);
+}
 
 Result<std::unique_ptr<Module>> make_module(const v1::ModelCard& card, at::Device device,
                                             const fs::path& code) {
