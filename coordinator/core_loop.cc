@@ -21,7 +21,8 @@ constexpr Micros kTickLeast{20'000};
 CoreLoop::CoreLoop(boost::asio::io_context& io, const Clock& clock, CoreLoopOptions options)
     : io_(io),
       clock_(clock),
-      options_(options),
+      options_(std::move(options)),
+      cluster_(std::make_shared<const core::place::Cluster>(std::move(options_.cluster))),
       wall_start_(clock.wall()),
       monotonic_start_(clock.monotonic()),
       durable_changes_(io),
@@ -40,9 +41,15 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
       return data_loss(fmt::format("the journal goes from event {} to {}", state_.seq, event.seq()));
     core::apply(state_, event);
   }
+  // A host's clock that was set back meanwhile would keep retries and time limits waiting for as long.
+  if (const Time newest = time_from_micros(state_.moved_us); wall_start_ < newest) {
+    log_warning("this host's clock is behind the journal: going on from the journal's time",
+                {{"clock", format_time(wall_start_)}, {"journal", format_time(newest)}});
+    wall_start_ = newest;
+  }
   durable_seq_ = state_.seq;
   snapshot_seq_ = loaded.snapshot ? loaded.snapshot->seq() : 0;
-  for (const std::string& broken : core::broken_invariants(state_, options_.capacity))
+  for (const std::string& broken : core::broken_invariants(state_, *cluster_))
     log_error("invariant broken in the journal's state", {{"what", broken}});
   log_info("journal replayed",
            {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
@@ -74,10 +81,17 @@ Time CoreLoop::now() const {
 core::World CoreLoop::world() const {
   core::World world;
   world.now = now();
-  world.slots = options_.capacity.slots;
-  world.gpus = options_.capacity.gpus;
+  world.cluster = cluster_;
   if (seams_.serving) world.serving = seams_.serving();
+  if (seams_.saved) world.saved_us = seams_.saved();
   return world;
+}
+
+void CoreLoop::set_cluster(core::place::Cluster cluster) {
+  cluster_ = std::make_shared<const core::place::Cluster>(std::move(cluster));
+  if (!begun_) return;
+  auto ticked = submit(core::Tick());
+  if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
 }
 
 Result<Accepted> CoreLoop::submit(const core::Command& command, std::string_view actor) {
@@ -154,7 +168,7 @@ void CoreLoop::perform_if_durable() {
 
 void CoreLoop::arm_timer() {
   timer_.cancel();
-  std::optional<Time> wake = core::next_wake(state_, options_.capacity, now());
+  std::optional<Time> wake = core::next_wake(state_, *cluster_, now());
   if (!wake) return;
   timer_.expires_after(std::max(kTickLeast, *wake - now()));
   timer_.async_wait([this](boost::system::error_code error) {

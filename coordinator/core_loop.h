@@ -24,7 +24,7 @@
 namespace rekindle::coordinator {
 
 struct CoreLoopOptions {
-  core::Capacity capacity{.slots = 1};  // of this host
+  core::place::Cluster cluster = core::place::one_host(1);  // pools and their nodes
   // A restart replays at most about this many events.
   uint64_t snapshot_every = 2'000;
   // Wishes are refused while this many events wait for the disk.
@@ -35,7 +35,8 @@ struct CoreLoopOptions {
 struct CoreSeams {
   std::function<void(const std::vector<core::Effect>&)> perform;          // idempotent, returns at once
   std::function<std::map<std::string, registry::ServingView>()> serving;  // of live nodes
-  std::function<void(double seconds, size_t events)> on_commit;           // on the journal's thread
+  std::function<std::map<RunId, int64_t>()> saved;               // when attempts last committed a checkpoint
+  std::function<void(double seconds, size_t events)> on_commit;  // on the journal's thread
 };
 
 struct Accepted {
@@ -54,8 +55,11 @@ class CoreLoop {
   void begin(CoreSeams seams);
 
   const core::State& state() const { return state_; }
-  core::Capacity capacity() const { return options_.capacity; }
-  // Wall time at start plus monotonic time: a jump of the host's clock moves nothing.
+  const core::place::Cluster& cluster() const { return *cluster_; }
+  // Pools or nodes have changed: what waits is looked at again.
+  void set_cluster(core::place::Cluster cluster);
+  // Wall time at start, or the journal's newest if that is later, plus monotonic time: a jump of the host's
+  // clock moves nothing.
   Time now() const;
   core::World world() const;
 
@@ -87,6 +91,7 @@ class CoreLoop {
   boost::asio::io_context& io_;
   const Clock& clock_;
   CoreLoopOptions options_;
+  std::shared_ptr<const core::place::Cluster> cluster_;
   CoreSeams seams_;
   core::State state_;
   Time wall_start_;

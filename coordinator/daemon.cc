@@ -36,7 +36,7 @@ struct Daemon::Parts {
         clock(clock_),
         launcher(launcher_),
         options(std::move(options_)),
-        core(io, clock, CoreLoopOptions{.capacity = {options.slots, options.gpus}}),
+        core(io, clock, CoreLoopOptions{.cluster = core::place::one_host(options.slots, options.gpus)}),
         nodes(clock),
         pool(io, kPoolThreads),
         events_worker(io, 1),

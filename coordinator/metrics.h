@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "core/state.h"
+#include "core/schedule.h"
 
 namespace rekindle::coordinator {
 

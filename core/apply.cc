@@ -33,6 +33,7 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       attempt->set_slots(placed.slots());
       attempt->set_world(placed.world());
       *attempt->mutable_devices() = placed.devices();
+      *attempt->mutable_shares() = placed.shares();
       attempt->set_placed_us(at_us);
       return;
     }
@@ -52,6 +53,7 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
           attempt->set_yield_requested(true);
           attempt->set_yield_requested_us(at_us);
           attempt->set_resize_requested(signalled.resize());
+          attempt->set_makes_way_for(signalled.makes_way_for());
         }
         attempt->set_message(signalled.reason());
       }
@@ -71,6 +73,7 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       run.clear_outcome();
       run.set_not_before_us(event.run_requeued().not_before_us());
       run.set_reason(event.run_requeued().reason());
+      if (event.run_requeued().turn_us() != 0) run.set_turn_us(event.run_requeued().turn_us());
       jobs::apply_counts(run, event.run_requeued());
       return;
     case v1::Event::kRunFinished:
@@ -108,8 +111,7 @@ bool moves(const v1::Event& event) {
 
 void add_run(State& state, const v1::Run& run) {
   RunId id(run.id());
-  state.runs[id] = run;
-  state.active.insert(id);
+  file_run(state, state.runs[id] = run);
   if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
   auto& job = state.jobs[JobName(run.job())];
   job.set_next_run(job.next_run() + 1);
@@ -249,8 +251,9 @@ void apply(State& state, const v1::Event& event) {
   }
   if (event.what_case() != v1::Event::kVersionPublished) {
     if (auto run = state.runs.find(RunId(run_of(event))); run != state.runs.end()) {
+      unfile_run(state, run->second);
       apply_to_run(run->second, event);
-      if (terminal(run->second.state())) state.active.erase(run->first);
+      file_run(state, run->second);
     }
   }
   if (auto model = state.models.find(JobName(model_of(event))); model != state.models.end())

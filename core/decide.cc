@@ -8,8 +8,9 @@
 namespace rekindle::core {
 namespace {
 
-// More rounds than any chain of steps has: a rollout's four, a placement, a kill.
-constexpr int kRoundsMax = 64;
+// More rounds than any chain of steps has: a rollout's four, a kill, and placements, of which a round does
+// hundreds.
+constexpr int kRoundsMax = 1'000;
 
 void number_and_apply(State& state, std::vector<v1::Event>& events, std::vector<v1::Event>& done) {
   for (auto& event : events) {
@@ -71,6 +72,7 @@ void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   if (draft.events.empty()) ask_to_leave(draft);
   if (draft.events.empty()) step_rollouts(draft, advanced);
   if (draft.events.empty()) place_runs(draft);
+  if (draft.events.empty()) make_way(draft);
   if (draft.events.empty()) grow_gang(draft);
 }
 

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 #include "base/hash.h"
-#include "core/schedule.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -16,8 +16,6 @@ using Broken = std::vector<std::string>;
 void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& broken) {
   auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("run {}: {}", id.value, what)); };
   if (run.id() != id.value) wrong("is filed under another id");
-  if (state.active.contains(id) == terminal(run.state()))
-    wrong("the index of active runs disagrees with its state");
   int live = 0;
   for (int i = 0; i < run.attempts_size(); ++i) {
     if (run.attempts(i).number() != static_cast<uint32_t>(i) + 1)
@@ -50,22 +48,70 @@ void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& 
   }
 }
 
-void check_placement(const v1::Run& run, const v1::Attempt& attempt, Capacity capacity,
-                     std::set<uint32_t>& devices, Broken& broken) {
+// What is held of each node.
+struct Use {
+  uint64_t slots = 0, memory = 0;
+  std::set<uint32_t> devices;
+};
+using Uses = std::map<std::pair<std::string, std::string>, Use>;  // by pool and node
+
+void check_placement(const v1::Run& run, const v1::Attempt& attempt, Uses& uses, Broken& broken) {
   auto wrong = [&](const std::string& what) {
     broken.push_back(fmt::format("run {}, attempt {}: {}", run.id(), attempt.number(), what));
   };
-  for (uint32_t device : attempt.devices()) {
-    if (device >= capacity.gpus) wrong(fmt::format("holds GPU {}, there are {}", device, capacity.gpus));
-    if (!devices.insert(device).second) wrong(fmt::format("holds GPU {}, which another holds", device));
+  uint32_t placed = 0;
+  for (const v1::NodeShare& share : shares_of(attempt)) {
+    Use& use = uses[{pool_of(run), share.node()}];
+    placed += share.ranks();
+    use.slots += share.ranks();
+    use.memory += share.ranks() * gang_of(run).rank.memory;
+    for (uint32_t device : share.devices())
+      if (!use.devices.insert(device).second)
+        wrong(fmt::format("holds GPU {} of {}, which another holds", device, share.node()));
   }
   if (attempt.world() == 0) return;  // journals of old
+  if (placed != attempt.world()) wrong("its shares are not all of its ranks");
   const jobs::RankRange ranks = ranks_wanted(run);
   if (attempt.world() < ranks.min || attempt.world() > ranks.max)
     wrong(fmt::format("has {} ranks, {} to {} were asked for", attempt.world(), ranks.min, ranks.max));
   if (attempt.slots() != attempt.world()) wrong("holds other than a slot per rank");
   if (static_cast<uint32_t>(attempt.devices_size()) != attempt.world() * gpus_per_rank(run))
     wrong("holds other GPUs than its ranks use");
+}
+
+void check_nodes(const place::Cluster& cluster, const Uses& uses, Broken& broken) {
+  for (const auto& [name, pool] : cluster)
+    for (const place::Node& node : pool.nodes) {
+      auto use = uses.find({name, node.name});
+      if (use == uses.end()) continue;
+      auto wrong = [&](const std::string& what) {
+        broken.push_back(fmt::format("node {} of pool {}: {}", node.name, name, what));
+      };
+      if (use->second.slots > node.room.slots)
+        wrong(fmt::format("{} slots are allocated, there are {}", use->second.slots, node.room.slots));
+      if (node.room.memory > 0 && use->second.memory > node.room.memory)
+        wrong(fmt::format("{} bytes are allocated, there are {}", use->second.memory, node.room.memory));
+      for (uint32_t device : use->second.devices)
+        if (device >= node.room.gpus)
+          wrong(fmt::format("GPU {} is held, there are {}", device, node.room.gpus));
+    }
+}
+
+// The sets that apply keeps are those that the runs themselves say.
+void check_filing(const State& state, Broken& broken) {
+  State fresh;
+  for (const auto& [id, run] : state.runs) file_run(fresh, run);
+  auto keys = [](const State& of) {
+    std::vector<std::string> all;
+    for (const auto& [pool, queue] : of.queues)
+      for (const QueueKey& key : queue)
+        all.push_back(fmt::format("{}/{}/{}/{}", pool, key.priority, key.turn_us, key.run.value));
+    return all;
+  };
+  if (fresh.active != state.active) broken.push_back("the index of active runs disagrees with the runs");
+  if (fresh.working != state.working) broken.push_back("the index of working runs disagrees with the runs");
+  if (fresh.delayed != state.delayed) broken.push_back("the index of delayed runs disagrees with the runs");
+  if (keys(fresh) != keys(state)) broken.push_back("the queues disagree with the runs");
 }
 
 void check_plan(const v1::ModelState& model, Broken& broken) {
@@ -124,24 +170,20 @@ void check_model(const State& state, const JobName& name, const v1::ModelState& 
 
 }  // namespace
 
-std::vector<std::string> broken_invariants(const State& state, Capacity capacity) {
+std::vector<std::string> broken_invariants(const State& state, const place::Cluster& cluster) {
   Broken broken;
-  uint64_t used = 0;
-  std::set<uint32_t> devices;
+  Uses uses;
   for (const auto& [id, run] : state.runs) {
     check_run(state, id, run, broken);
-    if (const v1::Attempt* attempt = live_attempt(run)) {
-      used += attempt->slots();
-      check_placement(run, *attempt, capacity, devices, broken);
-    }
+    if (const v1::Attempt* attempt = live_attempt(run)) check_placement(run, *attempt, uses, broken);
     if (!run.idempotency_key().empty()) {
       auto known = state.run_by_key.find(run.idempotency_key());
       if (known == state.run_by_key.end() || known->second != id)
         broken.push_back(fmt::format("idempotency key '{}' names two runs", run.idempotency_key()));
     }
   }
-  if (used > capacity.slots)
-    broken.push_back(fmt::format("{} slots are allocated, there are {}", used, capacity.slots));
+  check_nodes(cluster, uses, broken);
+  check_filing(state, broken);
   for (const auto& [name, job] : state.jobs)
     if (!state.models.contains(name)) broken.push_back(fmt::format("job {} has no model", name.value));
   for (const auto& [name, model] : state.models) check_model(state, name, model, broken);

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "core/state.h"
+#include "core/schedule.h"
 
 namespace rekindle::core {
 
 // Sentences, one per broken invariant; empty when all hold.
-std::vector<std::string> broken_invariants(const State& state, Capacity capacity);
+std::vector<std::string> broken_invariants(const State& state, const place::Cluster& cluster);
 
 }  // namespace rekindle::core

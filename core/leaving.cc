@@ -32,7 +32,8 @@ int64_t ask_us(const v1::Run& run, const v1::Attempt& attempt) {
 
 int64_t kill_us(const v1::Run& run, const v1::Attempt& attempt) {
   if (!attempt.yield_requested() || attempt.resize_requested() || attempt.kill_requested()) return 0;
-  if (run.cancel_requested() || limit_us(run) == 0) return attempt.yield_requested_us() + grace_us(run);
+  if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(run) == 0)
+    return attempt.yield_requested_us() + grace_us(run);
   // A coordinator that was away asks late: the ranks get their time all the same.
   return std::max(leave_by_us(run, attempt), attempt.yield_requested_us() + reserve_us(run));
 }

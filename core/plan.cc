@@ -13,6 +13,9 @@ void fill_placement(const v1::Run& run, const v1::Attempt& attempt, v1::Plan& pl
   plan.set_world(world_of(attempt));
   plan.set_gpus_per_rank(gpus_per_rank(run));
   for (uint32_t device : attempt.devices()) plan.add_devices(std::to_string(device));
+  const bool elsewhere = attempt.shares_size() > 1 ||
+                         (attempt.shares_size() == 1 && attempt.shares(0).node() != place::kThisHost);
+  if (elsewhere) *plan.mutable_shares() = attempt.shares();
   plan.set_leave_by_us(leave_by_us(run, attempt));
   const jobs::RankRange ranks = ranks_wanted(run);
   if (!ranks.elastic()) return;

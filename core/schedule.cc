@@ -3,98 +3,104 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <limits>
-#include <tuple>
+#include <map>
+
+#include "core/leaving.h"
+#include "core/place/preempt.h"
+#include "core/place/timeline.h"
+#include "proto/time.h"
 
 namespace rekindle::core {
 namespace {
 
-// The number at the end of a run id: two runs of one job that were queued in the same microsecond.
-uint64_t run_number(const v1::Run& run) {
-  uint64_t number = 0;
-  size_t dash = run.id().rfind('-');
-  if (dash != std::string::npos)
-    std::from_chars(run.id().data() + dash + 1, run.id().data() + run.id().size(), number);
-  return number;
-}
+// Its end is overdue: soon, but nothing is built on it.
+constexpr int64_t kSoonUs = 1'000'000;
 
-bool before(const v1::Run* a, const v1::Run* b) {
-  return std::make_tuple(-a->priority(), a->queued_us(), run_number(*a), std::string_view(a->id())) <
-         std::make_tuple(-b->priority(), b->queued_us(), run_number(*b), std::string_view(b->id()));
-}
-
-bool holds(Capacity room, Capacity need) {
-  return need.slots <= room.slots && need.gpus <= room.gpus;
-}
-Capacity less(Capacity from, Capacity what) {
-  return {from.slots - std::min(from.slots, what.slots), from.gpus - std::min(from.gpus, what.gpus)};
-}
-Capacity least(Capacity a, Capacity b) {
-  return {std::min(a.slots, b.slots), std::min(a.gpus, b.gpus)};
-}
-Capacity room_of(const v1::Run& run, uint32_t ranks) {
-  return {ranks, ranks * gpus_per_rank(run)};
-}
-Capacity fewest(const v1::Run& run) {
-  return room_of(run, ranks_wanted(run).min);
-}
-Capacity held_by(const v1::Attempt& attempt) {
-  return {attempt.slots(), static_cast<uint32_t>(attempt.devices_size())};
-}
-uint32_t ranks_in(Capacity room, const v1::Run& run) {
-  const uint32_t gpus = gpus_per_rank(run);
-  return std::min(room.slots, gpus == 0 ? std::numeric_limits<uint32_t>::max() : room.gpus / gpus);
-}
-
-// Of a live attempt, were it placed again with this much free.
-uint32_t ranks_with(const v1::Run& run, const v1::Attempt& attempt, Capacity free) {
-  return std::min(ranks_wanted(run).max, world_of(attempt) + ranks_in(free, run));
+// When an attempt has left for certain, as far as is known.
+int64_t ends_us(const v1::Run& run, const v1::Attempt& attempt, int64_t now_us) {
+  int64_t ends = place::kUnknown;
+  for (int64_t at : {leave_by_us(run, attempt), kill_us(run, attempt)})
+    if (at != 0) ends = std::min(ends, at);
+  if (attempt.kill_requested()) ends = now_us;
+  return std::max(ends, now_us + kSoonUs);
 }
 
 std::string counted(uint32_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
-std::string text_of(Capacity room) {
-  return room.gpus == 0 ? counted(room.slots, "slot")
-                        : fmt::format("{} and {}", counted(room.slots, "slot"), counted(room.gpus, "GPU"));
-}
 
-// Why it is not placed, whatever is free; empty: room alone decides.
-std::string hindrance(const v1::Run& run, Capacity capacity, Time now) {
-  const Capacity need = fewest(run);
-  if (run.not_before_us() > to_micros(now))
-    return fmt::format("{}; not before {}", run.reason().empty() ? "a retry" : run.reason(),
-                       format_time(time_from_micros(run.not_before_us())));
-  if (need.gpus > capacity.gpus) return gpus_missing(run.spec(), capacity);
-  if (need.slots <= capacity.slots) return {};
-  return fmt::format("needs {} at once, this host has {}: lower train.ranks or give the daemon more --slots",
-                     counted(need.slots, "slot"), capacity.slots);
-}
+// Passes over the runs of one pool's queue, in order, and remembers which they were.
+class QueueReader {
+ public:
+  QueueReader(const State& state, const place::Cluster& cluster, const std::set<QueueKey>& queue,
+              std::vector<Waiting>& refused)
+      : state_(state), cluster_(cluster), at_(queue.begin()), end_(queue.end()), refused_(refused) {}
 
-std::string lack(Capacity need, Capacity free, Capacity capacity) {
-  if (need.slots <= free.slots)
-    return fmt::format("waits for {}: {} of {} are free", counted(need.gpus, "GPU"), free.gpus,
-                       capacity.gpus);
-  return fmt::format("waits for {}: {} of {} are free", counted(need.slots, "slot"), free.slots,
-                     capacity.slots);
-}
-
-// What is left goes to elastic gangs in order. The head keeps what it could start with before they end.
-void hand_out_rest(const State& state, Capacity capacity, Capacity free, const v1::Run* head,
-                   std::vector<Placement>& place) {
-  if (head) {
-    Capacity others = capacity;
-    for (const Placement& one : place) others = less(others, room_of(state.runs.at(one.run), one.world));
-    const Capacity need = fewest(*head);
-    if (holds(others, need)) free = least(free, less(others, need));
+  std::optional<place::Gang> next() {
+    for (; at_ != end_; ++at_) {
+      const v1::Run& run = state_.runs.at(at_->run);
+      std::string missing = run.attempts().empty() && gpus_per_rank(run) > 0
+                                ? gpus_missing(run.spec(), cluster_)
+                                : std::string();
+      if (!missing.empty()) {
+        refused_.push_back({at_->run, std::move(missing)});
+        continue;
+      }
+      read.push_back(at_++->run);
+      return gang_of(run);
+    }
+    return std::nullopt;
   }
-  for (Placement& one : place) {
-    const v1::Run& run = state.runs.at(one.run);
-    const uint32_t more = std::min(ranks_wanted(run).max - one.world, ranks_in(free, run));
-    one.world += more;
-    free = less(free, room_of(run, more));
+
+  std::vector<RunId> read;
+
+ private:
+  const State& state_;
+  const place::Cluster& cluster_;
+  std::set<QueueKey>::const_iterator at_, end_;
+  std::vector<Waiting>& refused_;
+};
+
+// The first of a queue that room alone keeps from starting now.
+const v1::Run* head_of(const State& state, const std::set<QueueKey>& queue, const place::Pool& pool,
+                       Time now) {
+  for (const QueueKey& key : queue) {
+    const v1::Run& run = state.runs.at(key.run);
+    if (run.not_before_us() > to_micros(now)) continue;
+    const place::Gang gang = gang_of(run);
+    if (place::ranks_in(pool, gang, false) >= gang.min) return &run;
   }
+  return nullptr;
+}
+
+void evict_for(const State& state, const std::string& name, const place::Pool& pool,
+               const std::map<RunId, int64_t>& saved_us, Time now, std::vector<Eviction>& out) {
+  const v1::Run* head = head_of(state, state.queues.at(name), pool, now);
+  if (!head || !head->spec().preempt()) return;
+  std::vector<RunId> runs;
+  const std::vector<place::Held> held = held_now(state, name, pool, now, &runs);
+  std::vector<place::Victim> candidates;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const v1::Run& run = state.runs.at(runs[i]);
+    const v1::Attempt& attempt = *live_attempt(run);
+    if (!attempt.makes_way_for().empty()) return;
+    const bool leaves = attempt.kill_requested() || run.cancel_requested() ||
+                        (attempt.yield_requested() && !attempt.resize_requested());
+    if (leaves || run.priority() >= head->priority()) continue;
+    auto saved = saved_us.find(runs[i]);
+    const int64_t since =
+        saved == saved_us.end() ? attempt.placed_us() : std::max(saved->second, attempt.placed_us());
+    candidates.push_back({i, place::lost_work(world_of(attempt), since, to_micros(now))});
+  }
+  if (candidates.empty()) return;
+  const place::Gang gang = gang_of(*head);
+  place::Timeline timeline(pool, to_micros(now));
+  for (const place::Held& one : held) timeline.take(one.shares, one.rank, to_micros(now), one.until_us);
+  const std::optional<place::Seat> seat = timeline.earliest(gang);
+  if (seat && seat->start_us <= to_micros(now + kPatience)) return;
+  for (size_t victim : place::victims(pool, held, candidates, gang))
+    for (const place::Victim& candidate : candidates)
+      if (candidate.held == victim) out.push_back({runs[victim], RunId(head->id()), candidate.lost});
 }
 
 }  // namespace
@@ -108,88 +114,147 @@ uint32_t gpus_per_rank(const v1::Run& run) {
   return run.task() == v1::Plan::SCORE ? 0 : run.spec().train().ranks().gpus();
 }
 
-Capacity used_now(const State& state) {
+place::Gang gang_of(const v1::Run& run) {
+  const v1::Ranks& asked = run.spec().train().ranks();
+  const jobs::RankRange ranks = ranks_wanted(run);
+  place::Gang gang;
+  gang.min = ranks.min;
+  gang.max = ranks.max;
+  gang.rank = {1, gpus_per_rank(run), asked.memory()};
+  gang.labels.insert(asked.nodes().begin(), asked.nodes().end());
+  // Scoring has no time limit.
+  if (run.task() == v1::Plan::TRAIN)
+    gang.limit_us = from_proto(run.spec().train().limits().attempt()).count();
+  gang.earliest_us = run.not_before_us();
+  return gang;
+}
+
+std::vector<place::Held> held_now(const State& state, const std::string& pool, const place::Pool& nodes,
+                                  Time now, std::vector<RunId>* runs) {
+  std::map<std::string_view, uint32_t> index;
+  for (uint32_t i = 0; i < nodes.nodes.size(); ++i) index.emplace(nodes.nodes[i].name, i);
+  std::vector<place::Held> held;
+  for (const RunId& id : state.working) {
+    const v1::Run& run = state.runs.at(id);
+    const v1::Attempt* attempt = live_attempt(run);
+    if (!attempt || pool_of(run) != pool) continue;
+    place::Held one{{}, gang_of(run).rank, ends_us(run, *attempt, to_micros(now))};
+    // What is held on a node that the operator has taken away is in nobody's way.
+    for (const v1::NodeShare& share : shares_of(*attempt))
+      if (auto node = index.find(share.node()); node != index.end())
+        one.shares.push_back({node->second, share.ranks()});
+    held.push_back(std::move(one));
+    if (runs) runs->push_back(id);
+  }
+  return held;
+}
+
+Capacity capacity_of(const place::Cluster& cluster, const std::string& pool) {
+  Capacity all;
+  if (auto found = cluster.find(pool); found != cluster.end())
+    for (const place::Node& node : found->second.nodes) {
+      all.slots += node.room.slots;
+      all.gpus += node.room.gpus;
+    }
+  return all;
+}
+
+Capacity used_now(const State& state, const std::string& pool) {
   Capacity used;
-  for (const RunId& id : state.active) {
-    const v1::Attempt* attempt = live_attempt(state.runs.at(id));
-    if (!attempt) continue;
-    used.slots += held_by(*attempt).slots;
-    used.gpus += held_by(*attempt).gpus;
+  for (const RunId& id : state.working) {
+    const v1::Run& run = state.runs.at(id);
+    const v1::Attempt* attempt = live_attempt(run);
+    if (!attempt || pool_of(run) != pool) continue;
+    used.slots += attempt->slots();
+    used.gpus += static_cast<uint32_t>(attempt->devices_size());
   }
   return used;
 }
 
-std::string gpus_missing(const v1::JobSpec& spec, Capacity capacity) {
+std::string gpus_missing(const v1::JobSpec& spec, const place::Cluster& cluster) {
+  const std::string pool = spec.pool().empty() ? place::kLocal : spec.pool();
   const v1::Ranks& ranks = spec.train().ranks();
-  const uint32_t need = jobs::rank_range(ranks).min * ranks.gpus();
-  if (need <= capacity.gpus) return {};
-  if (capacity.gpus == 0)
+  const uint32_t need = jobs::rank_range(ranks).min * ranks.gpus(), all = capacity_of(cluster, pool).gpus;
+  if (need <= all) return {};
+  const std::string here = pool == place::kLocal ? "pool local, this host," : fmt::format("pool {}", pool);
+  if (all == 0 && pool == place::kLocal)
     return fmt::format(
-        "train.ranks.gpus asks for a GPU per rank, but pool {}, this host, has none: no NVIDIA device "
-        "(/dev/nvidia0) was there when rekindled started; run the job on a host that has one, or write "
-        "gpus: 0",
-        spec.pool());
-  return fmt::format("train.ranks asks for {} at once, but pool {}, this host, has {}: lower train.ranks",
-                     counted(need, "GPU"), spec.pool(), capacity.gpus);
+        "train.ranks.gpus asks for a GPU per rank, but {} has none: no NVIDIA device (/dev/nvidia0) was "
+        "there "
+        "when rekindled started; run the job on a host that has one, or write gpus: 0",
+        here);
+  return fmt::format("train.ranks asks for {} at once, but {} has {}: lower train.ranks",
+                     counted(need, "GPU"), here, all);
 }
 
-Schedule schedule(const State& state, Capacity capacity, Time now) {
+Schedule schedule(const State& state, const place::Cluster& cluster, Time now) {
   Schedule plan;
-  // 1. What is free, and who waits.
-  Capacity free = less(capacity, used_now(state));
-  std::vector<const v1::Run*> queue;
-  for (const RunId& id : state.active)
-    if (state.runs.at(id).state() == v1::QUEUED) queue.push_back(&state.runs.at(id));
-  std::sort(queue.begin(), queue.end(), before);
-
-  // 2. In order: place what fits with its fewest ranks, until the first that does not.
-  const v1::Run* head = nullptr;
-  for (const v1::Run* run : queue) {
-    const Capacity need = fewest(*run);
-    RunId id(run->id());
-    if (std::string why = hindrance(*run, capacity, now); !why.empty()) {
-      const bool hopeless = run->attempts().empty() && need.gpus > capacity.gpus;
-      (hopeless ? plan.refused : plan.waiting).push_back({id, std::move(why)});
-    } else if (head) {
-      plan.waiting.push_back(
-          {id, fmt::format("behind {}, which waits for {}", head->id(), text_of(fewest(*head)))});
-    } else if (!holds(free, need)) {
-      head = run;
-      plan.waiting.push_back({id, lack(need, free, capacity)});
-    } else {
-      free = less(free, need);
-      plan.place.push_back({id, need.slots});
-    }
+  for (const auto& [name, queue] : state.queues) {
+    auto pool = cluster.find(name);
+    if (pool == cluster.end()) continue;
+    QueueReader reader(state, cluster, queue, plan.refused);
+    const std::vector<place::Verdict> verdicts = place::plan(
+        pool->second, held_now(state, name, pool->second, now), [&reader] { return reader.next(); },
+        to_micros(now));
+    for (size_t i = 0; i < verdicts.size(); ++i)
+      if (verdicts[i].kind == place::Verdict::kStarts)
+        plan.place.push_back({reader.read[i], verdicts[i].seat.shares});
   }
-
-  // 3. Elastic gangs share the rest.
-  hand_out_rest(state, capacity, free, head, plan.place);
   return plan;
 }
 
-uint32_t ranks_possible(const State& state, Capacity capacity, const v1::Run& run) {
-  const v1::Attempt* attempt = live_attempt(run);
-  return attempt ? ranks_with(run, *attempt, less(capacity, used_now(state))) : 0;
+std::vector<Eviction> evictions(const State& state, const place::Cluster& cluster,
+                                const std::map<RunId, int64_t>& saved_us, Time now) {
+  std::vector<Eviction> out;
+  for (const auto& [name, queue] : state.queues)
+    if (auto pool = cluster.find(name); pool != cluster.end())
+      evict_for(state, name, pool->second, saved_us, now, out);
+  return out;
 }
 
-std::optional<Growth> growth(const State& state, Capacity capacity) {
-  const Capacity free = less(capacity, used_now(state));
+uint32_t ranks_possible(const State& state, const place::Cluster& cluster, const v1::Run& run) {
+  const v1::Attempt* attempt = live_attempt(run);
+  auto pool = cluster.find(pool_of(run));
+  if (!attempt || pool == cluster.end()) return 0;
+  // Room that comes free is no reason to move a gang: what counts is who holds what now.
+  place::Timeline timeline(pool->second, 0);
+  place::Seat own{0, {}};
+  std::vector<RunId> runs;
+  const std::vector<place::Held> held = held_now(state, pool->first, pool->second, Time(), &runs);
+  for (size_t i = 0; i < held.size(); ++i) {
+    timeline.take(held[i].shares, held[i].rank, 0, place::kForever);
+    if (runs[i].value == run.id()) own.shares = held[i].shares;
+  }
+  place::Gang gang = gang_of(run);
+  gang.limit_us = 0;
+  timeline.widen(own, gang);
+  return own.ranks();
+}
+
+std::optional<Growth> growth(const State& state, const place::Cluster& cluster) {
   const v1::Run* best = nullptr;
-  for (const RunId& id : state.active) {
+  for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
-    // Also one whose retry waits for its time: it will want its room back.
-    if (run.state() == v1::QUEUED && holds(capacity, fewest(run))) return std::nullopt;
     const v1::Attempt* attempt = live_attempt(run);
     if (!attempt) continue;
     if (attempt->resize_requested()) return std::nullopt;
     const bool settled = attempt->state() == v1::Attempt::STARTED && !attempt->yield_requested() &&
                          !attempt->kill_requested() && !run.cancel_requested();
-    if (!settled || ranks_with(run, *attempt, free) <= world_of(*attempt)) continue;
-    if (!best || before(&run, best)) best = &run;
+    if (!settled || world_of(*attempt) >= ranks_wanted(run).max) continue;
+    // Also one whose retry waits for its time: it will want its room back.
+    auto pool = cluster.find(pool_of(run));
+    auto queue = state.queues.find(pool_of(run));
+    if (pool == cluster.end()) continue;
+    const bool wanted = queue != state.queues.end() &&
+                        std::any_of(queue->second.begin(), queue->second.end(), [&](const QueueKey& key) {
+                          const place::Gang gang = gang_of(state.runs.at(key.run));
+                          return place::ranks_in(pool->second, gang, false) >= gang.min;
+                        });
+    if (wanted || (best && !(queue_key(run) < queue_key(*best)))) continue;
+    if (ranks_possible(state, cluster, run) > world_of(*attempt)) best = &run;
   }
   if (!best) return std::nullopt;
-  const v1::Attempt& attempt = *live_attempt(*best);
-  return Growth{RunId(best->id()), world_of(attempt), ranks_with(*best, attempt, free),
+  return Growth{RunId(best->id()), world_of(*live_attempt(*best)), ranks_possible(state, cluster, *best),
                 state.moved_us + Micros(kGrowAfter).count()};
 }
 

@@ -1,15 +1,16 @@
-// The scheduler: which waiting runs get this host's slots and GPUs now, and why each other one waits. Pure.
+// The scheduler: which waiting runs get which nodes now, who is asked to make way, and who grows. Pure; what
+// each other run waits for is in core/queue.h, the rule of placement itself in core/place/.
 //
 // Gangs start all or none; an elastic one starts when its fewest ranks fit and takes what is left up to its
-// most. Order: priority, then age, then number. The first run that could start but for room is the head of
-// the queue: nothing behind it starts before it (no backfill that delays the head), and no elastic gang
-// takes what would keep the head waiting for that gang's end.
+// most. Order within a pool: priority, then age, then number. Nobody starts at the cost of one who stands
+// before it (conservative backfill by limits.attempt).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/place/plan.h"
 #include "core/state.h"
 #include "jobs/ranks.h"
 
@@ -19,10 +20,13 @@ namespace rekindle::core {
 // free is mostly taken again at once, by a retry or the next run of a queue. A few times that cost is long
 // enough to tell the two apart, and short beside any training that is worth more ranks.
 inline constexpr Seconds kGrowAfter{15};
+// Who would start this soon anyway asks nobody to make way.
+inline constexpr Seconds kPatience{60};
 
 struct Placement {
   RunId run;
-  uint32_t world = 1;
+  std::vector<place::Share> shares;  // of its pool's nodes
+  uint32_t world() const { return place::Seat{0, shares}.ranks(); }
 };
 struct Waiting {
   RunId run;
@@ -31,24 +35,44 @@ struct Waiting {
 
 struct Schedule {
   std::vector<Placement> place;  // in this order
-  std::vector<Waiting> waiting;  // queued runs that wait
   std::vector<Waiting> refused;  // never tried and impossible here: to be ended, they would wait for ever
 };
+
+// What a pool has in all, or what of it is held.
+struct Capacity {
+  uint32_t slots = 0;
+  uint32_t gpus = 0;
+  bool operator==(const Capacity&) const = default;
+};
+Capacity capacity_of(const place::Cluster& cluster, const std::string& pool = place::kLocal);
+Capacity used_now(const State& state, const std::string& pool = place::kLocal);
 
 // Ranks that a run may have; scoring takes one.
 jobs::RankRange ranks_wanted(const v1::Run& run);
 // GPUs of each rank; scoring takes none.
 uint32_t gpus_per_rank(const v1::Run& run);
+// The same for the rule of placement: with labels, memory, time limit and a retry's delay.
+place::Gang gang_of(const v1::Run& run);
+// What the live attempts of a pool hold, with the runs in the same order.
+std::vector<place::Held> held_now(const State& state, const std::string& pool, const place::Pool& nodes,
+                                  Time now, std::vector<RunId>* runs = nullptr);
 
-// Held by attempts that are placed or started.
-Capacity used_now(const State& state);
+// What a job lacks in its pool, and what to do; empty: its GPUs are there.
+std::string gpus_missing(const v1::JobSpec& spec, const place::Cluster& cluster);
 
-// What a job lacks on this host, and what to do; empty: its GPUs are there.
-std::string gpus_missing(const v1::JobSpec& spec, Capacity capacity);
+Schedule schedule(const State& state, const place::Cluster& cluster, Time now);
 
-Schedule schedule(const State& state, Capacity capacity, Time now);
+// An attempt that is to save and leave so that another run, of higher priority, can start.
+struct Eviction {
+  RunId run;
+  RunId makes_way_for;
+  double lost = 0;  // rank-seconds since its last durable checkpoint
+};
+// For the first that waits in each pool, if it may ask; nobody while others are still leaving.
+std::vector<Eviction> evictions(const State& state, const place::Cluster& cluster,
+                                const std::map<RunId, int64_t>& saved_us, Time now);
 
-// An elastic gang that should come back with more ranks: room is free and nobody on this host waits for it.
+// An elastic gang that should come back with more ranks: room is free and nobody in its pool waits for it.
 struct Growth {
   RunId run;
   uint32_t from = 0;
@@ -56,8 +80,8 @@ struct Growth {
   int64_t due_us = 0;  // not before: kGrowAfter after the newest change of who holds and who waits
 };
 // One at a time: its end changes what is free.
-std::optional<Growth> growth(const State& state, Capacity capacity);
+std::optional<Growth> growth(const State& state, const place::Cluster& cluster);
 // Ranks that the live attempt could have, were it placed again now.
-uint32_t ranks_possible(const State& state, Capacity capacity, const v1::Run& run);
+uint32_t ranks_possible(const State& state, const place::Cluster& cluster, const v1::Run& run);
 
 }  // namespace rekindle::core

@@ -1,8 +1,64 @@
 #include "core/state.h"
 
 #include <algorithm>
+#include <charconv>
+#include <tuple>
 
 namespace rekindle::core {
+namespace {
+
+uint64_t run_number(const v1::Run& run) {
+  uint64_t number = 0;
+  const size_t dash = run.id().rfind('-');
+  if (dash != std::string::npos)
+    std::from_chars(run.id().data() + dash + 1, run.id().data() + run.id().size(), number);
+  return number;
+}
+
+bool works(const v1::Run& run) {
+  return run.state() == v1::RUNNING || run.state() == v1::JUDGING;
+}
+
+}  // namespace
+
+bool QueueKey::operator<(const QueueKey& other) const {
+  return std::tie(other.priority, turn_us, number, run) <
+         std::tie(priority, other.turn_us, other.number, other.run);
+}
+
+const std::string& pool_of(const v1::Run& run) {
+  static const std::string local(place::kLocal);
+  return run.spec().pool().empty() ? local : run.spec().pool();
+}
+
+QueueKey queue_key(const v1::Run& run) {
+  return {run.priority(), run.turn_us() != 0 ? run.turn_us() : run.queued_us(), run_number(run),
+          RunId(run.id())};
+}
+
+void file_run(State& state, const v1::Run& run) {
+  if (terminal(run.state())) return;
+  RunId id(run.id());
+  if (works(run)) state.working.insert(id);
+  if (run.state() == v1::QUEUED) {
+    state.queues[pool_of(run)].insert(queue_key(run));
+    if (run.not_before_us() != 0) state.delayed.emplace(run.not_before_us(), id);
+  }
+  state.active.insert(std::move(id));
+}
+
+void unfile_run(State& state, const v1::Run& run) {
+  if (terminal(run.state())) return;
+  RunId id(run.id());
+  if (works(run)) state.working.erase(id);
+  if (run.state() == v1::QUEUED) {
+    auto queue = state.queues.find(pool_of(run));
+    queue->second.erase(queue_key(run));
+    if (queue->second.empty()) state.queues.erase(queue);
+    if (run.not_before_us() != 0) state.delayed.erase({run.not_before_us(), id});
+  }
+  state.active.erase(id);
+}
 
 const v1::Job* find_job(const State& state, std::string_view name) {
   auto found = state.jobs.find(JobName(std::string(name)));
@@ -48,6 +104,15 @@ uint32_t world_of(const v1::Attempt& attempt) {
   return attempt.world() != 0 ? attempt.world() : attempt.slots();
 }
 
+std::vector<v1::NodeShare> shares_of(const v1::Attempt& attempt) {
+  if (attempt.shares_size() > 0) return {attempt.shares().begin(), attempt.shares().end()};
+  v1::NodeShare share;
+  share.set_node(place::kThisHost);
+  share.set_ranks(world_of(attempt));
+  *share.mutable_devices() = attempt.devices();
+  return {std::move(share)};
+}
+
 int64_t model_clock_us(const State& state, std::string_view model, Time now) {
   const v1::ModelState* found = find_model(state, model);
   return found && !found->replay_session().empty() ? found->replay_clock_us() : to_micros(now);
@@ -83,7 +148,7 @@ State from_snapshot(const v1::Snapshot& snapshot) {
   for (const auto& run : snapshot.runs()) {
     RunId id(run.id());
     if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
-    if (!terminal(run.state())) state.active.insert(id);
+    file_run(state, run);
     state.moved_us = std::max({state.moved_us, run.queued_us(), run.ended_us()});
     for (const auto& attempt : run.attempts())
       state.moved_us = std::max({state.moved_us, attempt.placed_us(), attempt.ended_us()});

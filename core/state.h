@@ -6,17 +6,29 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "core/place/cluster.h"
 #include "registry/rollout.h"
 #include "rekindle/v1/api.pb.h"
 #include "rekindle/v1/journal.pb.h"
 
 namespace rekindle::core {
+
+// Where a queued run stands: higher priority first, then age, then number.
+struct QueueKey {
+  int32_t priority = 0;
+  int64_t turn_us = 0;
+  uint64_t number = 0;  // of two runs of one job that were queued in the same microsecond
+  RunId run;
+  bool operator<(const QueueKey& other) const;
+};
 
 struct State {
   uint64_t seq = 0;  // of the newest event applied
@@ -29,16 +41,12 @@ struct State {
   uint64_t next_quarantine = 1;
 
   // Derived from the above, kept by apply.
-  std::map<std::string, RunId> run_by_key;  // idempotency keys
-  std::set<RunId> active;                   // runs that are not terminal
-  int64_t moved_us = 0;                     // newest change of who holds slots or waits for them, wall clock
-};
-
-// What this host has for ranks. Each takes a slot, and a GPU where the job says so.
-struct Capacity {
-  uint32_t slots = 0;
-  uint32_t gpus = 0;
-  bool operator==(const Capacity&) const = default;
+  std::map<std::string, RunId> run_by_key;           // idempotency keys
+  std::set<RunId> active;                            // runs that are not terminal
+  std::set<RunId> working;                           // of these, RUNNING and JUDGING ones
+  std::map<std::string, std::set<QueueKey>> queues;  // QUEUED ones, by pool, in order
+  std::set<std::pair<int64_t, RunId>> delayed;       // QUEUED ones that wait for their time
+  int64_t moved_us = 0;  // newest change of who holds slots or waits for them, wall clock
 };
 
 // The outside at the moment of a decision. `now` is wall time that only moves forward between two decisions
@@ -46,11 +54,10 @@ struct Capacity {
 // clock fires no timer.
 struct World {
   Time now;
-  uint32_t slots = 0;                                    // of this host
-  uint32_t gpus = 0;                                     // the same
+  std::shared_ptr<const place::Cluster> cluster = std::make_shared<place::Cluster>();
   std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
-
-  Capacity capacity() const { return {slots, gpus}; }
+  // When attempts last committed a checkpoint, wall clock; absent: not since they were placed.
+  std::map<RunId, int64_t> saved_us;
 };
 
 const v1::Job* find_job(const State& state, std::string_view name);  // nullptr: none
@@ -58,11 +65,19 @@ const v1::Run* find_run(const State& state, std::string_view id);
 const v1::ModelState* find_model(const State& state, std::string_view name);
 
 bool terminal(v1::RunState state);
+// The operator's name of the nodes that it runs on.
+const std::string& pool_of(const v1::Run& run);
+QueueKey queue_key(const v1::Run& run);
+// Into the derived sets, and out again before the run changes.
+void file_run(State& state, const v1::Run& run);
+void unfile_run(State& state, const v1::Run& run);
 // The attempt that is placed or started; nullptr: none.
 const v1::Attempt* live_attempt(const v1::Run& run);
 const v1::Attempt* find_attempt(const v1::Run& run, uint32_t number);  // nullptr: none
 // Its ranks; journals of old do not say it and had as many as slots.
 uint32_t world_of(const v1::Attempt& attempt);
+// Where its ranks are; journals of old do not say it and had this host alone.
+std::vector<v1::NodeShare> shares_of(const v1::Attempt& attempt);
 
 // Wall clock, or the replay's clock while a session holds the model.
 int64_t model_clock_us(const State& state, std::string_view model, Time now);

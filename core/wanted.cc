@@ -9,7 +9,7 @@ namespace rekindle::core {
 
 std::vector<Effect> wanted(const State& state, Time now) {
   std::vector<Effect> effects;
-  for (const RunId& id : state.active) {
+  for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
     if (const v1::Attempt* attempt = live_attempt(run)) {
       if (attempt->state() == v1::Attempt::PLACED)
@@ -45,21 +45,23 @@ std::string effect_key(const Effect& effect) {
   return std::visit(Key{}, effect);
 }
 
-std::optional<Time> next_wake(const State& state, Capacity capacity, Time now) {
+std::optional<Time> next_wake(const State& state, const place::Cluster& cluster, Time now) {
   std::optional<Time> wake;
   auto at = [&](int64_t time_us) {
     Time time = time_from_micros(time_us);
     if (time > now && (!wake || time < *wake)) wake = time;
   };
-  for (const RunId& id : state.active) {
+  // In order of time: the first that lies ahead is the next.
+  const auto delayed = state.delayed.upper_bound({to_micros(now) + 1, RunId()});
+  if (delayed != state.delayed.end()) at(delayed->first);
+  for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
-    if (run.state() == v1::QUEUED && run.not_before_us() != 0) at(run.not_before_us());
     const v1::Attempt* attempt = live_attempt(run);
     if (!attempt) continue;
     at(ask_us(run, *attempt));
     at(kill_us(run, *attempt));
   }
-  if (const std::optional<Growth> due = growth(state, capacity)) at(due->due_us);
+  if (const std::optional<Growth> due = growth(state, cluster)) at(due->due_us);
   for (const auto& [name, model] : state.models)
     if (model.replay_session().empty() && model.rollout().state() == v1::Rollout::BAKING)
       at(model.rollout().bake_until_us());

@@ -43,6 +43,6 @@ std::vector<Effect> wanted(const State& state, Time now);
 std::string effect_key(const Effect& effect);  // "launch/flight-delay-3/1"
 
 // When a Tick is due next, if nothing else happens before. nullopt: nothing waits for time.
-std::optional<Time> next_wake(const State& state, Capacity capacity, Time now);
+std::optional<Time> next_wake(const State& state, const place::Cluster& cluster, Time now);
 
 }  // namespace rekindle::core

@@ -27,9 +27,10 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
   out.set_artifacts(c.options.artifacts.string());
   out.set_journal_seq(c.core.durable_seq());
   const core::Capacity used = core::used_now(state);
-  out.set_slots(c.core.capacity().slots);
+  const core::Capacity all = core::capacity_of(c.core.cluster());
+  out.set_slots(all.slots);
   out.set_slots_used(used.slots);
-  out.set_gpus(c.core.capacity().gpus);
+  out.set_gpus(all.gpus);
   out.set_gpus_used(used.gpus);
   for (const RunId& id : state.active) {
     if (state.runs.at(id).state() == v1::QUEUED)
@@ -77,7 +78,7 @@ void add_admin_service(net::HttpServer& server, Context& context) {
   net::add_metrics_route(server, context.metrics.registry(), [c, of_server] {
     Metrics::Now now;
     now.state = &c->core.state();
-    now.capacity = c->core.capacity();
+    now.capacity = core::capacity_of(c->core.cluster());
     now.durable_seq = c->core.durable_seq();
     now.nodes = c->nodes.live_count();
     now.windows_judged = c->judging.windows_judged();

@@ -75,7 +75,7 @@ Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection
 void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
   const v1::Ranks& asked = spec.train().ranks();
   const jobs::RankRange ranks = jobs::rank_range(asked);
-  const core::Capacity all = c.core.capacity();
+  const core::Capacity all = core::capacity_of(c.core.cluster());
   const core::Capacity used = core::used_now(c.core.state());
   // A daemon that came back with fewer slots holds more than it has, for a while.
   const uint32_t slots_free = all.slots - std::min(all.slots, used.slots);
@@ -89,7 +89,7 @@ void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse
   text += ranks.max == 1 ? "; one rank" : fmt::format("; mpirun -n {}", count);
   out.set_placement(std::move(text));
   const uint32_t gpus = ranks.min * asked.gpus();
-  if (std::string missing = core::gpus_missing(spec, all); !missing.empty())
+  if (std::string missing = core::gpus_missing(spec, c.core.cluster()); !missing.empty())
     out.add_problems(std::move(missing));
   if (ranks.min > all.slots)
     out.add_problems(

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/api/api.h"
-#include "core/schedule.h"
+#include "core/queue.h"
 
 namespace rekindle::coordinator {
 
@@ -16,6 +16,7 @@ using net::Caller;
 
 constexpr uint32_t kListDefault = 100;
 constexpr uint32_t kListMost = 1'000;
+constexpr size_t kTopDefault = 20;
 constexpr size_t kKeyBytesMax = 200;
 constexpr size_t kReasonBytesMax = 2'000;
 constexpr int kScoreTargetsMax = 1'000;
@@ -83,6 +84,20 @@ awaitable<Result<v1::ListRunsResponse>> list_runs(Context& c, v1::ListRunsReques
   co_return out;
 }
 
+awaitable<Result<v1::WhyNotResponse>> why_not(Context& c, v1::WhyNotRequest request, Caller) {
+  co_await c.core.durable();
+  const v1::Run* run = core::find_run(c.core.state(), request.id());
+  if (run == nullptr) co_return no_run(request.id());
+  co_return core::why_not(c.core.state(), c.core.cluster(), *run, c.core.now());
+}
+
+awaitable<Result<v1::TopResponse>> top(Context& c, v1::TopRequest request, Caller) {
+  if (request.limit() > kListMost) co_return invalid_argument(fmt::format("limit is at most {}", kListMost));
+  co_await c.core.durable();
+  const size_t waiting = request.limit() == 0 ? kTopDefault : request.limit();
+  co_return core::top(c.core.state(), c.core.cluster(), c.core.now(), waiting);
+}
+
 awaitable<Result<v1::Run>> cancel_run(Context& c, v1::CancelRunRequest request, Caller caller) {
   Status checked = check_length("reason", request.reason(), kReasonBytesMax);
   if (!checked.ok()) co_return checked;
@@ -108,12 +123,11 @@ awaitable<Result<v1::Run>> approve_run(Context& c, v1::ApproveRunRequest request
 void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
   std::erase_if(runs, [](const v1::Run* run) { return run->state() != v1::QUEUED; });
   if (runs.empty()) return;
-  const core::Schedule now =
-      core::schedule(context.core.state(), context.core.capacity(), context.core.now());
-  std::map<std::string, std::string> reasons;
-  for (const core::Waiting& waiting : now.waiting) reasons[waiting.run.value] = waiting.reason;
+  std::set<RunId> ids;
+  for (const v1::Run* run : runs) ids.insert(RunId(run->id()));
+  const auto places = core::places_of(context.core.state(), context.core.cluster(), ids, context.core.now());
   for (v1::Run* run : runs)
-    if (auto it = reasons.find(run->id()); it != reasons.end()) run->set_reason(it->second);
+    if (auto it = places.find(RunId(run->id())); it != places.end()) run->set_reason(it->second.reason());
 }
 
 void add_run_service(net::HttpServer& server, Context& context) {
@@ -122,6 +136,8 @@ void add_run_service(net::HttpServer& server, Context& context) {
   add_method(server, context, "RunService/ListRuns", Access::kOperator, &list_runs);
   add_method(server, context, "RunService/CancelRun", Access::kOperator, &cancel_run);
   add_method(server, context, "RunService/ApproveRun", Access::kOperator, &approve_run);
+  add_method(server, context, "RunService/WhyNot", Access::kOperator, &why_not);
+  add_method(server, context, "RunService/Top", Access::kOperator, &top);
 }
 
 }  // namespace rekindle::coordinator

@@ -15,7 +15,9 @@ namespace {
 // A yield is free of charge, so one at the time limit must have brought the run forward: else a limit that is
 // shorter than a start would be tried for ever. A script's steps are its own affair.
 bool stands_still(const v1::Run& run, const v1::Attempt& attempt, const AttemptEnded& seen) {
-  if (attempt.resize_requested() || run.cancel_requested() || leave_by_us(run, attempt) == 0) return false;
+  if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested() ||
+      leave_by_us(run, attempt) == 0)
+    return false;
   return run.spec().train().has_model() && seen.outcome &&
          seen.outcome->steps() <= seen.outcome->resumed_from_step();
 }
@@ -52,8 +54,10 @@ std::string joined(std::string first, const std::string& second) {
 // What is told of an attempt that yielded.
 std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt& attempt,
                        const std::string& seen) {
+  if (!attempt.makes_way_for().empty())
+    return joined(fmt::format("made way for {}", attempt.makes_way_for()), seen);
   if (!attempt.resize_requested()) return seen;
-  const uint32_t from = world_of(attempt), to = ranks_possible(draft.state, draft.world.capacity(), run);
+  const uint32_t from = world_of(attempt), to = ranks_possible(draft.state, *draft.world.cluster, run);
   if (to > from) return joined(fmt::format("grows from {} to {} ranks", from, to), seen);
   return joined(fmt::format("was to grow from {} ranks, but others took the room", from), seen);
 }
@@ -102,6 +106,11 @@ void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std
   again->set_run(run.id());
   again->set_not_before_us(draft.now_us() + decision.delay.count());
   again->set_reason(reason);
+  // Its turn of limits.attempt is over: those who were promised its room by then come first.
+  const v1::Attempt* last = run.attempts().empty() ? nullptr : &*run.attempts().rbegin();
+  if (end == v1::END_YIELDED && last && !last->resize_requested() && last->makes_way_for().empty() &&
+      leave_by_us(run, *last) != 0)
+    again->set_turn_us(draft.now_us());
   jobs::set_counts(*again, decision.counts);
 }
 

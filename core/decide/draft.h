@@ -73,6 +73,7 @@ void ask_to_leave(Draft& draft);
 void grow_gang(Draft& draft);
 void step_rollouts(Draft& draft, const AdvanceReplay* advanced);
 void place_runs(Draft& draft);
+void make_way(Draft& draft);
 
 // Parts that several handlers share.
 // The attempt that an observation is about, while it lives; nullptr: stale news.

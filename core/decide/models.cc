@@ -79,8 +79,12 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   v1::DecisionState decision = drift::after_run(model_.decision(), ended, clock(false).model_us);
   if (decision.active_run().empty()) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
-    for (const RunId& id : draft_.state.active) {
-      const v1::Run& other = draft_.state.runs.at(id);
+    // Ids begin with the job's name.
+    const std::string prefix = run.job() + "-";
+    const auto& active = draft_.state.active;
+    for (auto id = active.lower_bound(RunId(prefix)); id != active.end() && id->value.starts_with(prefix);
+         ++id) {
+      const v1::Run& other = draft_.state.runs.at(*id);
       if (other.job() == run.job() && other.publish() && other.id() != run.id() &&
           other.state() != v1::HELD) {
         decision.set_active_run(other.id());

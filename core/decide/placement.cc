@@ -1,4 +1,5 @@
 // Placing attempts: ranks, GPUs and rows of each.
+#include <map>
 #include <set>
 
 #include "core/decide/draft.h"
@@ -9,15 +10,31 @@
 namespace rekindle::core {
 namespace {
 
-// GPUs that nobody holds, lowest first.
-std::set<uint32_t> free_devices(const Draft& draft) {
-  std::set<uint32_t> devices;
-  for (uint32_t device = 0; device < draft.world.gpus; ++device) devices.insert(device);
-  for (const RunId& id : draft.state.active)
-    if (const v1::Attempt* attempt = live_attempt(draft.state.runs.at(id)))
-      for (uint32_t device : attempt->devices()) devices.erase(device);
-  return devices;
-}
+// GPUs of each node that nobody holds, lowest first.
+class FreeDevices {
+ public:
+  FreeDevices(const State& state, const std::string& pool, const place::Pool& nodes) {
+    for (const place::Node& node : nodes.nodes)
+      for (uint32_t device = 0; device < node.room.gpus; ++device) free_[node.name].insert(device);
+    for (const RunId& id : state.working) {
+      const v1::Run& run = state.runs.at(id);
+      const v1::Attempt* attempt = live_attempt(run);
+      if (!attempt || attempt->devices().empty() || pool_of(run) != pool) continue;
+      for (const v1::NodeShare& share : shares_of(*attempt))
+        for (uint32_t device : share.devices()) free_[share.node()].erase(device);
+    }
+  }
+  uint32_t take(const std::string& node) {
+    std::set<uint32_t>& devices = free_[node];
+    CHECK(!devices.empty(), "the schedule hands out no more GPUs than are free");
+    const uint32_t device = *devices.begin();
+    devices.erase(devices.begin());
+    return device;
+  }
+
+ private:
+  std::map<std::string, std::set<uint32_t>> free_;
+};
 
 // What a first attempt trains on or scores, and against whom it will be judged.
 Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& placed) {
@@ -35,25 +52,33 @@ Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& pl
 }  // namespace
 
 void place_runs(Draft& draft) {
-  const Schedule plan = schedule(draft.state, draft.world.capacity(), draft.world.now);
+  const place::Cluster& cluster = *draft.world.cluster;
+  const Schedule plan = schedule(draft.state, cluster, draft.world.now);
   // The next round looks at the rest: what the policy remembers has changed.
   if (!plan.refused.empty()) {
     const Waiting& hopeless = plan.refused.front();
     return end_run(draft, draft.state.runs.at(hopeless.run), v1::FAILED_RUN, hopeless.reason);
   }
-  std::set<uint32_t> devices = free_devices(draft);
+  std::map<std::string, FreeDevices> devices;
   for (const Placement& placement : plan.place) {
     const v1::Run& run = draft.state.runs.at(placement.run);
+    const std::string& pool = pool_of(run);
     v1::AttemptPlaced placed;
     placed.set_run(run.id());
     placed.set_attempt(static_cast<uint32_t>(run.attempts_size()) + 1);
-    placed.set_slots(placement.world);
-    placed.set_world(placement.world);
-    for (uint32_t i = 0; i < placement.world * gpus_per_rank(run); ++i) {
-      CHECK(!devices.empty(), "the schedule hands out no more GPUs than are free");
-      placed.add_devices(*devices.begin());
-      devices.erase(devices.begin());
+    for (const place::Share& seat : placement.shares) {
+      v1::NodeShare& share = *placed.add_shares();
+      share.set_node(cluster.at(pool).nodes[seat.node].name);
+      share.set_ranks(seat.ranks);
+      placed.set_world(placed.world() + seat.ranks);
+      if (gpus_per_rank(run) == 0) continue;
+      auto free = devices.try_emplace(pool, draft.state, pool, cluster.at(pool)).first;
+      for (uint32_t i = 0; i < seat.ranks * gpus_per_rank(run); ++i) {
+        share.add_devices(free->second.take(share.node()));
+        placed.add_devices(share.devices(static_cast<int>(i)));
+      }
     }
+    placed.set_slots(placed.world());
     if (run.attempts_size() > 0) {
       // A retry goes on from the run's checkpoints: same rows, same windows, same champion.
       *placed.mutable_windows() = run.windows();

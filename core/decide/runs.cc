@@ -76,6 +76,7 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   run.set_state(v1::QUEUED);
   run.set_priority(job.spec().priority());
   run.set_queued_us(draft.now_us());
+  run.set_turn_us(draft.now_us());
   *run.mutable_spec() = job.spec();
   run.set_spec_sha256(job.spec_sha256());
   return run;
@@ -182,7 +183,7 @@ Status decide_one(Draft& draft, const StartRun& command) {
           fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
                       "lists them",
                       begin.version(), model->name(), model->name()));
-    if (std::string missing = gpus_missing(run.spec(), draft.world.capacity()); !missing.empty())
+    if (std::string missing = gpus_missing(run.spec(), *draft.world.cluster); !missing.empty())
       return failed_precondition(missing);
     run.set_publish(!request.no_publish());
     TRY(training_rows(draft.state, run.spec(), run.as_of_us()));

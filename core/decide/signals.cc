@@ -37,7 +37,7 @@ void request_yield(Draft& draft, const v1::Run& run, const v1::Attempt& attempt,
 }
 
 void kill_overdue(Draft& draft) {
-  for (const RunId& id : draft.state.active) {
+  for (const RunId& id : draft.state.working) {
     const v1::Run& run = draft.state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
     const int64_t due = attempt ? kill_us(run, *attempt) : 0;
@@ -47,6 +47,9 @@ void kill_overdue(Draft& draft) {
                                           format_duration(std::chrono::floor<Seconds>(since)));
     if (run.cancel_requested())
       signal_kill(draft, run, *attempt, v1::END_CANCELLED, still);
+    else if (!attempt->makes_way_for().empty())
+      signal_kill(draft, run, *attempt, v1::END_PREEMPTED,
+                  fmt::format("was to make way for {}; {}", attempt->makes_way_for(), still));
     else
       signal_kill(draft, run, *attempt, v1::END_HANG, fmt::format("{} is over; {}", limit_text(run), still));
   }
@@ -54,7 +57,7 @@ void kill_overdue(Draft& draft) {
 
 // The ranks of built-in kinds know the limit from their plan and are mostly gone by then.
 void ask_to_leave(Draft& draft) {
-  for (const RunId& id : draft.state.active) {
+  for (const RunId& id : draft.state.working) {
     const v1::Run& run = draft.state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
     const int64_t due = attempt ? ask_us(run, *attempt) : 0;
@@ -65,13 +68,26 @@ void ask_to_leave(Draft& draft) {
 }
 
 void grow_gang(Draft& draft) {
-  const std::optional<Growth> due = growth(draft.state, draft.world.capacity());
+  const std::optional<Growth> due = growth(draft.state, *draft.world.cluster);
   if (!due || draft.now_us() < due->due_us) return;
   const v1::Run& run = draft.state.runs.at(due->run);
   signal(draft, run, *live_attempt(run), v1::AttemptSignalled::YIELD,
          fmt::format("grows from {} to {} ranks: they have been free for {} and nobody waits for them",
                      due->from, due->to, format_duration(kGrowAfter)))
       .set_resize(true);
+}
+
+void make_way(Draft& draft) {
+  for (const Eviction& one :
+       evictions(draft.state, *draft.world.cluster, draft.world.saved_us, draft.world.now)) {
+    const v1::Run& run = draft.state.runs.at(one.run);
+    signal(draft, run, *live_attempt(run), v1::AttemptSignalled::YIELD,
+           fmt::format("makes way for {} (priority {} over {}): of all that could, {:.0f} rank-seconds since "
+                       "its last checkpoint are the least to lose",
+                       one.makes_way_for.value, draft.state.runs.at(one.makes_way_for).priority(),
+                       run.priority(), one.lost))
+        .set_makes_way_for(one.makes_way_for.value);
+  }
 }
 
 Status decide_one(Draft& draft, const HangDetected& command) {

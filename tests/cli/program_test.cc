@@ -101,10 +101,10 @@ TEST(Program, CompletionIsAShellScript) {
 }
 
 TEST(Program, EveryVerbExplainsItself) {
-  for (const char* verb :
-       {"up",     "down",    "status", "doctor",   "apply",      "validate", "plan",     "run",   "approve",
-        "cancel", "get",     "list",   "describe", "wait",       "logs",     "versions", "alias", "rollback",
-        "score",  "serving", "why",    "freeze",   "quarantine", "dataset",  "replay"})
+  for (const char* verb : {"up",     "down",       "status",  "doctor",   "apply",   "validate", "plan",
+                           "run",    "approve",    "cancel",  "get",      "list",    "describe", "wait",
+                           "logs",   "versions",   "alias",   "rollback", "score",   "serving",  "why",
+                           "freeze", "quarantine", "dataset", "replay",   "why-not", "top"})
     EXPECT_EQ(run(std::string(verb) + " --help").code, 0) << verb;
 }
 

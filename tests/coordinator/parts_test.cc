@@ -237,8 +237,8 @@ TEST(Logs, TailsAndSplits) {
 class Loop : public testing::Test {
  protected:
   void start() {
-    loop_ = std::make_unique<CoreLoop>(io_, clock_,
-                                       CoreLoopOptions{.capacity = {.slots = 2}, .snapshot_every = 3});
+    loop_ = std::make_unique<CoreLoop>(
+        io_, clock_, CoreLoopOptions{.cluster = core::place::one_host(2), .snapshot_every = 3});
     ASSERT_TRUE(loop_->load(std::make_unique<FakeJournal>(storage_)).ok());
     CoreSeams seams;
     seams.perform = [this](const std::vector<core::Effect>& effects) {
@@ -300,6 +300,27 @@ TEST_F(Loop, ARestartReplaysToTheSameState) {
   loop_->stop();
   start();  // from the snapshot
   EXPECT_EQ(core::to_snapshot(loop_->state()).SerializeAsString(), before);
+}
+
+TEST_F(Loop, AClockThatWasSetBackDoesNotTurnTimeBack) {
+  ManualClock clock(SystemClock().wall());
+  const auto open = [&] {
+    loop_ = std::make_unique<CoreLoop>(io_, clock, CoreLoopOptions{.cluster = core::place::one_host(0)});
+    ASSERT_TRUE(loop_->load(std::make_unique<FakeJournal>(storage_)).ok());
+  };
+  open();
+  ASSERT_TRUE(loop_->submit(job("a"), "operator").ok());
+  ASSERT_TRUE(loop_->submit(rows(), "operator").ok());
+  v1::StartRunRequest request;
+  request.set_job("a");
+  const Time queued = loop_->now();
+  ASSERT_TRUE(loop_->submit(core::StartRun{request}, "operator").ok());
+  loop_->stop();
+  clock.jump_wall(queued - Seconds(10 * 365 * 86400));
+  open();
+  EXPECT_EQ(loop_->now(), queued) << "retries and limits would wait for ten years";
+  clock.advance(Seconds(5));
+  EXPECT_EQ(loop_->now(), queued + Seconds(5));
 }
 
 TEST_F(Loop, ARefusalChangesNothing) {

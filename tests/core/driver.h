@@ -7,6 +7,7 @@
 #include "core/apply.h"
 #include "core/decide.h"
 #include "core/invariants.h"
+#include "core/queue.h"
 #include "core/wanted.h"
 #include "tests/core/builders.h"
 
@@ -18,14 +19,25 @@ class Driver {
  public:
   explicit Driver(uint32_t slots = 2) {
     world.now = time_from_micros(day_us(2, 2));
-    world.slots = slots;
+    host(slots);
   }
+
+  // One node, this host, of the pool local.
+  void host(uint32_t slots, uint32_t gpus = 0) { nodes(place::one_host(slots, gpus)); }
+  void nodes(place::Cluster cluster) {
+    world.cluster = std::make_shared<const place::Cluster>(std::move(cluster));
+  }
+  // Of those that wait in a pool, in order.
+  std::vector<v1::QueuePlace> waiting(const std::string& pool = place::kLocal) const {
+    return queue_places(state, *world.cluster, pool, world.now, 100);
+  }
+  std::optional<Time> wake() const { return next_wake(state, *world.cluster, world.now); }
 
   Result<Decision> ask(const Command& command, std::string_view actor = "anna") {
     Result<Decision> decision = advance(state, world, command, actor);
     if (decision.ok())
       for (const auto& event : decision->events) journal.push_back(event);
-    EXPECT_THAT(broken_invariants(state, world.capacity()), ::testing::IsEmpty());
+    EXPECT_THAT(broken_invariants(state, *world.cluster), ::testing::IsEmpty());
     return decision;
   }
   Decision run(const Command& command, std::string_view actor = "anna") {

@@ -37,7 +37,7 @@ class Gangs : public ::testing::Test {
     for (const Effect& effect : wanted(d.state, d.world.now)) keys.push_back(effect_key(effect));
     return keys;
   }
-  std::optional<Time> wake() { return next_wake(d.state, d.world.capacity(), d.world.now); }
+  std::optional<Time> wake() { return d.wake(); }
   void yields(const std::string& id, uint64_t from, uint64_t until) {
     v1::Outcome outcome;
     outcome.set_kind(v1::Outcome::YIELDED);
@@ -160,7 +160,7 @@ TEST_F(Gangs, JournalsOfOldDoNotSayTheWorld) {
     apply(replayed, event);
   }
   EXPECT_EQ(plan_of(replayed, *find_run(replayed, id), 1).world(), 2u);
-  EXPECT_THAT(broken_invariants(replayed, d.world.capacity()), IsEmpty());
+  EXPECT_THAT(broken_invariants(replayed, *d.world.cluster), IsEmpty());
 }
 
 // --- limits.attempt
@@ -257,7 +257,7 @@ TEST_F(Gangs, RanksThatDivergedEndTheRunForGood) {
 class Gpus : public Gangs {
  protected:
   void SetUp() override {
-    d.world.slots = 4;
+    d.host(4);
     d.run(AddSnapshot{january(), false});
     v1::JobSpec spec = spec_of("gpu", 1);
     spec.set_pool("local");
@@ -281,14 +281,14 @@ TEST_F(Gpus, WithoutAnyTheRunIsRefusedAndSaysWhatIsThere) {
   v1::JobSpec spec = spec_of("gpu", 3);
   spec.mutable_train()->mutable_ranks()->set_gpus(1);
   d.run(Apply{apply_of(spec)});
-  d.world.gpus = 2;
+  d.host(4, 2);
   EXPECT_THAT(d.refuse(StartRun{request("gpu")}).message(), HasSubstr("asks for 3 GPUs at once"));
 }
 
 TEST_F(Gpus, ATriggeredRunFailsRatherThanWaitForEver) {
-  d.world.gpus = 1;
+  d.host(4, 1);
   d.trains(d.start("gpu"), evaluation_of(.5, 0));
-  d.world.gpus = 0;
+  d.host(4, 0);
   d.world.now = time_from_micros(day_us(3, 1));
   for (int slot = 0; slot < 3; ++slot) {
     v1::JudgedWindow window = window_of(
@@ -305,7 +305,7 @@ TEST_F(Gpus, ATriggeredRunFailsRatherThanWaitForEver) {
 }
 
 TEST_F(Gpus, EachRankHoldsItsOwn) {
-  d.world.gpus = 3;
+  d.host(4, 3);
   const std::string a = d.start("gpu");
   const std::string b = d.start("wide");
   EXPECT_THAT(newest(a).devices(), ElementsAre(0u));
@@ -317,8 +317,7 @@ TEST_F(Gpus, EachRankHoldsItsOwn) {
 
   const std::string c = d.start("gpu");
   EXPECT_EQ(d.run_of(c).state(), v1::QUEUED);
-  EXPECT_THAT(schedule(d.state, d.world.capacity(), d.world.now).waiting[0].reason,
-              HasSubstr("waits for 1 GPU: 0 of 3 are free"));
+  EXPECT_THAT(d.waiting()[0].reason(), HasSubstr("waits for 1 GPU: 0 of 3 are free"));
   d.ends(a, v1::END_SPEC_REFUSED);
   EXPECT_THAT(newest(c).devices(), ElementsAre(0u));
   EXPECT_EQ(plan_of(d.state, d.run_of(b), 1).SerializeAsString(), plan.SerializeAsString())
@@ -326,15 +325,15 @@ TEST_F(Gpus, EachRankHoldsItsOwn) {
 }
 
 TEST_F(Gpus, ARunThatLostItsHostsGpusWaitsWithTheReason) {
-  d.world.gpus = 1;
+  d.host(4, 1);
   const std::string id = d.start("gpu");
   d.gang_starts(id);
   d.ends(id, v1::END_NODE_LOST);
-  d.world.gpus = 0;
+  d.host(4, 0);
   d.pass(Seconds(600));
   EXPECT_EQ(d.run_of(id).state(), v1::QUEUED);
-  EXPECT_THAT(schedule(d.state, d.world.capacity(), d.world.now).waiting[0].reason, HasSubstr("has none"));
-  d.world.gpus = 1;
+  EXPECT_THAT(d.waiting()[0].reason(), HasSubstr("has none"));
+  d.host(4, 1);
   d.pass(Seconds(1));
   EXPECT_EQ(d.run_of(id).state(), v1::RUNNING);
 }

@@ -62,7 +62,7 @@ std::string table(const std::vector<Row>& rows, const std::vector<Column>& colum
 // --- Runs
 
 std::string queued(Driver& d) {
-  d.world.slots = 0;
+  d.host(0);
   d.add_job();
   return d.start();
 }
@@ -83,7 +83,7 @@ std::string yielding(Driver& d) {
   return id;
 }
 std::string growing(Driver& d) {
-  d.world.slots = 1;
+  d.host(1);
   d.run(AddSnapshot{january(), false});
   v1::JobSpec spec = spec_of(kModel);
   auto* ranks = spec.mutable_train()->mutable_ranks();
@@ -93,7 +93,7 @@ std::string growing(Driver& d) {
   d.run(Apply{apply_of(spec)});
   std::string id = d.start();
   d.gang_starts(id);
-  d.world.slots = 2;
+  d.host(2);
   d.pass(Seconds(60));
   return id;
 }

@@ -103,10 +103,10 @@ TEST(Runs, CrashesAreRetriedWithTheSameRows) {
   d.ends(id, v1::END_CRASH);
   EXPECT_EQ(d.run_of(id).state(), v1::QUEUED);
   EXPECT_EQ(d.run_of(id).crash_failures(), 1u);
-  ASSERT_TRUE(next_wake(d.state, d.world.capacity(), d.world.now).has_value());
+  ASSERT_TRUE(d.wake().has_value());
   // Newer rows in the meantime change nothing for this run.
   d.run(AddSnapshot{settled_day("flight-delay", 1, 31), true});
-  d.pass(*next_wake(d.state, d.world.capacity(), d.world.now) - d.world.now - Micros(1));
+  d.pass(*d.wake() - d.world.now - Micros(1));
   EXPECT_EQ(d.run_of(id).state(), v1::QUEUED);
   d.pass(Micros(1));
   EXPECT_EQ(d.run_of(id).state(), v1::RUNNING);
@@ -202,7 +202,7 @@ TEST(Runs, CancelGivesGraceThenKills) {
   EXPECT_THAT(keys(d), ElementsAre("launch/flight-delay-1/1", "watch/flight-delay-1/1"));
   d.gang_starts(id);
   EXPECT_THAT(keys(d), ElementsAre("watch/flight-delay-1/1", "yield/flight-delay-1/1"));
-  EXPECT_EQ(*next_wake(d.state, d.world.capacity(), d.world.now), d.world.now + Seconds(30));
+  EXPECT_EQ(*d.wake(), d.world.now + Seconds(30));
   d.pass(Seconds(29));
   EXPECT_FALSE(d.run_of(id).attempts(0).kill_requested());
   d.run(CancelRun{cancel});  // asked twice
@@ -371,9 +371,8 @@ TEST(Runs, ARunThatCannotFitWaitsWithAReasonAndBlocksNobody) {
   std::string small = d.start();
   EXPECT_EQ(d.run_of(big).state(), v1::QUEUED);
   EXPECT_EQ(d.run_of(small).state(), v1::RUNNING);
-  Schedule now = schedule(d.state, {.slots = 2}, d.world.now);
-  ASSERT_EQ(now.waiting.size(), 1u);
-  EXPECT_THAT(now.waiting[0].reason, HasSubstr("needs 8 slots at once, this host has 2"));
+  ASSERT_EQ(d.waiting().size(), 1u);
+  EXPECT_THAT(d.waiting()[0].reason(), HasSubstr("needs 8 slots at once, this host has 2"));
 }
 
 TEST(Runs, ApplyMakesRevisionsAndRunsKeepTheirs) {
