@@ -42,11 +42,17 @@ std::vector<Command> Outside::launch(const WritePlanAndLaunch& effect, const Sta
   if (run.windows().until_us() > run.as_of_us() - 25 * kHourUs && run.task() == v1::Plan::TRAIN)
     problems_.push_back(fmt::format("{} trains on rows whose labels were not known", run.id()));
   gang.started = true;
+  // Slurm keeps it for an hour, or tells nothing of it: neither is a failure.
+  gang.seen_us =
+      now_us + (!healthy && dice_.chance(20) ? static_cast<int64_t>(dice_.below(3600)) * 1'000'000 : 0);
+  for (const v1::NodeShare& share : shares_of(*live_attempt(run))) gang.nodes.insert(share.node());
   gang.ends_us = now_us + static_cast<int64_t>(dice_.below(1800)) * 1'000'000;
   const uint64_t fate = healthy ? 0 : dice_.below(20);
-  gang.fate = fate < 9    ? Gang::Fate::kFinish
-              : fate < 11 ? Gang::Fate::kFinishBadly
-              : fate < 15 ? Gang::Fate::kCrash
+  gang.fate = fate < 8    ? Gang::Fate::kFinish
+              : fate < 10 ? Gang::Fate::kFinishBadly
+              : fate < 11 ? Gang::Fate::kFinishTorn
+              : fate < 14 ? Gang::Fate::kCrash
+              : fate < 15 ? Gang::Fate::kMemory
               : fate < 17 ? Gang::Fate::kHang
               : fate < 19 ? Gang::Fate::kNodeLost
                           : Gang::Fate::kRefuse;
@@ -58,6 +64,7 @@ std::vector<Command> Outside::watch(const WatchAttempt& effect, int64_t now_us) 
   auto found = gangs_.find({effect.run.value, effect.attempt});
   if (found == gangs_.end()) return seen;
   const Gang& gang = found->second;
+  if (gang.started && now_us < gang.seen_us) return seen;
   if (gang.started) seen.push_back(GangStarted{effect.run, effect.attempt, {}});
   if (gang.ended)
     seen.push_back(AttemptEnded{effect.run, effect.attempt, gang.end, "", gang.outcome});
@@ -78,8 +85,17 @@ void Outside::end(Gang& gang, const std::string& run, uint32_t attempt) {
           finished(fmt::format("{}/{}", run, attempt), evaluation_of(good ? .50 : .56, .53, .55, rows));
       return;
     }
+    case Gang::Fate::kFinishTorn:
+      // The file is there, and names no candidate.
+      gang.end = v1::END_FINISHED;
+      gang.outcome = v1::Outcome();
+      if (dice_.chance(50)) gang.outcome->set_kind(v1::Outcome::FINISHED);
+      return;
     case Gang::Fate::kCrash:
       gang.end = v1::END_CRASH;
+      return;
+    case Gang::Fate::kMemory:
+      gang.end = v1::END_OUT_OF_MEMORY;
       return;
     case Gang::Fate::kNodeLost:
       gang.end = v1::END_NODE_LOST;
@@ -114,6 +130,21 @@ void Outside::pass(int64_t now_us) {
       if (!healthy && planned.share() < 10000 && dice_.chance(5)) node.failed[planned.version()] += answers;
     }
   }
+}
+
+void Outside::node_died(const std::string& node) {
+  for (auto& [key, gang] : gangs_) {
+    if (!gang.started || gang.ended || !gang.nodes.contains(node)) continue;
+    gang.ended = true;
+    gang.end = v1::END_NODE_LOST;
+  }
+}
+
+std::map<RunId, int64_t> Outside::saved(int64_t now_us) const {
+  std::map<RunId, int64_t> saved;
+  for (const auto& [key, gang] : gangs_)
+    if (gang.started && !gang.ended) saved[RunId(key.first)] = now_us - (gang.ends_us % 600'000'000);
+  return saved;
 }
 
 void Outside::follow_plans(const State& state, bool all) {

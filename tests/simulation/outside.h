@@ -5,32 +5,24 @@
 
 #include <map>
 #include <optional>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/wanted.h"
 #include "tests/core/builders.h"
+#include "tests/simulation/dice.h"
 
 namespace rekindle::core::testing {
 
-// std::mt19937_64 gives the same numbers everywhere; the distributions of the library do not.
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : random_(seed) {}
-  uint64_t below(uint64_t bound) { return random_() % bound; }
-  bool chance(uint32_t percent) { return below(100) < percent; }
-
- private:
-  std::mt19937_64 random_;
-};
-
-// One gang: started at most once, ends by its fate, by a signal, or never (until killed).
+// One gang: started at most once, ends by its fate, by a signal, with a node, or never (until killed).
 struct Gang {
-  enum class Fate { kFinish, kFinishBadly, kCrash, kHang, kNodeLost, kRefuse };
+  enum class Fate { kFinish, kFinishBadly, kFinishTorn, kCrash, kMemory, kHang, kNodeLost, kRefuse };
   Fate fate = Fate::kFinish;
   int64_t ends_us = 0;
+  // A launcher with a queue of its own answers late: until then nobody can see the gang.
+  int64_t seen_us = 0;
+  std::set<std::string> nodes;
   bool started = false;
   bool ended = false;
   v1::EndClass end = v1::END_UNSPECIFIED;
@@ -54,7 +46,11 @@ class Outside {
 
   // Acts on an effect and returns what is seen of it.
   std::vector<Command> perform(const Effect& effect, const State& state, int64_t now_us);
-  void pass(int64_t now_us);  // gangs end, nodes come, go and answer
+  void pass(int64_t now_us);  // gangs end, serving nodes come, go and answer
+  // Everything that ran there is gone.
+  void node_died(const std::string& node);
+  // When live gangs last saved: the price of asking them to leave.
+  std::map<RunId, int64_t> saved(int64_t now_us) const;
   void follow_plans(const State& state, bool all);
   std::map<std::string, registry::ServingView> views(const State& state) const;
 

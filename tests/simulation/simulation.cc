@@ -5,7 +5,6 @@
 
 #include "core/apply.h"
 #include "core/decide.h"
-#include "core/invariants.h"
 #include "core/schedule.h"
 #include "registry/aliases.h"
 
@@ -27,13 +26,14 @@ std::string bytes_of(const google::protobuf::Message& message) {
   return bytes;
 }
 
-// One that takes a slot, one that takes two, one that never fits, one that takes what is free, and one that
-// does the same with GPUs and under a time limit.
-constexpr std::array kJobs = {"one", "two", "stretch", "gpu", "wide"};
+// One that takes a slot, one that takes two, one that takes what is free, one that does the same with GPUs
+// and under a time limit, one that may ask others to make way, one that wants a certain node, and one that
+// never fits.
+constexpr std::array kJobs = {"one", "two", "stretch", "gpu", "urgent", "picky", "wide"};
 
 // A spec whose triggers are quick, so that some fire among the other things that happen.
 v1::JobSpec restless_spec(const std::string& name) {
-  v1::JobSpec spec = spec_of(name, name == "one" ? 1 : name == "two" ? 2 : 9);
+  v1::JobSpec spec = spec_of(name, name == "wide" ? 99 : name == "two" || name == "urgent" ? 2 : 1);
   auto* ranks = spec.mutable_train()->mutable_ranks();
   if (name == "stretch" || name == "gpu") {
     ranks->clear_count();
@@ -43,6 +43,18 @@ v1::JobSpec restless_spec(const std::string& name) {
   if (name == "gpu") {
     ranks->set_gpus(1);
     *spec.mutable_train()->mutable_limits()->mutable_attempt() = to_proto(Seconds(900));
+  }
+  auto* limits = spec.mutable_train()->mutable_limits();
+  limits->set_memory_retries(1);
+  limits->set_hang_retries(2);
+  limits->set_preempted_retries(5);
+  limits->set_data_retries(2);
+  limits->set_launcher_retries(4);
+  if (name == "two") *limits->mutable_attempt() = to_proto(Seconds(1200));
+  if (name == "picky") (*ranks->mutable_nodes())["kind"] = "first";
+  if (name == "urgent") {
+    spec.set_priority(10);
+    spec.set_preempt(true);
   }
   auto* retrain = spec.mutable_retrain();
   *retrain->mutable_window() = to_proto(Seconds(3600));
@@ -54,32 +66,14 @@ v1::JobSpec restless_spec(const std::string& name) {
   return spec;
 }
 
-// The edges of the state graph, one event at a time.
-bool legal(v1::RunState from, v1::RunState to) {
-  if (from == to) return !terminal(from);
-  switch (from) {
-    case v1::QUEUED:
-      return to == v1::RUNNING || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::RUNNING:
-      return to == v1::QUEUED || to == v1::JUDGING || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::JUDGING:
-      return to == v1::QUEUED || to == v1::HELD || to == v1::PUBLISHED || to == v1::REJECTED ||
-             to == v1::COMPLETED || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::HELD:
-      return to == v1::PUBLISHED || to == v1::CANCELLED;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 Simulation::Simulation(SimulationOptions options)
     : options_(options),
       dice_(options.seed),
       outside_(dice_, problems_),
-      now_us_(day_us(3, 1)),
-      capacity_{static_cast<uint32_t>(2 + dice_.below(3)), static_cast<uint32_t>(dice_.below(3))} {}
+      hosts_(dice_),
+      now_us_(day_us(3, 1)) {}
 
 void Simulation::problem(const std::string& what) {
   problems_.push_back(fmt::format("after append {}: {}", appends_, what));
@@ -88,8 +82,8 @@ void Simulation::problem(const std::string& what) {
 World Simulation::world() const {
   World world;
   world.now = time_from_micros(now_us_);
-  world.slots = capacity_.slots;
-  world.gpus = capacity_.gpus;
+  world.cluster = hosts_.cluster();
+  world.saved_us = outside_.saved(now_us_);
   world.serving = outside_.views(state_);
   return world;
 }
@@ -105,11 +99,13 @@ void Simulation::run() {
   for (int i = 0; i < options_.steps && problems_.empty(); ++i) step();
   if (problems_.empty()) settle();
   if (problems_.empty()) check_resizes();
+  if (problems_.empty()) check_budgets();
 }
 
 void Simulation::step() {
   now_us_ += static_cast<int64_t>(dice_.below(dice_.chance(10) ? 86400 : 300)) * kSecondUs;
   outside_.pass(now_us_);
+  for (const std::string& node : hosts_.pass(false)) outside_.node_died(node);
   if (dice_.chance(40)) submit(wish());
   outside_.follow_plans(state_, false);
   act(false);
@@ -118,7 +114,7 @@ void Simulation::step() {
 }
 
 std::string Simulation::some_job() {
-  return kJobs[dice_.below(10) == 0 ? 4 : dice_.below(4)];
+  return kJobs[dice_.below(20) == 0 ? kJobs.size() - 1 : dice_.below(kJobs.size() - 1)];
 }
 
 std::string Simulation::some_run() {
@@ -257,54 +253,6 @@ void Simulation::submit(const Command& command) {
   check();
 }
 
-void Simulation::check_step(const v1::Event& event) {
-  const std::string id = rekindle::core::run_of(event);
-  const v1::Run* before = id.empty() ? nullptr : find_run(shadow_, id);
-  const v1::RunState from = before ? before->state() : v1::RUN_STATE_UNSPECIFIED;
-  check_resize(event);
-  apply(shadow_, event);
-  const v1::Run* after = id.empty() ? nullptr : find_run(shadow_, id);
-  if (before && after && !legal(from, after->state()) && !event.has_version_published())
-    problem(
-        fmt::format("{} went from {} to {}", id, v1::RunState_Name(from), v1::RunState_Name(after->state())));
-}
-
-// A gang is asked to grow only when nobody waits, and its room has been there for a while.
-void Simulation::check_resize(const v1::Event& event) {
-  const v1::AttemptSignalled& signalled = event.attempt_signalled();
-  if (!signalled.resize()) return;
-  for (const RunId& id : shadow_.active) {
-    const v1::Run& run = shadow_.runs.at(id);
-    const bool fits = ranks_wanted(run).min <= capacity_.slots &&
-                      ranks_wanted(run).min * gpus_per_rank(run) <= capacity_.gpus;
-    if (run.state() == v1::QUEUED && fits)
-      problem(fmt::format("{} is asked to grow while {} waits", signalled.run(), id.value));
-    for (const auto& attempt : run.attempts())
-      if (std::max(attempt.placed_us(), attempt.ended_us()) + Micros(kGrowAfter).count() > event.time_us())
-        problem(fmt::format("{} is asked to grow just after {} moved", signalled.run(), id.value));
-  }
-}
-
-// Growing never becomes an end in itself: each time the gang is larger, unless it failed, was at its time
-// limit, or others took the room in between.
-void Simulation::check_resizes() {
-  std::map<std::string, int> resizes;
-  int placed = 0;
-  for (const auto& event : journal_) {
-    if (event.has_attempt_placed()) ++placed;
-    if (event.attempt_signalled().resize()) ++resizes[event.attempt_signalled().run()];
-  }
-  for (const auto& [id, count] : resizes) {
-    const v1::Run& run = state_.runs.at(RunId(id));
-    int other_ends = 1;
-    for (const auto& attempt : run.attempts()) other_ends += !attempt.resize_requested();
-    const jobs::RankRange ranks = ranks_wanted(run);
-    const int others = placed - run.attempts_size();
-    if (count > static_cast<int>(ranks.max - ranks.min) * other_ends + others)
-      problem(fmt::format("{} was resized {} times", id, count));
-  }
-}
-
 // The process is gone with all that was not durable: the newest snapshot, then the events after it.
 void Simulation::restart() {
   ++crashes_;
@@ -312,23 +260,19 @@ void Simulation::restart() {
   for (const auto& event : journal_)
     if (event.seq() > state_.seq) apply(state_, event);
   if (state_.moved_us != shadow_.moved_us) problem("a restart forgot when room was last taken or given");
+  // The host's clock was set meanwhile, by an hour or by years; the new process goes on where the old one
+  // was.
+  if (dice_.chance(20)) {
+    constexpr std::array<int64_t, 4> kJumps = {kHourUs, -kHourUs, 3650 * kDayUs, -3650 * kDayUs};
+    const int64_t wall_us = now_us_ + kJumps[dice_.chance(10) ? 2 : dice_.chance(50) ? 3 : dice_.below(2)];
+    now_us_ = std::max(wall_us, state_.moved_us);
+    ++clock_jumps_;
+  }
   // Some of what the old process had seen is told again by late messengers; the rest is lost.
   std::deque<Command> late;
   for (const auto& command : seen_)
     if (dice_.chance(30)) late.push_back(command);
   seen_ = std::move(late);
-}
-
-void Simulation::check() {
-  for (const std::string& broken : broken_invariants(state_, capacity_)) problem(broken);
-  if (state_.seq != journal_.size()) problem("the state knows events that the journal does not");
-  for (const auto& [key, run] : acknowledged_) {
-    auto known = state_.run_by_key.find(key);
-    if (known == state_.run_by_key.end() || known->second.value != run)
-      problem("an acknowledged run is lost: " + run);
-  }
-  for (const Waiting& waiting : schedule(state_, capacity_, time_from_micros(now_us_)).waiting)
-    if (waiting.reason.empty()) problem(waiting.run.value + " waits without a reason");
 }
 
 // Each wanted effect is done, not done or done twice.
@@ -368,6 +312,7 @@ void Simulation::settle() {
     }
     now_us_ += 600 * kSecondUs;
     outside_.pass(now_us_);
+    hosts_.pass(true);
     outside_.follow_plans(state_, true);
     act(true);
     deliver(true);
@@ -375,7 +320,7 @@ void Simulation::settle() {
     why.clear();
     for (const RunId& id : state_.active) {
       const v1::Run& run = state_.runs.at(id);
-      const bool too_wide = run.state() == v1::QUEUED && ranks_wanted(run).min > capacity_.slots;
+      const bool too_wide = run.state() == v1::QUEUED && !ever_fits(*hosts_.cluster(), run);
       if (run.state() != v1::HELD && !too_wide) why = id.value + " is " + v1::RunState_Name(run.state());
     }
     for (const auto& [name, model] : state_.models)
@@ -409,6 +354,9 @@ std::map<std::string, int> Simulation::happened() const {
     if (event.has_attempt_signalled() && event.attempt_signalled().signal() == v1::AttemptSignalled::KILL)
       ++count["killed"];
     if (event.attempt_signalled().resize()) ++count["asked to grow"];
+    if (!event.attempt_signalled().makes_way_for().empty()) ++count["asked to make way"];
+    if (event.attempt_placed().shares_size() > 1) ++count["placed on several nodes"];
+    if (event.has_attempt_ended()) ++count[v1::EndClass_Name(event.attempt_ended().end())];
     if (event.has_attempt_placed() && event.attempt_placed().world() > 1)
       ++count["placed with several ranks"];
     if (event.has_attempt_placed() && event.attempt_placed().devices_size() > 0) ++count["placed on GPUs"];

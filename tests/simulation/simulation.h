@@ -1,11 +1,13 @@
-// One seeded life of the core: people's wishes, observations that come late, twice or never, and a process
-// that dies before or after any append to its journal. After each step every invariant is checked; at the
-// end the faults stop and everything must come to rest.
+// One seeded life of the core: people's wishes, nodes that die, launchers that answer late, observations that
+// come late, twice, torn or never, a host's clock that jumps, and a process that dies before or after any
+// append to its journal. After each step every invariant is checked; at the end the faults stop and
+// everything must come to rest.
 #pragma once
 
 #include <deque>
 #include <memory>
 
+#include "tests/simulation/hosts.h"
 #include "tests/simulation/outside.h"
 
 namespace rekindle::core::testing {
@@ -18,6 +20,9 @@ struct SimulationOptions {
   bool crash_before = false;   // and then before it is durable
 };
 
+// Whether its pool could hold it, were it empty.
+bool ever_fits(const place::Cluster& cluster, const v1::Run& run);
+
 class Simulation {
  public:
   explicit Simulation(SimulationOptions options);
@@ -29,6 +34,8 @@ class Simulation {
   // What happened, for the test that the simulation is worth its name.
   std::map<std::string, int> happened() const;
   int crashes() const { return crashes_; }
+  int clock_jumps() const { return clock_jumps_; }
+  int node_deaths() const { return hosts_.deaths(); }
   const State& state() const { return state_; }
 
  private:
@@ -44,6 +51,9 @@ class Simulation {
   void check_step(const v1::Event& event);
   void check_resize(const v1::Event& event);
   void check_resizes();
+  void check_eviction(const v1::Event& event);
+  void check_seat(const v1::Event& event);
+  void check_budgets();
   World world() const;
   std::string some_job();
   std::string some_run();
@@ -53,8 +63,9 @@ class Simulation {
   Dice dice_;
   std::vector<std::string> problems_;
   Outside outside_;
+  Hosts hosts_;
   int64_t now_us_;
-  Capacity capacity_;
+  int clock_jumps_ = 0;
 
   State state_;
   std::vector<v1::Event> journal_;                   // durable

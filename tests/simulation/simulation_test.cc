@@ -1,4 +1,4 @@
-// REKINDLE_SEEDS=n runs n seeds (default 50); REKINDLE_SEED=s that one alone.
+// REKINDLE_SEEDS=n runs n seeds (default 1,000; nightly 100,000); REKINDLE_SEED=s that one alone.
 #include "tests/simulation/simulation.h"
 
 #include <gtest/gtest.h>
@@ -23,27 +23,51 @@ std::string told(const Simulation& simulation) {
 
 TEST(Simulation, SeedsWithCrashesAndLostNews) {
   const uint64_t one = number("REKINDLE_SEED", 0);
-  const uint64_t first = one ? one : 1, last = one ? one : number("REKINDLE_SEEDS", 50);
-  int crashes = 0, failed = 0;
+  const uint64_t first = one ? one : 1, last = one ? one : number("REKINDLE_SEEDS", 1000);
+  int crashes = 0, failed = 0, jumps = 0, deaths = 0;
   std::map<std::string, int> happened;
   for (uint64_t seed = first; seed <= last && failed < 3; ++seed) {
     Simulation simulation({.seed = seed});
     simulation.run();
     for (const auto& [what, count] : simulation.happened()) happened[what] += count;
     crashes += simulation.crashes();
+    jumps += simulation.clock_jumps();
+    deaths += simulation.node_deaths();
     if (simulation.problems().empty()) continue;
     ++failed;
     ADD_FAILURE() << "REKINDLE_SEED=" << seed << " simulation_test" << told(simulation);
   }
-  std::string text = fmt::format("seeds {} to {}: {} crashes of the core", first, last, crashes);
+  std::string text =
+      fmt::format("seeds {} to {}: {} crashes of the core, {} jumps of its clock, {} nodes lost", first, last,
+                  crashes, jumps, deaths);
   for (const auto& [what, count] : happened) text += fmt::format(", {} {}", count, what);
   std::cout << text << '\n';
   if (one) return;
   // A simulation in which nothing happens proves nothing.
   EXPECT_GT(crashes, static_cast<int>(last));
-  for (const char* what :
-       {"PUBLISHED", "REJECTED", "FAILED_RUN", "CANCELLED", "HELD", "triggered", "retried", "killed",
-        "asked to grow", "grown", "placed on GPUs", "BAKING", "PROMOTED", "ROLLED_BACK", "SUPERSEDED"})
+  EXPECT_GT(jumps, static_cast<int>(last) / 10);
+  EXPECT_GT(deaths, static_cast<int>(last));
+  for (const char* what : {"PUBLISHED",
+                           "REJECTED",
+                           "FAILED_RUN",
+                           "CANCELLED",
+                           "HELD",
+                           "triggered",
+                           "retried",
+                           "killed",
+                           "asked to grow",
+                           "grown",
+                           "placed on GPUs",
+                           "asked to make way",
+                           "placed on several nodes",
+                           "END_PREEMPTED",
+                           "END_OUT_OF_MEMORY",
+                           "END_LAUNCH_FAILED",
+                           "END_DATA_REFUSED",
+                           "BAKING",
+                           "PROMOTED",
+                           "ROLLED_BACK",
+                           "SUPERSEDED"})
     EXPECT_GT(happened[what], static_cast<int>(last) / 10) << what;
 }
 
