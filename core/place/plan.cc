@@ -22,7 +22,13 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
 
   // 2. In the queue's order: a seat for each.
   std::vector<Verdict> verdicts;
-  std::vector<std::pair<size_t, Gang>> elastic;
+  struct Elastic {
+    size_t verdict;
+    Gang gang;
+    bool first;  // nobody without a seat stands before it
+  };
+  std::vector<Elastic> elastic;
+  bool all_seated = true;
   size_t waiting = 0, starts = 0;
   while (waiting < options.waiting_most && starts < options.starts_most) {
     if (!options.whole && !timeline.any_room_now()) break;
@@ -36,6 +42,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
     std::optional<Seat> seat = timeline.earliest(*gang);
     if (!seat) {
       timeline.close_for(*gang);
+      all_seated = false;
       ++waiting;
       continue;
     }
@@ -47,11 +54,11 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
       continue;
     }
     ++starts;
-    if (gang->max > gang->min) elastic.emplace_back(verdicts.size() - 1, std::move(*gang));
+    if (gang->max > gang->min) elastic.push_back({verdicts.size() - 1, std::move(*gang), all_seated});
   }
 
   // 3. Elastic gangs share what no seat takes.
-  for (const auto& [index, gang] : elastic) timeline.widen(verdicts[index].seat, gang);
+  for (const Elastic& one : elastic) timeline.widen(verdicts[one.verdict].seat, one.gang, one.first);
   return verdicts;
 }
 

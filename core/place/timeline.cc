@@ -177,10 +177,11 @@ std::optional<int64_t> Timeline::sweep(const std::vector<uint32_t>& nodes, const
   return std::nullopt;
 }
 
-void Timeline::widen(Seat& seat, const Gang& gang) {
+void Timeline::widen(Seat& seat, const Gang& gang, bool closed_too) {
   const int64_t until_us = later(seat.start_us, gang.limit_us);
   uint32_t left = gang.max - seat.ranks();
   auto give = [&](Share& share) {
+    if (!closed_too && !open_[share.node]) return;
     const uint32_t more = std::min(left, ranks_at(share.node, gang, seat.start_us, until_us));
     if (more == 0) return;
     take({{share.node, more}}, gang.rank, seat.start_us, until_us);

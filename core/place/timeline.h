@@ -19,9 +19,9 @@ class Timeline {
   // seats at that time the one on the fewest nodes, and there the tightest. nullopt: never, as far as is
   // known.
   std::optional<Seat> earliest(const Gang& gang) const;
-  // Ranks beyond those of a seat that begins now, up to the gang's most: on its own nodes first. Also where
-  // the gangs that wait have closed the nodes.
-  void widen(Seat& seat, const Gang& gang);
+  // Ranks beyond those of a seat that begins now, up to the gang's most: on its own nodes first.
+  // `closed_too`: also on nodes that are closed for gangs that come later than this one.
+  void widen(Seat& seat, const Gang& gang, bool closed_too);
 
   // Gangs that come later get no seat on what this one could use.
   void close_for(const Gang& gang);

@@ -146,6 +146,18 @@ void check_never_too_much(const Scene& scene, const std::vector<Verdict>& verdic
   }
 }
 
+// Whose start nobody knows is passed by nobody: what it could use is closed to those who come later.
+void check_nobody_passes(const Scene& scene, const std::vector<Verdict>& verdicts) {
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    if (verdicts[i].kind != Verdict::kNoSeat) continue;
+    for (size_t later = i + 1; later < verdicts.size(); ++later)
+      for (const Share& share : verdicts[later].seat.shares) {
+        ASSERT_FALSE(carries(scene.pool.nodes[share.node], scene.gangs[i].labels))
+            << later << " uses a node that " << i << " waits for";
+      }
+  }
+}
+
 TEST(Place, EverySeatIsWholeAndNothingIsHandedOutTwice) {
   int starts = 0, reserved = 0, unknown = 0, no_seat = 0, impossible = 0, widened = 0;
   for (uint64_t seed = 1; seed <= 20000; ++seed) {
@@ -168,6 +180,7 @@ TEST(Place, EverySeatIsWholeAndNothingIsHandedOutTwice) {
       unknown += verdict.seat.start_us == kUnknown;
     }
     check_never_too_much(scene, verdicts);
+    check_nobody_passes(scene, verdicts);
   }
   for (int count : {starts, reserved, unknown, no_seat, impossible, widened}) EXPECT_GT(count, 200);
 }
@@ -288,6 +301,18 @@ TEST(Place, ElasticGangsLeaveTheHeadWhatItCouldStartWith) {
   const std::vector<Held> held = {{{{0, 1}}, {1, 0, 0}, kUnknown}};
   EXPECT_EQ(plan_of(pool, held, {elastic, of(3)})[0].seat.ranks(), 1u) << "the head waits for another's end";
   EXPECT_EQ(plan_of(pool, held, {elastic, of(2)})[0].seat.ranks(), 1u);
+}
+
+TEST(Place, AnElasticGangTakesNothingOfThoseBeforeIt) {
+  Pool pool = nodes({1, 4});
+  pool.nodes[1].labels["gpu"] = "h100";
+  const std::vector<Held> held = {{{{1, 1}}, {1, 0, 0}, kForever}};
+  Gang head = of(4), elastic = of(1);
+  head.labels["gpu"] = "h100";
+  elastic.max = 4;
+  const auto verdicts = plan_of(pool, held, {head, elastic});
+  EXPECT_EQ(verdicts[0].kind, Verdict::kNoSeat);
+  EXPECT_THAT(verdicts[1].seat.shares, ElementsAre(Share{0, 1}));
 }
 
 TEST(Place, ANodeThatShrankIsFullAndOthersAreUsed) {

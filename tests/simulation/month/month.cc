@@ -139,16 +139,19 @@ std::vector<Job> month(const MonthOptions& options) {
   return jobs;
 }
 
-MonthResult simulate(const std::vector<Job>& jobs, const Pool& pool, Policy policy) {
+MonthResult simulate(const std::vector<Job>& jobs, const Pool& pool, Policy policy, int64_t every_us) {
   MonthResult result;
   std::vector<Running> running;
   std::deque<size_t> queue;
   std::vector<int64_t> started(jobs.size(), -1), promised(jobs.size(), kForever);
   double pass_ms = 0;
+  int64_t last_us = -every_us;
   size_t arrived = 0;
   while (arrived < jobs.size() || !queue.empty() || !running.empty()) {
     int64_t now_us = arrived < jobs.size() ? jobs[arrived].arrives_us : kForever;
     for (const Running& one : running) now_us = std::min(now_us, one.ends_us);
+    now_us = std::max(now_us, last_us + every_us);
+    last_us = now_us;
     std::erase_if(running, [now_us](const Running& one) { return one.ends_us <= now_us; });
     while (arrived < jobs.size() && jobs[arrived].arrives_us <= now_us) queue.push_back(arrived++);
 

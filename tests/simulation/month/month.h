@@ -42,7 +42,8 @@ struct MonthResult {
   int64_t passes = 0;
   double pass_max_ms = 0, pass_mean_ms = 0;
 };
-MonthResult simulate(const std::vector<Job>& jobs, const Pool& pool, Policy policy);
+// A pass after every arrival and end, but at most one in `every_us`.
+MonthResult simulate(const std::vector<Job>& jobs, const Pool& pool, Policy policy, int64_t every_us = 0);
 
 std::string row(const std::string& name, const MonthResult& result);
 

@@ -1,4 +1,5 @@
-// REKINDLE_DAYS=30 REKINDLE_NODES=200 simulates the month of docs/scheduling.md; a smaller one by default.
+// REKINDLE_DAYS=30 REKINDLE_NODES=200 REKINDLE_EVERY=120 simulates the month of docs/scheduling.md, with a
+// pass every two minutes at most; a smaller one by default.
 #include "tests/simulation/month/month.h"
 
 #include <gtest/gtest.h>
@@ -22,8 +23,10 @@ TEST(Month, BackfillUsesWhatFifoLeavesAndKeepsItsPromises) {
   options.load = number("REKINDLE_LOAD", 90) / 100.0;
   const std::vector<Job> jobs = month(options);
   const Pool pool = cluster_of(options);
-  const MonthResult fifo = simulate(jobs, pool, Policy::kFifo), easy = simulate(jobs, pool, Policy::kEasy),
-                    ours = simulate(jobs, pool, Policy::kOurs);
+  const int64_t every_us = number("REKINDLE_EVERY", 0) * int64_t{1'000'000};
+  const MonthResult fifo = simulate(jobs, pool, Policy::kFifo, every_us),
+                    easy = simulate(jobs, pool, Policy::kEasy, every_us),
+                    ours = simulate(jobs, pool, Policy::kOurs, every_us);
   std::cout
       << jobs.size() << " runs in " << options.days << " days on " << options.nodes << " nodes\n"
       << "| rule | used | mean wait | median | p95 | longest | wide gangs | slowdown | broken | pass |\n"
