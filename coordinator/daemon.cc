@@ -173,6 +173,7 @@ void Daemon::Parts::adopt() {
   CoreSeams seams;
   seams.perform = [this](const std::vector<core::Effect>& wanted) { effects->perform(wanted); };
   seams.serving = [this] { return nodes.views(); };
+  seams.saved = [this] { return effects->saved(); };
   seams.on_commit = [this](double seconds, size_t count) { metrics.commit(seconds, count); };
   core.begin(std::move(seams));
 }

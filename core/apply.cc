@@ -109,9 +109,9 @@ bool moves(const v1::Event& event) {
          event.has_run_ended();
 }
 
-void add_run(State& state, const v1::Run& run) {
+void queue(State& state, const v1::Run& run) {
   RunId id(run.id());
-  file_run(state, state.runs[id] = run);
+  add_run(state, run);
   if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
   auto& job = state.jobs[JobName(run.job())];
   job.set_next_run(job.next_run() + 1);
@@ -232,11 +232,12 @@ void apply(State& state, const v1::Event& event) {
     case v1::Event::kJobApplied: {
       JobName name(event.job_applied().name());
       state.jobs[name] = event.job_applied();
+      state.specs.try_emplace(event.job_applied().spec_sha256(), event.job_applied().spec());
       state.models[name].set_name(name.value);
       return;
     }
     case v1::Event::kRunQueued:
-      add_run(state, event.run_queued());
+      queue(state, event.run_queued());
       return;
     case v1::Event::kSnapshotAdded:
       state.datasets[event.snapshot_added().dataset()][event.snapshot_added().name()] =

@@ -16,6 +16,7 @@ using Broken = std::vector<std::string>;
 void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& broken) {
   auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("run {}: {}", id.value, what)); };
   if (run.id() != id.value) wrong("is filed under another id");
+  if (run.has_spec() || !state.specs.contains(run.spec_sha256())) return wrong("its spec is not kept apart");
   int live = 0;
   for (int i = 0; i < run.attempts_size(); ++i) {
     if (run.attempts(i).number() != static_cast<uint32_t>(i) + 1)
@@ -55,27 +56,28 @@ struct Use {
 };
 using Uses = std::map<std::pair<std::string, std::string>, Use>;  // by pool and node
 
-void check_placement(const v1::Run& run, const v1::Attempt& attempt, Uses& uses, Broken& broken) {
+void check_placement(const State& state, const v1::Run& run, const v1::Attempt& attempt, Uses& uses,
+                     Broken& broken) {
   auto wrong = [&](const std::string& what) {
     broken.push_back(fmt::format("run {}, attempt {}: {}", run.id(), attempt.number(), what));
   };
   uint32_t placed = 0;
   for (const v1::NodeShare& share : shares_of(attempt)) {
-    Use& use = uses[{pool_of(run), share.node()}];
+    Use& use = uses[{pool_of(state, run), share.node()}];
     placed += share.ranks();
     use.slots += share.ranks();
-    use.memory += share.ranks() * gang_of(run).rank.memory;
+    use.memory += share.ranks() * gang_of(state, run).rank.memory;
     for (uint32_t device : share.devices())
       if (!use.devices.insert(device).second)
         wrong(fmt::format("holds GPU {} of {}, which another holds", device, share.node()));
   }
   if (attempt.world() == 0) return;  // journals of old
   if (placed != attempt.world()) wrong("its shares are not all of its ranks");
-  const jobs::RankRange ranks = ranks_wanted(run);
+  const jobs::RankRange ranks = ranks_wanted(state, run);
   if (attempt.world() < ranks.min || attempt.world() > ranks.max)
     wrong(fmt::format("has {} ranks, {} to {} were asked for", attempt.world(), ranks.min, ranks.max));
   if (attempt.slots() != attempt.world()) wrong("holds other than a slot per rank");
-  if (static_cast<uint32_t>(attempt.devices_size()) != attempt.world() * gpus_per_rank(run))
+  if (static_cast<uint32_t>(attempt.devices_size()) != attempt.world() * gpus_per_rank(state, run))
     wrong("holds other GPUs than its ranks use");
 }
 
@@ -100,6 +102,7 @@ void check_nodes(const place::Cluster& cluster, const Uses& uses, Broken& broken
 // The sets that apply keeps are those that the runs themselves say.
 void check_filing(const State& state, Broken& broken) {
   State fresh;
+  fresh.specs = state.specs;
   for (const auto& [id, run] : state.runs) file_run(fresh, run);
   auto keys = [](const State& of) {
     std::vector<std::string> all;
@@ -175,7 +178,7 @@ std::vector<std::string> broken_invariants(const State& state, const place::Clus
   Uses uses;
   for (const auto& [id, run] : state.runs) {
     check_run(state, id, run, broken);
-    if (const v1::Attempt* attempt = live_attempt(run)) check_placement(run, *attempt, uses, broken);
+    if (const v1::Attempt* attempt = live_attempt(run)) check_placement(state, run, *attempt, uses, broken);
     if (!run.idempotency_key().empty()) {
       auto known = state.run_by_key.find(run.idempotency_key());
       if (known == state.run_by_key.end() || known->second != id)

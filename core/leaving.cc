@@ -7,35 +7,35 @@
 namespace rekindle::core {
 namespace {
 
-int64_t grace_us(const v1::Run& run) {
-  return from_proto(run.spec().train().limits().cancel_grace()).count();
+int64_t grace_us(const State& state, const v1::Run& run) {
+  return from_proto(spec_of(state, run).train().limits().cancel_grace()).count();
 }
-int64_t limit_us(const v1::Run& run) {
+int64_t limit_us(const State& state, const v1::Run& run) {
   if (run.task() != v1::Plan::TRAIN) return 0;
-  return from_proto(run.spec().train().limits().attempt()).count();
+  return from_proto(spec_of(state, run).train().limits().attempt()).count();
 }
-int64_t reserve_us(const v1::Run& run) {
-  return std::min(grace_us(run), limit_us(run) / 2);
+int64_t reserve_us(const State& state, const v1::Run& run) {
+  return std::min(grace_us(state, run), limit_us(state, run) / 2);
 }
 
 }  // namespace
 
-int64_t leave_by_us(const v1::Run& run, const v1::Attempt& attempt) {
-  const int64_t limit = limit_us(run);
+int64_t leave_by_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
+  const int64_t limit = limit_us(state, run);
   return limit == 0 ? 0 : attempt.placed_us() + limit;
 }
 
-int64_t ask_us(const v1::Run& run, const v1::Attempt& attempt) {
-  const int64_t leave_by = leave_by_us(run, attempt);
-  return leave_by == 0 ? 0 : leave_by - reserve_us(run);
+int64_t ask_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
+  const int64_t leave_by = leave_by_us(state, run, attempt);
+  return leave_by == 0 ? 0 : leave_by - reserve_us(state, run);
 }
 
-int64_t kill_us(const v1::Run& run, const v1::Attempt& attempt) {
+int64_t kill_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
   if (!attempt.yield_requested() || attempt.resize_requested() || attempt.kill_requested()) return 0;
-  if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(run) == 0)
-    return attempt.yield_requested_us() + grace_us(run);
+  if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(state, run) == 0)
+    return attempt.yield_requested_us() + grace_us(state, run);
   // A coordinator that was away asks late: the ranks get their time all the same.
-  return std::max(leave_by_us(run, attempt), attempt.yield_requested_us() + reserve_us(run));
+  return std::max(leave_by_us(state, run, attempt), attempt.yield_requested_us() + reserve_us(state, run));
 }
 
 }  // namespace rekindle::core

@@ -7,15 +7,15 @@
 
 #include <cstdint>
 
-#include "rekindle/v1/run.pb.h"
+#include "core/state.h"
 
 namespace rekindle::core {
 
 // Ranks have saved and left by then. Scoring has no checkpoint to go on from and no such limit.
-int64_t leave_by_us(const v1::Run& run, const v1::Attempt& attempt);
+int64_t leave_by_us(const State& state, const v1::Run& run, const v1::Attempt& attempt);
 // From when the coordinator asks for it. Half of a short limit is left for work.
-int64_t ask_us(const v1::Run& run, const v1::Attempt& attempt);
+int64_t ask_us(const State& state, const v1::Run& run, const v1::Attempt& attempt);
 // What was asked to leave is killed then. A gang that was only asked to grow harms nobody by staying.
-int64_t kill_us(const v1::Run& run, const v1::Attempt& attempt);
+int64_t kill_us(const State& state, const v1::Run& run, const v1::Attempt& attempt);
 
 }  // namespace rekindle::core

@@ -9,15 +9,15 @@
 namespace rekindle::core {
 namespace {
 
-void fill_placement(const v1::Run& run, const v1::Attempt& attempt, v1::Plan& plan) {
+void fill_placement(const State& state, const v1::Run& run, const v1::Attempt& attempt, v1::Plan& plan) {
   plan.set_world(world_of(attempt));
-  plan.set_gpus_per_rank(gpus_per_rank(run));
+  plan.set_gpus_per_rank(gpus_per_rank(state, run));
   for (uint32_t device : attempt.devices()) plan.add_devices(std::to_string(device));
   const bool elsewhere = attempt.shares_size() > 1 ||
                          (attempt.shares_size() == 1 && attempt.shares(0).node() != place::kThisHost);
   if (elsewhere) *plan.mutable_shares() = attempt.shares();
-  plan.set_leave_by_us(leave_by_us(run, attempt));
-  const jobs::RankRange ranks = ranks_wanted(run);
+  plan.set_leave_by_us(leave_by_us(state, run, attempt));
+  const jobs::RankRange ranks = ranks_wanted(state, run);
   if (!ranks.elastic()) return;
   plan.mutable_target()->set_min(ranks.min);
   plan.mutable_target()->set_max(ranks.max);
@@ -44,10 +44,10 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
   plan.set_task(run.task());
   plan.set_run(run.id());
   plan.set_attempt(attempt);
-  *plan.mutable_spec() = run.spec();
+  *plan.mutable_spec() = spec_of(state, run);
   plan.set_spec_sha256(run.spec_sha256());
   plan.set_cause(cause_text(run.cause(), run.cause_detail()));
-  if (const v1::Attempt* placed = find_attempt(run, attempt)) fill_placement(run, *placed, plan);
+  if (const v1::Attempt* placed = find_attempt(run, attempt)) fill_placement(state, run, *placed, plan);
   *plan.mutable_data() = run.data();
   *plan.mutable_windows() = run.windows();
   *plan.mutable_score() = run.score();

@@ -25,16 +25,16 @@ std::string where(const std::string& pool) {
 }
 
 // What no passing of time mends; empty: the pool could hold it.
-std::string impossible(const v1::Run& run, const place::Cluster& cluster) {
-  const std::string& name = pool_of(run);
+std::string impossible(const State& state, const v1::Run& run, const place::Cluster& cluster) {
+  const std::string& name = pool_of(state, run);
   auto found = cluster.find(name);
   if (found == cluster.end())
     return fmt::format("its pool '{}' is not there: `rekindle pools` lists those that are", name);
-  if (std::string missing = run.task() == v1::Plan::SCORE ? "" : gpus_missing(run.spec(), cluster);
+  if (std::string missing = run.task() == v1::Plan::SCORE ? "" : gpus_missing(spec_of(state, run), cluster);
       !missing.empty())
     return missing;
   const place::Pool& pool = found->second;
-  const place::Gang gang = gang_of(run);
+  const place::Gang gang = gang_of(state, run);
   const uint32_t ever = place::ranks_in(pool, gang, true), open = place::ranks_in(pool, gang, false);
   if (open >= gang.min) return {};
   if (ever >= gang.min) {
@@ -114,14 +114,15 @@ class Look {
     return place::plan(
         pool->second, held_now(state_, name_, pool->second, now_),
         [&]() {
-          return at == queue_->end() ? std::nullopt : std::optional(gang_of(state_.runs.at(at++->run)));
+          return at == queue_->end() ? std::nullopt
+                                     : std::optional(gang_of(state_, state_.runs.at(at++->run)));
         },
         to_micros(now_), options);
   }
 
   v1::QueuePlace place_of(const v1::Run& run, const place::Verdict* verdict) {
     v1::QueuePlace out;
-    const place::Gang gang = gang_of(run);
+    const place::Gang gang = gang_of(state_, run);
     out.set_run(run.id());
     out.set_pool(name_);
     out.set_queued(static_cast<uint32_t>(queue_->size()));
@@ -144,9 +145,9 @@ class Look {
     if (run.not_before_us() > to_micros(now_))
       return fmt::format("{}; not before {}", run.reason().empty() ? "a retry" : run.reason(),
                          format_time(time_from_micros(run.not_before_us())));
-    if (std::string never = impossible(run, cluster_); !never.empty()) return never;
+    if (std::string never = impossible(state_, run, cluster_); !never.empty()) return never;
     std::string text =
-        head_ ? fmt::format("behind {}, which waits for {}", head_->id(), text_of(gang_of(*head_)))
+        head_ ? fmt::format("behind {}, which waits for {}", head_->id(), text_of(gang_of(state_, *head_)))
               : lack(gang, free_, all_);
     if (!head_) head_ = &run;
     if (start_us != 0)
@@ -169,7 +170,8 @@ std::vector<std::string> without_limit(const State& state, const std::string& po
   for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
-    if (attempt && pool_of(run) == pool && leave_by_us(run, *attempt) == 0) runs.push_back(id.value);
+    if (attempt && pool_of(state, run) == pool && leave_by_us(state, run, *attempt) == 0)
+      runs.push_back(id.value);
   }
   return runs;
 }
@@ -185,7 +187,7 @@ void add_advice(const State& state, const v1::Run& run, const v1::QueuePlace& pl
                                     ? unlimited[0]
                                     : fmt::format("{} and {} more", unlimited[0], unlimited.size() - 1),
                                 unlimited.size() == 1 ? "has" : "have"));
-  if (place.position() > 1 && gang_of(run).limit_us == 0)
+  if (place.position() > 1 && gang_of(state, run).limit_us == 0)
     out.add_reasons("with a train.limits.attempt it could fill gaps before runs that stand before it");
 }
 
@@ -217,7 +219,7 @@ std::map<RunId, v1::QueuePlace> places_of(const State& state, const place::Clust
   std::map<std::string, size_t> wanted;
   for (const RunId& id : runs)
     if (auto run = state.runs.find(id); run != state.runs.end() && run->second.state() == v1::QUEUED)
-      ++wanted[pool_of(run->second)];
+      ++wanted[pool_of(state, run->second)];
   std::map<RunId, v1::QueuePlace> out;
   for (auto& [pool, left] : wanted)
     Look(state, cluster, pool, now).each([&](const RunId& id, v1::QueuePlace place) {
@@ -230,7 +232,7 @@ std::map<RunId, v1::QueuePlace> places_of(const State& state, const place::Clust
 
 v1::WhyNotResponse why_not(const State& state, const place::Cluster& cluster, const v1::Run& run, Time now) {
   v1::WhyNotResponse out;
-  *out.mutable_run() = run;
+  *out.mutable_run() = whole(state, run);
   if (run.state() != v1::QUEUED) {
     const std::string name = v1::RunState_Name(run.state());
     out.add_reasons(fmt::format("it does not wait in a queue: it is {}{}{}", name,
@@ -267,15 +269,15 @@ v1::TopResponse top(const State& state, const place::Cluster& cluster, Time now,
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
     if (!attempt) continue;
-    *out.add_running() = run;
-    auto pool = pools.find(pool_of(run));
+    *out.add_running() = whole(state, run);
+    auto pool = pools.find(pool_of(state, run));
     if (pool == pools.end()) continue;
     for (const v1::NodeShare& share : shares_of(*attempt))
       for (v1::NodeUse& node : *pool->second->mutable_nodes())
         if (node.node() == share.node()) {
           node.set_slots_used(node.slots_used() + share.ranks());
           node.set_gpus_used(node.gpus_used() + static_cast<uint32_t>(share.devices_size()));
-          node.set_memory_used(node.memory_used() + share.ranks() * gang_of(run).rank.memory);
+          node.set_memory_used(node.memory_used() + share.ranks() * gang_of(state, run).rank.memory);
         }
   }
   return out;

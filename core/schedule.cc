@@ -17,9 +17,9 @@ namespace {
 constexpr int64_t kSoonUs = 1'000'000;
 
 // When an attempt has left for certain, as far as is known.
-int64_t ends_us(const v1::Run& run, const v1::Attempt& attempt, int64_t now_us) {
+int64_t ends_us(const State& state, const v1::Run& run, const v1::Attempt& attempt, int64_t now_us) {
   int64_t ends = place::kUnknown;
-  for (int64_t at : {leave_by_us(run, attempt), kill_us(run, attempt)})
+  for (int64_t at : {leave_by_us(state, run, attempt), kill_us(state, run, attempt)})
     if (at != 0) ends = std::min(ends, at);
   if (attempt.kill_requested()) ends = now_us;
   return std::max(ends, now_us + kSoonUs);
@@ -39,15 +39,15 @@ class QueueReader {
   std::optional<place::Gang> next() {
     for (; at_ != end_; ++at_) {
       const v1::Run& run = state_.runs.at(at_->run);
-      std::string missing = run.attempts().empty() && gpus_per_rank(run) > 0
-                                ? gpus_missing(run.spec(), cluster_)
+      std::string missing = run.attempts().empty() && gpus_per_rank(state_, run) > 0
+                                ? gpus_missing(spec_of(state_, run), cluster_)
                                 : std::string();
       if (!missing.empty()) {
         refused_.push_back({at_->run, std::move(missing)});
         continue;
       }
       read.push_back(at_++->run);
-      return gang_of(run);
+      return gang_of(state_, run);
     }
     return std::nullopt;
   }
@@ -67,7 +67,7 @@ const v1::Run* head_of(const State& state, const std::set<QueueKey>& queue, cons
   for (const QueueKey& key : queue) {
     const v1::Run& run = state.runs.at(key.run);
     if (run.not_before_us() > to_micros(now)) continue;
-    const place::Gang gang = gang_of(run);
+    const place::Gang gang = gang_of(state, run);
     if (place::ranks_in(pool, gang, false) >= gang.min) return &run;
   }
   return nullptr;
@@ -76,7 +76,7 @@ const v1::Run* head_of(const State& state, const std::set<QueueKey>& queue, cons
 void evict_for(const State& state, const std::string& name, const place::Pool& pool,
                const std::map<RunId, int64_t>& saved_us, Time now, std::vector<Eviction>& out) {
   const v1::Run* head = head_of(state, state.queues.at(name), pool, now);
-  if (!head || !head->spec().preempt()) return;
+  if (!head || !spec_of(state, *head).preempt()) return;
   std::vector<RunId> runs;
   const std::vector<place::Held> held = held_now(state, name, pool, now, &runs);
   std::vector<place::Victim> candidates;
@@ -93,7 +93,7 @@ void evict_for(const State& state, const std::string& name, const place::Pool& p
     candidates.push_back({i, place::lost_work(world_of(attempt), since, to_micros(now))});
   }
   if (candidates.empty()) return;
-  const place::Gang gang = gang_of(*head);
+  const place::Gang gang = gang_of(state, *head);
   place::Timeline timeline(pool, to_micros(now));
   for (const place::Held& one : held) timeline.take(one.shares, one.rank, to_micros(now), one.until_us);
   const std::optional<place::Seat> seat = timeline.earliest(gang);
@@ -105,26 +105,26 @@ void evict_for(const State& state, const std::string& name, const place::Pool& p
 
 }  // namespace
 
-jobs::RankRange ranks_wanted(const v1::Run& run) {
+jobs::RankRange ranks_wanted(const State& state, const v1::Run& run) {
   if (run.task() == v1::Plan::SCORE) return {};
-  return jobs::rank_range(run.spec().train().ranks());
+  return jobs::rank_range(spec_of(state, run).train().ranks());
 }
 
-uint32_t gpus_per_rank(const v1::Run& run) {
-  return run.task() == v1::Plan::SCORE ? 0 : run.spec().train().ranks().gpus();
+uint32_t gpus_per_rank(const State& state, const v1::Run& run) {
+  return run.task() == v1::Plan::SCORE ? 0 : spec_of(state, run).train().ranks().gpus();
 }
 
-place::Gang gang_of(const v1::Run& run) {
-  const v1::Ranks& asked = run.spec().train().ranks();
-  const jobs::RankRange ranks = ranks_wanted(run);
+place::Gang gang_of(const State& state, const v1::Run& run) {
+  const v1::Ranks& asked = spec_of(state, run).train().ranks();
+  const jobs::RankRange ranks = ranks_wanted(state, run);
   place::Gang gang;
   gang.min = ranks.min;
   gang.max = ranks.max;
-  gang.rank = {1, gpus_per_rank(run), asked.memory()};
+  gang.rank = {1, gpus_per_rank(state, run), asked.memory()};
   gang.labels.insert(asked.nodes().begin(), asked.nodes().end());
   // Scoring has no time limit.
   if (run.task() == v1::Plan::TRAIN)
-    gang.limit_us = from_proto(run.spec().train().limits().attempt()).count();
+    gang.limit_us = from_proto(spec_of(state, run).train().limits().attempt()).count();
   gang.earliest_us = run.not_before_us();
   return gang;
 }
@@ -137,8 +137,8 @@ std::vector<place::Held> held_now(const State& state, const std::string& pool, c
   for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
-    if (!attempt || pool_of(run) != pool) continue;
-    place::Held one{{}, gang_of(run).rank, ends_us(run, *attempt, to_micros(now))};
+    if (!attempt || pool_of(state, run) != pool) continue;
+    place::Held one{{}, gang_of(state, run).rank, ends_us(state, run, *attempt, to_micros(now))};
     // What is held on a node that the operator has taken away is in nobody's way.
     for (const v1::NodeShare& share : shares_of(*attempt))
       if (auto node = index.find(share.node()); node != index.end())
@@ -164,7 +164,7 @@ Capacity used_now(const State& state, const std::string& pool) {
   for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
-    if (!attempt || pool_of(run) != pool) continue;
+    if (!attempt || pool_of(state, run) != pool) continue;
     used.slots += attempt->slots();
     used.gpus += static_cast<uint32_t>(attempt->devices_size());
   }
@@ -214,7 +214,7 @@ std::vector<Eviction> evictions(const State& state, const place::Cluster& cluste
 
 uint32_t ranks_possible(const State& state, const place::Cluster& cluster, const v1::Run& run) {
   const v1::Attempt* attempt = live_attempt(run);
-  auto pool = cluster.find(pool_of(run));
+  auto pool = cluster.find(pool_of(state, run));
   if (!attempt || pool == cluster.end()) return 0;
   // Room that comes free is no reason to move a gang: what counts is who holds what now.
   place::Timeline timeline(pool->second, 0);
@@ -225,9 +225,9 @@ uint32_t ranks_possible(const State& state, const place::Cluster& cluster, const
     timeline.take(held[i].shares, held[i].rank, 0, place::kForever);
     if (runs[i].value == run.id()) own.shares = held[i].shares;
   }
-  place::Gang gang = gang_of(run);
+  place::Gang gang = gang_of(state, run);
   gang.limit_us = 0;
-  timeline.widen(own, gang);
+  timeline.widen(own, gang, true);
   return own.ranks();
 }
 
@@ -240,14 +240,14 @@ std::optional<Growth> growth(const State& state, const place::Cluster& cluster) 
     if (attempt->resize_requested()) return std::nullopt;
     const bool settled = attempt->state() == v1::Attempt::STARTED && !attempt->yield_requested() &&
                          !attempt->kill_requested() && !run.cancel_requested();
-    if (!settled || world_of(*attempt) >= ranks_wanted(run).max) continue;
+    if (!settled || world_of(*attempt) >= ranks_wanted(state, run).max) continue;
     // Also one whose retry waits for its time: it will want its room back.
-    auto pool = cluster.find(pool_of(run));
-    auto queue = state.queues.find(pool_of(run));
+    auto pool = cluster.find(pool_of(state, run));
+    auto queue = state.queues.find(pool_of(state, run));
     if (pool == cluster.end()) continue;
     const bool wanted = queue != state.queues.end() &&
                         std::any_of(queue->second.begin(), queue->second.end(), [&](const QueueKey& key) {
-                          const place::Gang gang = gang_of(state.runs.at(key.run));
+                          const place::Gang gang = gang_of(state, state.runs.at(key.run));
                           return place::ranks_in(pool->second, gang, false) >= gang.min;
                         });
     if (wanted || (best && !(queue_key(run) < queue_key(*best)))) continue;

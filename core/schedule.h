@@ -48,11 +48,11 @@ Capacity capacity_of(const place::Cluster& cluster, const std::string& pool = pl
 Capacity used_now(const State& state, const std::string& pool = place::kLocal);
 
 // Ranks that a run may have; scoring takes one.
-jobs::RankRange ranks_wanted(const v1::Run& run);
+jobs::RankRange ranks_wanted(const State& state, const v1::Run& run);
 // GPUs of each rank; scoring takes none.
-uint32_t gpus_per_rank(const v1::Run& run);
+uint32_t gpus_per_rank(const State& state, const v1::Run& run);
 // The same for the rule of placement: with labels, memory, time limit and a retry's delay.
-place::Gang gang_of(const v1::Run& run);
+place::Gang gang_of(const State& state, const v1::Run& run);
 // What the live attempts of a pool hold, with the runs in the same order.
 std::vector<place::Held> held_now(const State& state, const std::string& pool, const place::Pool& nodes,
                                   Time now, std::vector<RunId>* runs = nullptr);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <tuple>
 
+#include "base/check.h"
+
 namespace rekindle::core {
 namespace {
 
@@ -26,9 +28,31 @@ bool QueueKey::operator<(const QueueKey& other) const {
          std::tie(priority, other.turn_us, other.number, other.run);
 }
 
-const std::string& pool_of(const v1::Run& run) {
+const v1::JobSpec& spec_of(const State& state, const v1::Run& run) {
+  if (run.has_spec()) return run.spec();
+  auto found = state.specs.find(run.spec_sha256());
+  CHECK(found != state.specs.end(), "the spec of every run is kept");
+  return found->second;
+}
+
+v1::Run whole(const State& state, v1::Run run) {
+  if (!run.has_spec()) *run.mutable_spec() = spec_of(state, run);
+  return run;
+}
+
+void add_run(State& state, v1::Run run) {
+  if (run.has_spec()) {
+    state.specs.try_emplace(run.spec_sha256(), std::move(*run.mutable_spec()));
+    run.clear_spec();
+  }
+  RunId id(run.id());
+  file_run(state, state.runs[id] = std::move(run));
+}
+
+const std::string& pool_of(const State& state, const v1::Run& run) {
   static const std::string local(place::kLocal);
-  return run.spec().pool().empty() ? local : run.spec().pool();
+  const std::string& pool = spec_of(state, run).pool();
+  return pool.empty() ? local : pool;
 }
 
 QueueKey queue_key(const v1::Run& run) {
@@ -41,7 +65,7 @@ void file_run(State& state, const v1::Run& run) {
   RunId id(run.id());
   if (works(run)) state.working.insert(id);
   if (run.state() == v1::QUEUED) {
-    state.queues[pool_of(run)].insert(queue_key(run));
+    state.queues[pool_of(state, run)].insert(queue_key(run));
     if (run.not_before_us() != 0) state.delayed.emplace(run.not_before_us(), id);
   }
   state.active.insert(std::move(id));
@@ -52,7 +76,7 @@ void unfile_run(State& state, const v1::Run& run) {
   RunId id(run.id());
   if (works(run)) state.working.erase(id);
   if (run.state() == v1::QUEUED) {
-    auto queue = state.queues.find(pool_of(run));
+    auto queue = state.queues.find(pool_of(state, run));
     queue->second.erase(queue_key(run));
     if (queue->second.empty()) state.queues.erase(queue);
     if (run.not_before_us() != 0) state.delayed.erase({run.not_before_us(), id});
@@ -129,6 +153,11 @@ v1::Snapshot to_snapshot(const State& state) {
   snapshot.set_seq(state.seq);
   snapshot.set_next_quarantine(state.next_quarantine);
   for (const auto& [name, job] : state.jobs) *snapshot.add_jobs() = job;
+  for (const auto& [sha256, spec] : state.specs) {
+    v1::KeptSpec& kept = *snapshot.add_specs();
+    kept.set_sha256(sha256);
+    *kept.mutable_spec() = spec;
+  }
   for (const auto& [id, run] : state.runs) *snapshot.add_runs() = run;
   for (const auto& [name, model] : state.models) *snapshot.add_models() = model;
   for (const auto& [dataset, snapshots] : state.datasets)
@@ -145,14 +174,16 @@ State from_snapshot(const v1::Snapshot& snapshot) {
   for (const auto& model : snapshot.models()) state.models[JobName(model.name())] = model;
   for (const auto& one : snapshot.datasets()) state.datasets[one.dataset()][one.name()] = one;
   for (const auto& item : snapshot.quarantines()) state.quarantines[item.id()] = item;
+  // Snapshots of old kept them within jobs and runs.
+  for (const auto& job : snapshot.jobs()) state.specs.try_emplace(job.spec_sha256(), job.spec());
+  for (const auto& kept : snapshot.specs()) state.specs.try_emplace(kept.sha256(), kept.spec());
   for (const auto& run : snapshot.runs()) {
     RunId id(run.id());
     if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
-    file_run(state, run);
     state.moved_us = std::max({state.moved_us, run.queued_us(), run.ended_us()});
     for (const auto& attempt : run.attempts())
       state.moved_us = std::max({state.moved_us, attempt.placed_us(), attempt.ended_us()});
-    state.runs[id] = run;
+    add_run(state, run);
   }
   return state;
 }

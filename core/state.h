@@ -33,7 +33,9 @@ struct QueueKey {
 struct State {
   uint64_t seq = 0;  // of the newest event applied
   std::map<JobName, v1::Job> jobs;
+  // Without their specs, which many runs share: spec_of.
   std::map<RunId, v1::Run> runs;
+  std::map<std::string, v1::JobSpec> specs;  // resolved, by SHA-256; of every revision of every job
   std::map<JobName, v1::ModelState> models;  // one per job, of the same name
   std::map<std::string, std::map<std::string, v1::DatasetSnapshot>>
       datasets;  // by dataset, then snapshot name
@@ -65,10 +67,15 @@ const v1::Run* find_run(const State& state, std::string_view id);
 const v1::ModelState* find_model(const State& state, std::string_view name);
 
 bool terminal(v1::RunState state);
+// Resolved, as of the run's submission.
+const v1::JobSpec& spec_of(const State& state, const v1::Run& run);
+// The run as the API shows it, with its spec.
+v1::Run whole(const State& state, v1::Run run);
 // The operator's name of the nodes that it runs on.
-const std::string& pool_of(const v1::Run& run);
+const std::string& pool_of(const State& state, const v1::Run& run);
 QueueKey queue_key(const v1::Run& run);
 // Into the derived sets, and out again before the run changes.
+void add_run(State& state, v1::Run run);
 void file_run(State& state, const v1::Run& run);
 void unfile_run(State& state, const v1::Run& run);
 // The attempt that is placed or started; nullptr: none.

@@ -58,8 +58,8 @@ std::optional<Time> next_wake(const State& state, const place::Cluster& cluster,
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
     if (!attempt) continue;
-    at(ask_us(run, *attempt));
-    at(kill_us(run, *attempt));
+    at(ask_us(state, run, *attempt));
+    at(kill_us(state, run, *attempt));
   }
   if (const std::optional<Growth> due = growth(state, cluster)) at(due->due_us);
   for (const auto& [name, model] : state.models)

@@ -34,7 +34,7 @@ awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller,
     const v1::Run* run = core::find_run(c.core.state(), request.id());
     if (run == nullptr) co_return not_found(fmt::format("no run '{}'", request.id()));
     v1::RunUpdate update;
-    *update.mutable_run() = *run;
+    *update.mutable_run() = core::whole(c.core.state(), *run);
     explain_waiting(c, {update.mutable_run()});
     if (const LiveProgress* live = c.effects.progress(request.id())) {
       if (live->progress.step() > 0) *update.mutable_progress() = live->progress;
@@ -79,7 +79,8 @@ Result<LogTail> open_tail(Context& c, const std::string& id, uint32_t attempt, i
     return not_found(fmt::format("run {} has no attempt {}: {}", id, attempt,
                                  run->attempts().empty() ? run->reason() : "see `rekindle describe`"));
   // One that is waited for may get any number of ranks.
-  const uint32_t world = known != nullptr ? core::world_of(*known) : core::ranks_wanted(*run).max;
+  const uint32_t world =
+      known != nullptr ? core::world_of(*known) : core::ranks_wanted(c.core.state(), *run).max;
   if (rank >= static_cast<int>(world))
     return invalid_argument(fmt::format("attempt {} of run {} has ranks 0 to {}", attempt, id, world - 1));
   LogTail tail{id, attempt, rank, follow, nullptr};

@@ -28,7 +28,7 @@ Status no_run(const std::string& id) {
 Result<v1::Run> run_of(Context& c, const std::string& id) {
   const v1::Run* run = core::find_run(c.core.state(), id);
   if (run == nullptr) return no_run(id);
-  v1::Run out = *run;
+  v1::Run out = core::whole(c.core.state(), *run);
   explain_waiting(c, {&out});
   return out;
 }
@@ -78,7 +78,7 @@ awaitable<Result<v1::ListRunsResponse>> list_runs(Context& c, v1::ListRunsReques
   std::vector<v1::Run*> listed;
   for (const v1::Run* run : runs) {
     listed.push_back(out.add_runs());
-    *listed.back() = *run;
+    *listed.back() = core::whole(c.core.state(), *run);
   }
   explain_waiting(c, std::move(listed));
   co_return out;

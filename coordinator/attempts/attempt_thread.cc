@@ -175,6 +175,13 @@ void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {
       if (report.has_beat())
         attempt.hang.beat(static_cast<uint32_t>(rank), report.beat(), clock_.monotonic());
       if (report.has_progress()) newest = report.progress();
+      if (report.has_checkpoint()) {
+        Observation seen;
+        seen.kind = Observation::kSaved;
+        seen.id = id;
+        seen.saved_us = report.time_us();
+        on_observation_(std::move(seen));
+      }
       if (report.has_metric()) {
         Observation seen;
         seen.kind = Observation::kMetric;

@@ -29,7 +29,7 @@ struct AttemptId {
 };
 
 struct Observation {
-  enum Kind { kStarted, kEnded, kHang, kNote, kProgress, kMetric };
+  enum Kind { kStarted, kEnded, kHang, kNote, kProgress, kMetric, kSaved };
   Kind kind = kStarted;
   AttemptId id;
   v1::GangRecord gang;              // kStarted
@@ -38,6 +38,7 @@ struct Observation {
   v1::EndClass end = v1::END_HANG;  // kHang: the class that fits
   v1::Progress progress;            // kProgress: the newest
   v1::Metric metric;                // kMetric
+  int64_t saved_us = 0;             // kSaved: when a checkpoint was committed, the rank's wall clock
 };
 
 struct AttemptThreadOptions {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "artifacts/manifest.h"
@@ -65,7 +66,7 @@ void Effects::perform(const core::WatchAttempt& watch, const std::string& key) {
   CHECK(attempt != nullptr, "an attempt is watched that is there");
   attempts_.watch({watch.run.value, watch.attempt},
                   launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)),
-                  core::world_of(*attempt), run->spec().train().limits(),
+                  core::world_of(*attempt), core::spec_of(core_.state(), *run).train().limits(),
                   attempt->state() == v1::Attempt::STARTED);
 }
 
@@ -149,6 +150,9 @@ void Effects::observe(const Observation& seen) {
       progress_[seen.id.run].progress = seen.progress;
       core_.changes().notify();
       break;
+    case Observation::kSaved:
+      progress_[seen.id.run].saved_us = std::max(progress_[seen.id.run].saved_us, seen.saved_us);
+      break;
     case Observation::kMetric:
       progress_[seen.id.run].metrics[seen.metric.name()] = seen.metric;
       break;
@@ -156,6 +160,13 @@ void Effects::observe(const Observation& seen) {
   if (!told.ok())
     log_error("observation refused", {{"run", seen.id.run}, {"error", told.status().to_string()}});
   if (on_observation) on_observation(seen);
+}
+
+std::map<RunId, int64_t> Effects::saved() const {
+  std::map<RunId, int64_t> saved;
+  for (const auto& [run, live] : progress_)
+    if (live.saved_us != 0) saved.emplace(run, live.saved_us);
+  return saved;
 }
 
 const LiveProgress* Effects::progress(const std::string& run) const {

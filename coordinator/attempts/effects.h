@@ -29,6 +29,7 @@ struct LiveProgress {
   v1::Progress progress;
   std::string note;  // a rank that is slower than its peers
   std::map<std::string, v1::Metric> metrics;
+  int64_t saved_us = 0;  // its last committed checkpoint, wall clock; 0: none yet
 };
 
 class Effects {
@@ -39,7 +40,8 @@ class Effects {
 
   void perform(const std::vector<core::Effect>& effects);  // on the core's thread
   const LiveProgress* progress(const std::string& run) const;
-  void stop();  // leaves gangs running
+  std::map<RunId, int64_t> saved() const;  // runs whose attempt has committed a checkpoint, and when
+  void stop();                             // leaves gangs running
 
   std::function<void(const Observation&)> on_observation;  // for metrics; on the core's thread
 

@@ -14,17 +14,18 @@ namespace {
 
 // A yield is free of charge, so one at the time limit must have brought the run forward: else a limit that is
 // shorter than a start would be tried for ever. A script's steps are its own affair.
-bool stands_still(const v1::Run& run, const v1::Attempt& attempt, const AttemptEnded& seen) {
+bool stands_still(const State& state, const v1::Run& run, const v1::Attempt& attempt,
+                  const AttemptEnded& seen) {
   if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested() ||
-      leave_by_us(run, attempt) == 0)
+      leave_by_us(state, run, attempt) == 0)
     return false;
-  return run.spec().train().has_model() && seen.outcome &&
+  return spec_of(state, run).train().has_model() && seen.outcome &&
          seen.outcome->steps() <= seen.outcome->resumed_from_step();
 }
 
 // How the attempt ended, all things considered; `message` may be made clearer.
-v1::EndClass end_class(const v1::Run& run, const v1::Attempt& attempt, const AttemptEnded& seen,
-                       std::string& message) {
+v1::EndClass end_class(const State& state, const v1::Run& run, const v1::Attempt& attempt,
+                       const AttemptEnded& seen, std::string& message) {
   if (seen.end == v1::END_FINISHED) {
     bool finished = seen.outcome && seen.outcome->kind() == v1::Outcome::FINISHED;
     bool named = run.task() != v1::Plan::TRAIN || (finished && is_sha256_hex(seen.outcome->manifest()));
@@ -39,7 +40,7 @@ v1::EndClass end_class(const v1::Run& run, const v1::Attempt& attempt, const Att
     if (!attempt.message().empty()) message = attempt.message();
     return attempt.class_if_killed();
   }
-  if (seen.end == v1::END_YIELDED && stands_still(run, attempt, seen)) {
+  if (seen.end == v1::END_YIELDED && stands_still(state, run, attempt, seen)) {
     message = fmt::format("left at its time limit at step {}, where it had begun: raise train.limits.attempt",
                           seen.outcome->steps());
     return v1::END_HANG;
@@ -62,8 +63,9 @@ std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt
   return joined(fmt::format("was to grow from {} ranks, but others took the room", from), seen);
 }
 
-v1::Verdict verdict_of(const v1::Run& run, const v1::ModelState& model) {
-  v1::Verdict verdict = registry::judge(run.spec().gate(), run.outcome().evaluation(), run.champion() != 0);
+v1::Verdict verdict_of(const State& state, const v1::Run& run, const v1::ModelState& model) {
+  v1::Verdict verdict =
+      registry::judge(spec_of(state, run).gate(), run.outcome().evaluation(), run.champion() != 0);
   if (verdict.kind() != v1::Verdict::PASS) return verdict;
   // Promotion is compare-and-swap on the champion that was judged: against another nothing was proved.
   if (uint64_t now = registry::champion(model); now != run.champion()) {
@@ -96,7 +98,8 @@ void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string r
 }
 
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what) {
-  jobs::RetryDecision decision = jobs::decide_retry(end, jobs::counts_of(run), run.spec().train().limits());
+  jobs::RetryDecision decision =
+      jobs::decide_retry(end, jobs::counts_of(run), spec_of(draft.state, run).train().limits());
   std::string reason = what.empty() ? decision.reason : fmt::format("{}: {}", decision.reason, what);
   if (!decision.retry) {
     end_run(draft, run, v1::FAILED_RUN, reason);
@@ -109,7 +112,7 @@ void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std
   // Its turn of limits.attempt is over: those who were promised its room by then come first.
   const v1::Attempt* last = run.attempts().empty() ? nullptr : &*run.attempts().rbegin();
   if (end == v1::END_YIELDED && last && !last->resize_requested() && last->makes_way_for().empty() &&
-      leave_by_us(run, *last) != 0)
+      leave_by_us(draft.state, run, *last) != 0)
     again->set_turn_us(draft.now_us());
   jobs::set_counts(*again, decision.counts);
 }
@@ -130,7 +133,7 @@ Status decide_one(Draft& draft, const AttemptEnded& command) {
   const v1::Attempt* attempt = observed(draft, command.run, command.attempt, run);
   if (!attempt) return ok_status();
   std::string message = command.message;
-  const v1::EndClass end = end_class(*run, *attempt, command, message);
+  const v1::EndClass end = end_class(draft.state, *run, *attempt, command, message);
   if (end == v1::END_YIELDED) message = yield_text(draft, *run, *attempt, message);
   auto* ended = draft.add().mutable_attempt_ended();
   ended->set_run(run->id());
@@ -165,7 +168,7 @@ Status decide_one(Draft& draft, const ArtifactsVerified& command) {
   CHECK(model != nullptr, "every run belongs to a model");
   auto* judged = draft.add().mutable_run_judged();
   judged->set_run(run->id());
-  const v1::Verdict verdict = verdict_of(*run, *model);
+  const v1::Verdict verdict = verdict_of(draft.state, *run, *model);
   *judged->mutable_verdict() = verdict;
   if (verdict.kind() == v1::Verdict::PASS) {
     publish(draft, *run);

@@ -111,7 +111,7 @@ void publish(Draft& draft, const v1::Run& run) {
   version->set_manifest(run.outcome().manifest());
   version->set_published_us(draft.now_us());
   // An old import is as old as its newest row, whenever it is trained on.
-  version->set_as_of_us(std::min(run.as_of_us(), known_at_us(run.spec(), run.windows())));
+  version->set_as_of_us(std::min(run.as_of_us(), known_at_us(spec_of(draft.state, run), run.windows())));
   edit.record(std::move(published));
 
   auto* ended = draft.add().mutable_run_ended();

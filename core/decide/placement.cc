@@ -19,7 +19,7 @@ class FreeDevices {
     for (const RunId& id : state.working) {
       const v1::Run& run = state.runs.at(id);
       const v1::Attempt* attempt = live_attempt(run);
-      if (!attempt || attempt->devices().empty() || pool_of(run) != pool) continue;
+      if (!attempt || attempt->devices().empty() || pool_of(state, run) != pool) continue;
       for (const v1::NodeShare& share : shares_of(*attempt))
         for (uint32_t device : share.devices()) free_[share.node()].erase(device);
     }
@@ -38,9 +38,9 @@ class FreeDevices {
 
 // What a first attempt trains on or scores, and against whom it will be judged.
 Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& placed) {
-  const Selection selection =
-      TRY(run.task() == v1::Plan::SCORE ? scored_rows(draft.state, run.dataset())
-                                        : training_rows(draft.state, run.spec(), run.as_of_us()));
+  const Selection selection = TRY(
+      run.task() == v1::Plan::SCORE ? scored_rows(draft.state, run.dataset())
+                                    : training_rows(draft.state, spec_of(draft.state, run), run.as_of_us()));
   *placed.mutable_windows() = selection.windows;
   placed.mutable_data()->Assign(selection.data.begin(), selection.data.end());
   // A run without publication is nobody's rival.
@@ -62,7 +62,7 @@ void place_runs(Draft& draft) {
   std::map<std::string, FreeDevices> devices;
   for (const Placement& placement : plan.place) {
     const v1::Run& run = draft.state.runs.at(placement.run);
-    const std::string& pool = pool_of(run);
+    const std::string& pool = pool_of(draft.state, run);
     v1::AttemptPlaced placed;
     placed.set_run(run.id());
     placed.set_attempt(static_cast<uint32_t>(run.attempts_size()) + 1);
@@ -71,9 +71,9 @@ void place_runs(Draft& draft) {
       share.set_node(cluster.at(pool).nodes[seat.node].name);
       share.set_ranks(seat.ranks);
       placed.set_world(placed.world() + seat.ranks);
-      if (gpus_per_rank(run) == 0) continue;
+      if (gpus_per_rank(draft.state, run) == 0) continue;
       auto free = devices.try_emplace(pool, draft.state, pool, cluster.at(pool)).first;
-      for (uint32_t i = 0; i < seat.ranks * gpus_per_rank(run); ++i) {
+      for (uint32_t i = 0; i < seat.ranks * gpus_per_rank(draft.state, run); ++i) {
         share.add_devices(free->second.take(share.node()));
         placed.add_devices(share.devices(static_cast<int>(i)));
       }

@@ -77,7 +77,6 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   run.set_priority(job.spec().priority());
   run.set_queued_us(draft.now_us());
   run.set_turn_us(draft.now_us());
-  *run.mutable_spec() = job.spec();
   run.set_spec_sha256(job.spec_sha256());
   return run;
 }
@@ -146,7 +145,7 @@ Status decide_one(Draft& draft, const StartRun& command) {
   const std::string& key = request.idempotency_key();
   if (key.size() > kKeyBytesMax)
     return invalid_argument(fmt::format("an idempotency key has at most {} bytes", kKeyBytesMax));
-  const std::string digest = request_sha256(request);
+  const std::string digest = key.empty() ? std::string() : request_sha256(request);
   if (auto known = draft.state.run_by_key.find(key); !key.empty() && known != draft.state.run_by_key.end()) {
     if (draft.state.runs.at(known->second).request_sha256() != digest)
       return already_exists(fmt::format("idempotency key '{}' was used for run '{}' with another request",
@@ -177,16 +176,16 @@ Status decide_one(Draft& draft, const StartRun& command) {
     if (!request.dataset().empty())
       return invalid_argument(
           "a dataset is named only for scoring; what a run trains on is in the job's spec");
-    const v1::Start& begin = run.spec().train().start();
+    const v1::Start& begin = job->spec().train().start();
     if (begin.has_version() && !registry::find_version(*model, begin.version()))
       return failed_precondition(
           fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
                       "lists them",
                       begin.version(), model->name(), model->name()));
-    if (std::string missing = gpus_missing(run.spec(), *draft.world.cluster); !missing.empty())
+    if (std::string missing = gpus_missing(job->spec(), *draft.world.cluster); !missing.empty())
       return failed_precondition(missing);
     run.set_publish(!request.no_publish());
-    TRY(training_rows(draft.state, run.spec(), run.as_of_us()));
+    TRY(training_rows(draft.state, job->spec(), run.as_of_us()));
   }
   queue_run(draft, run);
   return ok_status();

@@ -25,9 +25,9 @@ void signal_kill(Draft& draft, const v1::Run& run, const v1::Attempt& attempt, v
   signal(draft, run, attempt, v1::AttemptSignalled::KILL, std::move(reason)).set_class_if_killed(end);
 }
 
-std::string limit_text(const v1::Run& run) {
+std::string limit_text(const State& state, const v1::Run& run) {
   return fmt::format("train.limits.attempt, {},",
-                     format_duration(from_proto(run.spec().train().limits().attempt())));
+                     format_duration(from_proto(spec_of(state, run).train().limits().attempt())));
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ void kill_overdue(Draft& draft) {
   for (const RunId& id : draft.state.working) {
     const v1::Run& run = draft.state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
-    const int64_t due = attempt ? kill_us(run, *attempt) : 0;
+    const int64_t due = attempt ? kill_us(draft.state, run, *attempt) : 0;
     if (due == 0 || draft.now_us() < due) continue;
     const Micros since(draft.now_us() - attempt->yield_requested_us());
     const std::string still = fmt::format("still there {} after it was asked to leave",
@@ -51,7 +51,8 @@ void kill_overdue(Draft& draft) {
       signal_kill(draft, run, *attempt, v1::END_PREEMPTED,
                   fmt::format("was to make way for {}; {}", attempt->makes_way_for(), still));
     else
-      signal_kill(draft, run, *attempt, v1::END_HANG, fmt::format("{} is over; {}", limit_text(run), still));
+      signal_kill(draft, run, *attempt, v1::END_HANG,
+                  fmt::format("{} is over; {}", limit_text(draft.state, run), still));
   }
 }
 
@@ -60,10 +61,10 @@ void ask_to_leave(Draft& draft) {
   for (const RunId& id : draft.state.working) {
     const v1::Run& run = draft.state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
-    const int64_t due = attempt ? ask_us(run, *attempt) : 0;
+    const int64_t due = attempt ? ask_us(draft.state, run, *attempt) : 0;
     if (due == 0 || draft.now_us() < due || attempt->kill_requested()) continue;
     if (attempt->yield_requested() && !attempt->resize_requested()) continue;
-    request_yield(draft, run, *attempt, limit_text(run) + " is nearly over");
+    request_yield(draft, run, *attempt, limit_text(draft.state, run) + " is nearly over");
   }
 }
 

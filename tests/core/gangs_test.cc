@@ -233,8 +233,8 @@ TEST_F(Limits, ScoringHasNone) {
   v1::Run run;
   *run.mutable_spec() = spec;
   run.set_task(v1::Plan::SCORE);
-  EXPECT_EQ(leave_by_us(run, {}), 0);
-  EXPECT_EQ(ask_us(run, {}), 0);
+  EXPECT_EQ(leave_by_us(d.state, run, {}), 0);
+  EXPECT_EQ(ask_us(d.state, run, {}), 0);
 }
 
 // --- Parameters that differ

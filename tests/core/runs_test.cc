@@ -383,7 +383,7 @@ TEST(Runs, ApplyMakesRevisionsAndRunsKeepTheirs) {
   d.run(Apply{apply_of(changed)});
   d.run(Apply{apply_of(changed)});
   EXPECT_EQ(find_job(d.state, "flight-delay")->revision(), 2u);
-  EXPECT_EQ(d.run_of(id).spec().train().ranks().count(), 2u);
+  EXPECT_EQ(spec_of(d.state, d.run_of(id)).train().ranks().count(), 2u);
   EXPECT_EQ(d.run_of(d.start()).job_revision(), 2u);
   v1::JobSpec named = spec_of("flights");
   EXPECT_EQ(d.refuse(Apply{apply_of(named)}).code(), Code::kAlreadyExists) << "a dataset has that name";

@@ -29,7 +29,7 @@ bool fits(Capacity need, Capacity room) {
   return need.slots <= room.slots && need.gpus <= room.gpus;
 }
 Capacity need_of(const v1::Run& run, uint32_t ranks) {
-  return {ranks, ranks * gpus_per_rank(run)};
+  return {ranks, ranks * gpus_per_rank(State(), run)};
 }
 
 void hold(v1::Run& run, uint32_t world, uint32_t& next_device) {
@@ -39,7 +39,7 @@ void hold(v1::Run& run, uint32_t world, uint32_t& next_device) {
   attempt->set_state(v1::Attempt::STARTED);
   attempt->set_slots(world);
   attempt->set_world(world);
-  for (uint32_t i = 0; i < world * gpus_per_rank(run); ++i) attempt->add_devices(next_device++);
+  for (uint32_t i = 0; i < world * gpus_per_rank(State(), run); ++i) attempt->add_devices(next_device++);
 }
 
 Host random_host(std::mt19937_64& random, Time now) {
@@ -67,7 +67,7 @@ Host random_host(std::mt19937_64& random, Time now) {
     run.set_state(v1::QUEUED);
     if (below(random, 4) == 0)
       run.set_not_before_us(to_micros(now) + static_cast<int64_t>(below(random, 3)) - 1);
-    const Capacity need = need_of(run, ranks_wanted(run).min);
+    const Capacity need = need_of(run, ranks_wanted(State(), run).min);
     if (below(random, 3) == 0 && fits(plus(used, need), host.capacity)) {
       hold(run, need.slots, used.gpus);
       used.slots += need.slots;
@@ -98,9 +98,9 @@ TEST(Schedule, EveryQueuedRunIsPlacedOrHasItsReasonAndPosition) {
       const v1::Run& run = host.state.runs.at(one.run);
       used = plus(used, need_of(run, one.world()));
       ASSERT_LE(run.not_before_us(), to_micros(now));
-      ASSERT_GE(one.world(), ranks_wanted(run).min);
-      ASSERT_LE(one.world(), ranks_wanted(run).max);
-      elastic += one.world() > ranks_wanted(run).min;
+      ASSERT_GE(one.world(), ranks_wanted(State(), run).min);
+      ASSERT_LE(one.world(), ranks_wanted(State(), run).max);
+      elastic += one.world() > ranks_wanted(State(), run).min;
       ASSERT_TRUE(seen.insert(one.run).second);
     }
     ASSERT_TRUE(fits(used, host.capacity));
@@ -117,7 +117,7 @@ TEST(Schedule, EveryQueuedRunIsPlacedOrHasItsReasonAndPosition) {
     // What cannot be is refused before it was ever tried.
     for (const Waiting& hopeless : plan.refused) {
       const v1::Run& run = host.state.runs.at(hopeless.run);
-      ASSERT_GT(need_of(run, ranks_wanted(run).min).gpus, host.capacity.gpus);
+      ASSERT_GT(need_of(run, ranks_wanted(State(), run).min).gpus, host.capacity.gpus);
       ASSERT_EQ(run.attempts_size(), 0);
       ++refused;
     }
@@ -136,15 +136,15 @@ TEST(Schedule, GrowthTakesOnlyWhatNobodyWantsAndOneAtATime) {
     ++grown;
     SCOPED_TRACE(fmt::format("seed {}", seed));
     v1::Run& run = host.state.runs.at(growing->run);
-    ASSERT_TRUE(ranks_wanted(run).elastic());
+    ASSERT_TRUE(ranks_wanted(State(), run).elastic());
     ASSERT_EQ(growing->from, live_attempt(run)->world());
     ASSERT_GT(growing->to, growing->from);
-    ASSERT_LE(growing->to, ranks_wanted(run).max);
+    ASSERT_LE(growing->to, ranks_wanted(State(), run).max);
     ASSERT_EQ(growing->due_us, host.state.moved_us + Micros(kGrowAfter).count());
     ASSERT_TRUE(fits(plus(used_now(host.state), need_of(run, growing->to - growing->from)), host.capacity));
     for (const auto& [id, other] : host.state.runs)
       if (other.state() == v1::QUEUED) {
-        ASSERT_FALSE(fits(need_of(other, ranks_wanted(other).min), host.capacity)) << id << " waits";
+        ASSERT_FALSE(fits(need_of(other, ranks_wanted(State(), other).min), host.capacity)) << id << " waits";
       }
     // Once it has left it is placed that large.
     unfile_run(host.state, run);

@@ -28,9 +28,9 @@ bool legal(v1::RunState from, v1::RunState to) {
 
 }  // namespace
 
-bool ever_fits(const place::Cluster& cluster, const v1::Run& run) {
-  const place::Gang gang = gang_of(run);
-  return place::ranks_in(cluster.at(pool_of(run)), gang, false) >= gang.min;
+bool ever_fits(const place::Cluster& cluster, const State& state, const v1::Run& run) {
+  const place::Gang gang = gang_of(state, run);
+  return place::ranks_in(cluster.at(pool_of(state, run)), gang, false) >= gang.min;
 }
 
 void Simulation::check_step(const v1::Event& event) {
@@ -53,7 +53,7 @@ void Simulation::check_resize(const v1::Event& event) {
   if (!signalled.resize()) return;
   for (const RunId& id : shadow_.active) {
     const v1::Run& run = shadow_.runs.at(id);
-    const bool fits = ever_fits(*hosts_.cluster(), run);
+    const bool fits = ever_fits(*hosts_.cluster(), state_, run);
     if (run.state() == v1::QUEUED && fits)
       problem(fmt::format("{} is asked to grow while {} waits", signalled.run(), id.value));
     for (const auto& attempt : run.attempts())
@@ -68,7 +68,8 @@ void Simulation::check_eviction(const v1::Event& event) {
   if (waits.empty()) return;
   const v1::Run& head = shadow_.runs.at(RunId(waits));
   const v1::Run& victim = shadow_.runs.at(RunId(event.attempt_signalled().run()));
-  if (head.state() != v1::QUEUED || !head.spec().preempt()) problem(waits + " asks for room and may not");
+  if (head.state() != v1::QUEUED || !spec_of(shadow_, head).preempt())
+    problem(waits + " asks for room and may not");
   if (victim.priority() >= head.priority()) problem(victim.id() + " makes way for its equal");
   const v1::Attempt* attempt = live_attempt(victim);
   if (!attempt || !attempt->makes_way_for().empty()) problem(victim.id() + " is asked in vain");
@@ -80,11 +81,11 @@ void Simulation::check_seat(const v1::Event& event) {
   const v1::Run& run = shadow_.runs.at(RunId(event.attempt_placed().run()));
   if (event.attempt_placed().shares().empty()) problem(run.id() + " is placed nowhere");
   for (const v1::NodeShare& share : event.attempt_placed().shares())
-    for (const place::Node& node : hosts_.cluster()->at(pool_of(run)).nodes) {
+    for (const place::Node& node : hosts_.cluster()->at(pool_of(shadow_, run)).nodes) {
       if (node.name != share.node()) continue;
       if (!node.closed.empty())
         problem(fmt::format("{} is placed on {}, which is {}", run.id(), node.name, node.closed));
-      if (!place::carries(node, gang_of(run).labels))
+      if (!place::carries(node, gang_of(shadow_, run).labels))
         problem(run.id() + " is placed on a node without its label");
     }
 }
@@ -92,7 +93,7 @@ void Simulation::check_seat(const v1::Event& event) {
 // Each class of fault was tried again as often as its budget says, and then no more.
 void Simulation::check_budgets() {
   for (const auto& [id, run] : state_.runs) {
-    const v1::Limits& limits = run.spec().train().limits();
+    const v1::Limits& limits = spec_of(state_, run).train().limits();
     const jobs::RetryCounts spent = jobs::counts_of(run);
     auto within = [&, name = id.value](std::string_view what, uint32_t count, uint32_t budget) {
       if (count > budget)
@@ -122,7 +123,7 @@ void Simulation::check_resizes() {
     const v1::Run& run = state_.runs.at(RunId(id));
     int other_ends = 1;
     for (const auto& attempt : run.attempts()) other_ends += !attempt.resize_requested();
-    const jobs::RankRange ranks = ranks_wanted(run);
+    const jobs::RankRange ranks = ranks_wanted(state_, run);
     const int others = placed - run.attempts_size();
     if (count > static_cast<int>(ranks.max - ranks.min) * other_ends + others)
       problem(fmt::format("{} was resized {} times", id, count));

@@ -21,7 +21,7 @@ struct SimulationOptions {
 };
 
 // Whether its pool could hold it, were it empty.
-bool ever_fits(const place::Cluster& cluster, const v1::Run& run);
+bool ever_fits(const place::Cluster& cluster, const State& state, const v1::Run& run);
 
 class Simulation {
  public:

@@ -68,7 +68,7 @@ TEST(Simulation, SeedsWithCrashesAndLostNews) {
                            "PROMOTED",
                            "ROLLED_BACK",
                            "SUPERSEDED"})
-    EXPECT_GT(happened[what], static_cast<int>(last) / 10) << what;
+    EXPECT_GT(happened[what], static_cast<int>(last) / 20) << what;
 }
 
 TEST(Simulation, ACrashAtEveryAppend) {
