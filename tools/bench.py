@@ -14,10 +14,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
 import goodput  # noqa: E402
 import measure  # noqa: E402
+import scheduler  # noqa: E402
 import start  # noqa: E402
 import trainer  # noqa: E402
 
 BENCHES = {
+    "scheduler": (scheduler.run, "decisions a second, one pass over 100,000 waiting runs and 1,000 nodes, memory per queued "
+                                 "run: in memory, against goals"),
     "start": (start.run, "submit to first optimizer step, and steps per second of a small MLP on 2 ranks, beside torchrun "
                          "with PyTorch DDP on gloo"),
     "trainer": (trainer.run, "the engine: start, MLP and ResNet steps, sums of all sizes, checkpoint stalls, efficiency at "

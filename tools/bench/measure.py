@@ -81,6 +81,10 @@ def table(results):
         if "failed" in r:
             lines.append(f"{r['metric']}: FAILED: {r['failed']}")
             continue
+        if "peer" not in r:
+            lines.append(f"{r['metric']}: {r['ours']:g} {r['unit']} ({r['least']:g} to {r['most']:g}), goal {r['goal']:g}: "
+                         f"{'reached' if r['reached'] else 'NOT reached'}; {r['remark']}")
+            continue
         goal = f", goal {r['goal']:g}: {'reached' if r['reached'] else 'NOT reached'}" if "goal" in r else ""
         lines.append(f"{r['metric']}: {r['ours']:g} {r['unit']}, {r['peer_name']} {r['peer']:g}; ratio {r['ratio']:g} "
                      f"({r['ratio_q1']:g} to {r['ratio_q3']:g}, null {r['null_q1']:g} to {r['null_q3']:g}){goal}; "
