@@ -161,6 +161,47 @@ TEST_F(Api, ARunIsLaunchedAndRetriedByClassOfEnd) {
   EXPECT_NE(run("flight-delay-1").reason().find("column distance is missing"), std::string::npos);
 }
 
+TEST_F(Api, WhyNotAndTopSayWhatARunWaitsFor) {
+  apply_and_add_rows();
+  ASSERT_TRUE(start_run().ok());
+  started_attempt("flight-delay-1");
+  ASSERT_TRUE(start_run().ok());
+  ASSERT_TRUE(start_run().ok());
+  v1::WhyNotRequest request;
+  request.set_id("flight-delay-3");
+  auto why = call<v1::WhyNotResponse>("RunService/WhyNot", request);
+  ASSERT_TRUE(why.ok()) << why.status().to_string();
+  EXPECT_EQ(why->place().position(), 2u);
+  EXPECT_EQ(why->place().queued(), 2u);
+  EXPECT_EQ(why->place().pool(), "local");
+  EXPECT_EQ(why->place().start_us(), 0) << "flight-delay-1 has no time limit";
+  ASSERT_GE(why->reasons_size(), 2);
+  EXPECT_EQ(why->reasons(0), "behind flight-delay-2, which waits for 2 slots");
+  EXPECT_NE(why->reasons(1).find("flight-delay-1 has no time limit"), std::string::npos) << why->reasons(1);
+  EXPECT_EQ(why->run().spec().name(), "flight-delay") << "the API shows runs with their specs";
+  EXPECT_EQ(run("flight-delay-3").reason(), why->reasons(0));
+  request.set_id("flight-delay-1");
+  why = call<v1::WhyNotResponse>("RunService/WhyNot", request);
+  ASSERT_TRUE(why.ok());
+  EXPECT_FALSE(why->has_place());
+  EXPECT_NE(why->reasons(0).find("it is RUNNING"), std::string::npos) << why->reasons(0);
+  request.set_id("nobody-1");
+  EXPECT_EQ(call<v1::WhyNotResponse>("RunService/WhyNot", request).status().code(), Code::kNotFound);
+
+  v1::TopRequest look;
+  look.set_limit(1);
+  auto top = call<v1::TopResponse>("RunService/Top", look);
+  ASSERT_TRUE(top.ok()) << top.status().to_string();
+  ASSERT_EQ(top->pools_size(), 1);
+  EXPECT_EQ(top->pools(0).nodes(0).slots_used(), 2u);
+  EXPECT_EQ(top->pools(0).queued(), 2u);
+  ASSERT_EQ(top->pools(0).waiting_size(), 1);
+  EXPECT_EQ(top->pools(0).waiting(0).run(), "flight-delay-2");
+  ASSERT_EQ(top->running_size(), 1);
+  look.set_limit(1001);
+  EXPECT_EQ(call<v1::TopResponse>("RunService/Top", look).status().code(), Code::kInvalidArgument);
+}
+
 TEST_F(Api, ALostGangIsANodeFailure) {
   apply_and_add_rows();
   ASSERT_TRUE(start_run().ok());
