@@ -86,21 +86,23 @@ class Look {
     free_ = {all_.slots - std::min(all_.slots, used.slots), all_.gpus - std::min(all_.gpus, used.gpus)};
   }
 
-  // Calls `tell` for each queued run that does not start at once, until it says false.
-  template <typename Tell>
-  void each(Tell tell) {
+  // Calls `tell` for each queued run that is wanted and does not start at once, until it says false. The
+  // others are only counted: a queue may be long.
+  template <typename Wanted, typename Tell>
+  void each(Wanted wanted, Tell tell) {
     if (!queue_) return;
     const std::vector<place::Verdict> verdicts = verdicts_of_first();
     uint32_t position = 0;
     for (size_t i = 0; const QueueKey& key : *queue_) {
-      const v1::Run& run = state_.runs.at(key.run);
       const place::Verdict* verdict = i < verdicts.size() ? &verdicts[i] : nullptr;
       ++i;
       if (verdict && verdict->kind == place::Verdict::kStarts) continue;
       ++position;
-      v1::QueuePlace place = place_of(run, verdict);
+      const bool told = wanted(key.run);
+      if (!told && (head_ || !verdict)) continue;
+      v1::QueuePlace place = place_of(state_.runs.at(key.run), verdict);
       place.set_position(position);
-      if (!tell(key.run, std::move(place))) return;
+      if (told && !tell(key.run, std::move(place))) return;
     }
   }
 
@@ -207,10 +209,12 @@ std::vector<v1::QueuePlace> queue_places(const State& state, const place::Cluste
                                          const std::string& pool, Time now, size_t most) {
   std::vector<v1::QueuePlace> out;
   if (most == 0) return out;
-  Look(state, cluster, pool, now).each([&](const RunId&, v1::QueuePlace place) {
-    out.push_back(std::move(place));
-    return out.size() < most;
-  });
+  Look(state, cluster, pool, now)
+      .each([](const RunId&) { return true; },
+            [&](const RunId&, v1::QueuePlace place) {
+              out.push_back(std::move(place));
+              return out.size() < most;
+            });
   return out;
 }
 
@@ -221,12 +225,13 @@ std::map<RunId, v1::QueuePlace> places_of(const State& state, const place::Clust
     if (auto run = state.runs.find(id); run != state.runs.end() && run->second.state() == v1::QUEUED)
       ++wanted[pool_of(state, run->second)];
   std::map<RunId, v1::QueuePlace> out;
-  for (auto& [pool, left] : wanted)
-    Look(state, cluster, pool, now).each([&](const RunId& id, v1::QueuePlace place) {
-      if (!runs.contains(id)) return true;
-      out.emplace(id, std::move(place));
-      return --left > 0;
-    });
+  for (const auto& [pool, left] : wanted)
+    Look(state, cluster, pool, now)
+        .each([&](const RunId& id) { return runs.contains(id); },
+              [&, left = left](const RunId& id, v1::QueuePlace place) mutable {
+                out.emplace(id, std::move(place));
+                return --left > 0;
+              });
   return out;
 }
 

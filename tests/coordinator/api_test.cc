@@ -172,8 +172,6 @@ TEST_F(Api, WhyNotAndTopSayWhatARunWaitsFor) {
   auto why = call<v1::WhyNotResponse>("RunService/WhyNot", request);
   ASSERT_TRUE(why.ok()) << why.status().to_string();
   EXPECT_EQ(why->place().position(), 2u);
-  EXPECT_EQ(why->place().queued(), 2u);
-  EXPECT_EQ(why->place().pool(), "local");
   EXPECT_EQ(why->place().start_us(), 0) << "flight-delay-1 has no time limit";
   ASSERT_GE(why->reasons_size(), 2);
   EXPECT_EQ(why->reasons(0), "behind flight-delay-2, which waits for 2 slots");
@@ -198,8 +196,6 @@ TEST_F(Api, WhyNotAndTopSayWhatARunWaitsFor) {
   ASSERT_EQ(top->pools(0).waiting_size(), 1);
   EXPECT_EQ(top->pools(0).waiting(0).run(), "flight-delay-2");
   ASSERT_EQ(top->running_size(), 1);
-  look.set_limit(1001);
-  EXPECT_EQ(call<v1::TopResponse>("RunService/Top", look).status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(Api, ALostGangIsANodeFailure) {
