@@ -145,8 +145,8 @@ Status Daemon::Parts::serve() {
   serving.address = options.address;
   serving.port = options.port;
   serving.limits = options.limits;
-  serving.tokens = {{operator_token, net::Role::kOperator, "operator"},
-                    {serving_token, net::Role::kServing, "serving"}};
+  serving.tokens = {net::token_of(operator_token, net::Role::kAdmin, "operator"),
+                    net::token_of(serving_token, net::Role::kServing, "serving")};
   server = std::make_unique<net::HttpServer>(io, serving);
   context->shut_down = [this] {
     if (!std::exchange(stopping, true)) boost::asio::co_spawn(io, stop(), on_end);

@@ -13,7 +13,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/beast/core/basic_stream.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -24,6 +24,8 @@
 #include <boost/url/parse.hpp>
 #include <thread>
 
+#include "net/wire.h"
+
 namespace rekindle::net {
 namespace {
 
@@ -32,20 +34,23 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
 using Protocol = asio::generic::stream_protocol;  // TCP or a Unix socket
-using Stream = beast::basic_stream<Protocol>;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct Target {
   std::string host;
   std::string port;
+  bool tls = false;
 };
 
 Result<Target> parse_url(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
-  if (parsed.has_error() || parsed->scheme() != "http" || parsed->host().empty())
-    return invalid_argument(fmt::format("'{}' is not an address of rekindle; write http://HOST:PORT", url));
+  if (parsed.has_error() || (parsed->scheme() != "http" && parsed->scheme() != "https") ||
+      parsed->host().empty())
+    return invalid_argument(
+        fmt::format("'{}' is not an address of rekindle; write http://HOST:PORT or https://HOST:PORT", url));
   Target target{.host = std::string(parsed->host_address()), .port = std::string(parsed->port())};
-  if (target.port.empty()) target.port = "80";
+  target.tls = parsed->scheme() == "https";
+  if (target.port.empty()) target.port = target.tls ? "443" : "80";
   return target;
 }
 
@@ -77,6 +82,7 @@ struct HttpClient::Impl {
 
   Result<Reply> exchange(http::request<http::string_body> message, SteadyTime deadline);
   Status ensure_connected(SteadyTime deadline);
+  Status shake_hands(SteadyTime limit);
   Status connect_unix(const Protocol::endpoint& endpoint, SteadyTime limit);
   http::request<http::string_body> make_request(std::string_view method, std::string_view path,
                                                 std::string_view body, const Headers& headers) const;
@@ -89,7 +95,8 @@ struct HttpClient::Impl {
 
   ClientOptions options;
   asio::io_context io;
-  std::unique_ptr<Stream> stream;  // connected, or none
+  std::unique_ptr<asio::ssl::context> tls;
+  std::unique_ptr<Wire> stream;  // connected, or none
   beast::flat_buffer buffer;
   std::atomic<bool> cancelled{false};
 };
@@ -98,7 +105,7 @@ template <typename Start>
 Status HttpClient::Impl::perform(std::string_view doing, SteadyTime deadline, Start start) {
   if (cancelled) return {Code::kCanceled, "the client was told to stop"};
   std::optional<beast::error_code> outcome;
-  stream->expires_at(deadline);
+  stream->plain().expires_at(deadline);
   start([&outcome](beast::error_code error, auto&&...) { outcome = error; });
   io.restart();
   while (!outcome.has_value()) {
@@ -163,17 +170,36 @@ Status HttpClient::Impl::connect_unix(const Protocol::endpoint& endpoint, Steady
   return failure("connecting to", error);
 }
 
+Status HttpClient::Impl::shake_hands(SteadyTime limit) {
+  const Target target = TRY(parse_url(options.url));
+  auto& wire = *stream->tls();
+  wire.set_verify_callback(asio::ssl::host_name_verification(target.host));
+  SSL_set_tlsext_host_name(wire.native_handle(), target.host.c_str());
+  const Status shaken = perform("agreeing on TLS with", limit, [&](auto done) {
+    wire.async_handshake(asio::ssl::stream_base::client, done);
+  });
+  const long verified = SSL_get_verify_result(wire.native_handle());
+  if (shaken.ok() || verified == X509_V_OK) return shaken;
+  return unauthenticated(fmt::format(
+      "{} does not prove who it is ({}): name the authority that signed its certificate, STATE/tls/ca.pem of "
+      "its host",
+      options.url, X509_verify_cert_error_string(verified)));
+}
+
 Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
   if (stream && still_open()) return ok_status();
   disconnect();
   const std::vector<Protocol::endpoint> found = TRY(find_endpoints(io, options.url));
-  stream = std::make_unique<Stream>(io);
+  const bool secure = options.url.starts_with("https:");
+  if (secure && tls == nullptr) tls = TRY(client_tls(options.authority));
+  stream = std::make_unique<Wire>(io, secure ? tls.get() : nullptr);
   const SteadyTime limit = std::min(deadline, std::chrono::steady_clock::now() + options.connect_deadline);
   Status connected;
   if (options.url.starts_with(kUnix))
     connected = connect_unix(found.front(), limit);
   else
-    connected = perform("connecting to", limit, [&](auto done) { stream->async_connect(found, done); });
+    connected = perform("connecting to", limit, [&](auto done) { stream->plain().async_connect(found, done); });
+  if (connected.ok() && secure) connected = shake_hands(limit);
   if (!connected.ok()) {
     disconnect();
     if (connected.code() == Code::kDeadlineExceeded)
@@ -283,7 +309,7 @@ void HttpClient::cancel() {
   impl_->cancelled = true;
   Impl* impl = impl_.get();
   asio::post(impl->io, [impl] {
-    if (impl->stream) impl->stream->cancel();
+    if (impl->stream) impl->stream->plain().cancel();
   });
 }
 

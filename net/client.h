@@ -21,8 +21,11 @@ namespace rekindle::net {
 using Deadline = std::chrono::milliseconds;
 
 struct ClientOptions {
-  std::string url;    // "http://127.0.0.1:7700", or "unix:/run/x/socket" for a Unix socket
+  std::string url;    // "http://127.0.0.1:7700", "https://...", or "unix:/run/x/socket" for a Unix socket
   std::string token;  // sent as Authorization: Bearer; empty: none
+  // Of https: the PEM file of the authority that the server's certificate must come from; empty: those that this
+  // host trusts.
+  std::string authority;
   Deadline connect_deadline{5'000};
   uint64_t body_bytes_max = 256ull << 20;  // of an answer
 };
@@ -64,8 +67,9 @@ class HttpClient {
 class ConnectClient {
  public:
   explicit ConnectClient(ClientOptions options) : http_(std::move(options)) {}
-  ConnectClient(std::string url, std::string token)
-      : http_(ClientOptions{.url = std::move(url), .token = std::move(token)}) {}
+  ConnectClient(std::string url, std::string token, std::string authority = {})
+      : http_(ClientOptions{
+            .url = std::move(url), .token = std::move(token), .authority = std::move(authority)}) {}
 
   template <typename Req, typename Resp>
   Result<Resp> call(std::string_view method, const Req& request, Deadline deadline = Deadline(30'000)) {

@@ -4,7 +4,8 @@
 // The io_context must be run by exactly one thread: handlers, streams and the server itself run on it and
 // nothing here is locked. What blocks belongs on a pool of the caller's.
 // Before a handler runs, these have been settled: size limits and deadlines, well-formed request and path,
-// Host (only loopback names: a page of another site cannot reach us through DNS), Origin (refused), token.
+// Host (only names of this server: a page of another site cannot reach us through DNS), Origin (refused),
+// token.
 // Handlers are called with everything by value. A handler may be a lambda with captures as long as it is
 // not itself a coroutine (GCC 12): [this](Request r) { return infer(std::move(r)); }.
 #pragma once
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +24,18 @@
 
 namespace rekindle::net {
 
+// The secret itself is nowhere: its hash tells whether a request knows it.
 struct Token {
-  std::string secret;
+  std::string sha256;
   Role role = Role::kNobody;
   std::string name;  // for logs and audit
+};
+Token token_of(std::string_view secret, Role role, std::string name);
+
+// PEM files: a certificate with its chain, and its key.
+struct TlsFiles {
+  std::string certificate;
+  std::string key;
 };
 
 struct ServerLimits {
@@ -44,11 +54,12 @@ struct ServerLimits {
 };
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";  // an IP address; anything but loopback is refused until there is TLS
+  std::string address = "127.0.0.1";  // an IP address; anything but loopback is refused without `tls`
   uint16_t port = 0;                  // 0: any free one
   // Path of a Unix socket to listen on in place of address and port, open to this user alone. Removed by
   // stop().
   std::string unix_socket;
+  std::optional<TlsFiles> tls;  // TLS 1.2 or later on every connection
   std::vector<Token> tokens;
   ServerLimits limits;
   // Names accepted in Host beside localhost, 127.0.0.1, [::1] and `address`.
@@ -97,12 +108,15 @@ class HttpServer {
   // (method, pattern, access) of every route, sorted: for tests that enumerate who may call what.
   std::vector<std::tuple<std::string, std::string, Access>> routes() const;
 
-  // Binds and begins to accept; the port bound, 0 for a Unix socket. Refusals: address not loopback, port or
-  // path taken.
+  // Binds and begins to accept; the port bound, 0 for a Unix socket. Refusals: an address beyond loopback without
+  // TLS, TLS files that do not fit, port or path taken.
   Result<uint16_t> start();
   uint16_t port() const;
   const ServerLimits& limits() const;
-  std::string url() const;  // "http://127.0.0.1:7700" or "unix:/path"
+  std::string url() const;  // "http://127.0.0.1:7700", "https://..." or "unix:/path"
+
+  // From now on these, and no others.
+  void set_tokens(std::vector<Token> tokens);
 
   // Stops accepting, closes idle connections and streams, lets requests in flight finish for `grace`, then
   // closes the rest. Done when no connection is left. Must be awaited on the server's io_context.

@@ -98,6 +98,28 @@ Response Response::error(int http_status, const Status& status) {
   return response;
 }
 
+namespace {
+
+constexpr std::pair<Role, std::string_view> kRoleWords[] = {{Role::kServing, "serving"},
+                                                            {Role::kViewer, "viewer"},
+                                                            {Role::kSubmitter, "submitter"},
+                                                            {Role::kOperator, "operator"},
+                                                            {Role::kAdmin, "admin"}};
+
+}  // namespace
+
+std::string_view role_word(Role role) {
+  for (const auto& [of, word] : kRoleWords)
+    if (of == role) return word;
+  return "nobody";
+}
+
+std::optional<Role> role_of_word(std::string_view word) {
+  for (const auto& [role, of] : kRoleWords)
+    if (of == word) return role;
+  return std::nullopt;
+}
+
 int http_status_of(Code code) {
   return kStatusOfCode[static_cast<size_t>(code)];
 }

@@ -15,18 +15,26 @@ namespace rekindle::net {
 
 // Who may call a route. There is no default: every route names one.
 enum class Access {
-  kOpen,      // no token: health only
-  kServing,   // a serving or an operator token
-  kOperator,  // an operator token
+  kOpen,       // no token: health only
+  kServing,    // a serving token, or an operator's
+  kViewer,     // reads
+  kSubmitter,  // also applies specs, starts and cancels runs, adds data
+  kOperator,   // also moves aliases, freezes, approves, releases rows
+  kAdmin,      // also ends the daemon
 };
 
-enum class Role { kNobody, kServing, kOperator };
+// From viewer to admin each may do what the one before may; serving stands beside them.
+enum class Role { kNobody, kServing, kViewer, kSubmitter, kOperator, kAdmin };
+
+std::string_view role_word(Role role);  // "viewer"
+// Nothing for a word that names no role of a token.
+std::optional<Role> role_of_word(std::string_view word);
 
 // The holder of the token that came with a request.
 struct Identity {
   Role role = Role::kNobody;
   std::string name;  // of the token, for audit lines; never the token itself
-  bool is_operator() const { return role == Role::kOperator; }
+  bool is_operator() const { return role >= Role::kOperator; }
 };
 
 // Header fields in order of arrival, duplicates kept; names compare without case.

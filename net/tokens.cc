@@ -32,15 +32,18 @@ Result<std::string> load_or_create_token(const std::filesystem::path& path) {
   return token;
 }
 
+Token token_of(std::string_view secret, Role role, std::string name) {
+  return {sha256_hex(secret), role, std::move(name)};
+}
+
 Identity identify(const std::vector<Token>& tokens, std::string_view authorization) {
   constexpr std::string_view kScheme = "Bearer ";
-  if (!authorization.starts_with(kScheme)) return {};
-  // Digests are of equal length, so that not even the length of a token shows in the time taken.
+  if (!authorization.starts_with(kScheme) || authorization.size() == kScheme.size()) return {};
   const std::string given = sha256_hex(authorization.substr(kScheme.size()));
   Identity who;
   for (const Token& token : tokens) {
-    const std::string wanted = sha256_hex(token.secret);
-    if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0 && !token.secret.empty())
+    if (token.sha256.size() == given.size() &&
+        CRYPTO_memcmp(given.data(), token.sha256.data(), given.size()) == 0)
       who = Identity{.role = token.role, .name = token.name};
   }
   return who;
@@ -51,11 +54,35 @@ bool allows(Access access, Role role) {
     case Access::kOpen:
       return true;
     case Access::kServing:
-      return role == Role::kServing || role == Role::kOperator;
+      return role == Role::kServing || role >= Role::kOperator;
+    case Access::kViewer:
+      return role >= Role::kViewer;
+    case Access::kSubmitter:
+      return role >= Role::kSubmitter;
     case Access::kOperator:
-      return role == Role::kOperator;
+      return role >= Role::kOperator;
+    case Access::kAdmin:
+      return role >= Role::kAdmin;
   }
   return false;
+}
+
+std::string_view access_word(Access access) {
+  switch (access) {
+    case Access::kOpen:
+      return "nobody's";
+    case Access::kServing:
+      return "a serving";
+    case Access::kViewer:
+      return "a viewer's";
+    case Access::kSubmitter:
+      return "a submitter's";
+    case Access::kOperator:
+      return "an operator's";
+    case Access::kAdmin:
+      return "an admin's";
+  }
+  return "another";
 }
 
 }  // namespace rekindle::net

@@ -19,5 +19,6 @@ Result<std::string> load_token(const std::filesystem::path& path);
 // token fits and however much of it.
 Identity identify(const std::vector<Token>& tokens, std::string_view authorization);
 bool allows(Access access, Role role);
+std::string_view access_word(Access access);  // "an operator's": whose token a route asks for
 
 }  // namespace rekindle::net

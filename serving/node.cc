@@ -16,9 +16,9 @@ namespace {
 
 std::vector<net::Token> tokens_of(const NodeOptions& options) {
   std::vector<net::Token> tokens;
-  tokens.push_back({options.serving_token, net::Role::kServing, "serving"});
+  tokens.push_back(net::token_of(options.serving_token, net::Role::kServing, "serving"));
   if (!options.operator_token.empty())
-    tokens.push_back({options.operator_token, net::Role::kOperator, "operator"});
+    tokens.push_back(net::token_of(options.operator_token, net::Role::kOperator, "operator"));
   return tokens;
 }
 

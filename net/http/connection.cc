@@ -49,7 +49,7 @@ bool is_clients_fault(beast::error_code error) {
 
 Connection::Connection(std::shared_ptr<HttpServer::Impl> server, Protocol::socket socket)
     : server_(std::move(server)),
-      stream_(std::move(socket)),
+      stream_(std::move(socket), server_->tls.get()),
       buffer_(server_->options.limits.header_bytes_max + 64 * 1024) {
   beast::error_code error;
   const Protocol::endpoint remote = stream_.socket().remote_endpoint(error);
@@ -85,8 +85,15 @@ asio::awaitable<void> Connection::run() {
   close();
 }
 
+asio::awaitable<bool> Connection::shake_hands() {
+  if (!stream_.tls()) co_return true;
+  stream_.expires_after(limits().header_deadline);
+  const auto [error] = co_await stream_.tls()->async_handshake(asio::ssl::stream_base::server, kAsTuple);
+  co_return !error;
+}
+
 asio::awaitable<void> Connection::serve() {
-  bool more = true;
+  bool more = co_await shake_hands();
   while (more && !server_->stopping) {
     more = co_await wait_for_first_byte();
     if (more) more = co_await answer_one();
@@ -156,7 +163,8 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
                                           Request* request) {
   if (head.count(http::field::host) != 1 || !server_->host_allowed(head[http::field::host]))
     return Response::error(
-        421, invalid_argument("the Host header does not name this server; use 127.0.0.1 or localhost"));
+        421, invalid_argument("the Host header does not name this server; use 127.0.0.1, localhost or a name "
+                              "that it was started with"));
   // No page of a browser has business here, and nobody else sends Origin.
   if (head.count(http::field::origin) > 0)
     return Response::error(403,
@@ -175,8 +183,9 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
   }
   if (!allows(match.route->access, request->who.role)) {
     if (request->who.role != Role::kNobody)
-      return Response::error(
-          permission_denied("this needs the operator token; a serving token does not reach it"));
+      return Response::error(permission_denied(fmt::format(
+          "this needs {} token; '{}' is a token of the role {}", access_word(match.route->access),
+          request->who.name, role_word(request->who.role))));
     ++server_->counters.unauthenticated_total;
     return Response::error(unauthenticated(
         "a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));

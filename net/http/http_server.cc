@@ -172,11 +172,11 @@ Result<uint16_t> HttpServer::start() {
   if (error)
     return invalid_argument(
         fmt::format("'{}' is not an IP address; write 127.0.0.1", impl_->options.address));
-  if (!address.is_loopback())
+  if (impl_->options.tls) impl_->tls = TRY(server_tls(*impl_->options.tls));
+  if (!address.is_loopback() && impl_->tls == nullptr)
     return failed_precondition(
-        fmt::format("refusing to listen on {}: plain HTTP would carry tokens over the network. Listen on "
-                    "127.0.0.1 and reach it "
-                    "through an SSH tunnel or a TLS proxy on this host",
+        fmt::format("refusing to listen on {}: plain HTTP would carry tokens over the network. Turn on TLS, or "
+                    "listen on 127.0.0.1 and reach it through an SSH tunnel or a TLS proxy on this host",
                     impl_->options.address));
   const tcp::endpoint endpoint(address, impl_->options.port);
   error = open_listener(impl_->acceptor, endpoint);
@@ -200,9 +200,14 @@ const ServerLimits& HttpServer::limits() const {
 
 std::string HttpServer::url() const {
   if (!impl_->options.unix_socket.empty()) return "unix:" + impl_->options.unix_socket;
+  const std::string_view scheme = impl_->options.tls ? "https" : "http";
   if (impl_->options.address.find(':') != std::string::npos)
-    return fmt::format("http://[{}]:{}", impl_->options.address, impl_->port);
-  return fmt::format("http://{}:{}", impl_->options.address, impl_->port);
+    return fmt::format("{}://[{}]:{}", scheme, impl_->options.address, impl_->port);
+  return fmt::format("{}://{}:{}", scheme, impl_->options.address, impl_->port);
+}
+
+void HttpServer::set_tokens(std::vector<Token> tokens) {
+  impl_->options.tokens = std::move(tokens);
 }
 
 std::shared_ptr<void> HttpServer::hold() {

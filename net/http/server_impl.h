@@ -8,7 +8,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
@@ -19,6 +18,7 @@
 
 #include "net/http/router.h"
 #include "net/http_server.h"
+#include "net/wire.h"
 
 namespace rekindle::net {
 
@@ -28,7 +28,6 @@ namespace http = boost::beast::http;
 using tcp = asio::ip::tcp;
 using Protocol = asio::generic::stream_protocol;  // TCP or a Unix socket
 using Acceptor = asio::basic_socket_acceptor<Protocol>;
-using SocketStream = beast::basic_stream<Protocol>;
 
 // Errors of socket operations as values.
 inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
@@ -48,6 +47,7 @@ struct HttpServer::Impl {
   ServerOptions options;
   Router router;
   Acceptor acceptor;
+  std::unique_ptr<asio::ssl::context> tls;  // outlives the connections
   uint16_t port = 0;
   bool stopping = false;
   std::set<Connection*> connections;
@@ -71,12 +71,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void close();
 
   // For the stream of this connection.
-  SocketStream& stream() { return stream_; }
+  Wire& stream() { return stream_; }
   const ServerLimits& limits() const { return server_->options.limits; }
 
  private:
   using Parser = http::request_parser<http::string_body>;
 
+  asio::awaitable<bool> shake_hands();  // false: no TLS came of it
   asio::awaitable<void> serve();
   asio::awaitable<bool> wait_for_first_byte();
   asio::awaitable<bool> answer_one();  // false: the connection is to be closed
@@ -91,7 +92,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> linger();
 
   std::shared_ptr<HttpServer::Impl> server_;
-  SocketStream stream_;
+  Wire stream_;
   beast::flat_buffer buffer_;
   std::string peer_;
   bool idle_ = true;

@@ -90,7 +90,8 @@ TEST(Codec, Timeouts) {
 
 TEST(Tokens, EachRouteNeedsItsRole) {
   const std::vector<Token> tokens = {
-      {"op", Role::kOperator, "o"}, {"sv", Role::kServing, "s"}, {"", Role::kOperator, "empty"}};
+      token_of("op", Role::kOperator, "o"), token_of("sv", Role::kServing, "s"),
+      token_of("", Role::kOperator, "empty"), {"", Role::kAdmin, "no hash"}};
   EXPECT_EQ(identify(tokens, "Bearer op").role, Role::kOperator);
   EXPECT_EQ(identify(tokens, "Bearer sv").role, Role::kServing);
   for (const char* bad : {"", "Bearer ", "Bearer", "Bearer opp", "Bearer o", "op", "Basic op", "bearer op"})
@@ -100,6 +101,15 @@ TEST(Tokens, EachRouteNeedsItsRole) {
   EXPECT_TRUE(allows(Access::kServing, Role::kServing));
   EXPECT_TRUE(allows(Access::kServing, Role::kOperator));
   EXPECT_FALSE(allows(Access::kOperator, Role::kServing));
+  constexpr Role kLadder[] = {Role::kViewer, Role::kSubmitter, Role::kOperator, Role::kAdmin};
+  constexpr Access kRungs[] = {Access::kViewer, Access::kSubmitter, Access::kOperator, Access::kAdmin};
+  for (size_t role = 0; role < 4; ++role)
+    for (size_t rung = 0; rung < 4; ++rung)
+      EXPECT_EQ(allows(kRungs[rung], kLadder[role]), role >= rung) << role << " at " << rung;
+  for (const Access rung : kRungs) EXPECT_FALSE(allows(rung, Role::kServing));
+  EXPECT_FALSE(allows(Access::kServing, Role::kSubmitter)) << "who trains does not answer for what was served";
+  for (const Role role : kLadder) EXPECT_EQ(role_of_word(role_word(role)), role);
+  EXPECT_EQ(role_of_word("root"), std::nullopt);
 }
 
 TEST(Tokens, FileIsMadeOnceAndPrivate) {

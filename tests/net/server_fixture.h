@@ -21,12 +21,13 @@ inline const std::string kServingToken = "serving-secret";
 class TestServer {
  public:
   explicit TestServer(const std::function<void(HttpServer&)>& add_routes, ServerLimits limits = {},
-                      std::string unix_socket = {}) {
+                      std::string unix_socket = {}, std::optional<TlsFiles> tls = {}) {
     ServerOptions options;
-    options.tokens = {{kOperatorToken, Role::kOperator, "operator"},
-                      {kServingToken, Role::kServing, "serving"}};
+    options.tokens = {token_of(kOperatorToken, Role::kOperator, "operator"),
+                      token_of(kServingToken, Role::kServing, "serving")};
     options.limits = limits;
     options.unix_socket = std::move(unix_socket);
+    options.tls = std::move(tls);
     server_ = std::make_unique<HttpServer>(io_, options);
     add_routes(*server_);
     const Result<uint16_t> port = server_->start();

@@ -14,8 +14,8 @@ namespace asio = boost::asio;
 FakeCoordinator::FakeCoordinator(uint16_t port) {
   net::ServerOptions options;
   options.port = port;
-  options.tokens = {{kServingToken, net::Role::kServing, "serving"},
-                    {kOperatorToken, net::Role::kOperator, "operator"}};
+  options.tokens = {net::token_of(kServingToken, net::Role::kServing, "serving"),
+                    net::token_of(kOperatorToken, net::Role::kOperator, "operator")};
   server_ = std::make_unique<net::HttpServer>(io_, options);
   net::add_server_stream<v1::WatchPlanRequest, v1::PlanUpdate>(
       *server_, "rekindle.v1.ServingService/WatchPlan", net::Access::kServing,
