@@ -50,10 +50,18 @@ Result<std::string> Context::token() const {
   return trimmed(*text);
 }
 
+std::string Context::authority_file() const {
+  if (!authority.empty()) return authority;
+  if (std::string named = environment("REKINDLE_CA"); !named.empty()) return named;
+  const fs::path own = state_folder() / "tls" / "ca.pem";
+  std::error_code error;
+  return fs::exists(own, error) ? own.string() : std::string();
+}
+
 Result<net::ConnectClient> Context::connect() const {
   std::string url = TRY(server_url());
   std::string secret = TRY(token());
-  return net::ConnectClient(std::move(url), std::move(secret));
+  return net::ConnectClient(std::move(url), std::move(secret), authority_file());
 }
 
 void Context::say(std::string_view text) const {

@@ -19,6 +19,7 @@ struct Context {
   std::string server;
   std::string state;
   std::string token_file;
+  std::string authority;
   bool json = false;
   bool quiet = false;
 
@@ -27,6 +28,9 @@ struct Context {
   // --server, $REKINDLE_SERVER, or what STATE/address says. unavailable, with what to do, when none does.
   Result<std::string> server_url() const;
   Result<std::string> token() const;  // of --token-file, else STATE/token
+  // PEM file of the authority that https servers prove themselves by: --ca, $REKINDLE_CA, else
+  // STATE/tls/ca.pem where it is; empty: those that this host trusts.
+  std::string authority_file() const;
   Result<net::ConnectClient> connect() const;
 
   void say(std::string_view text) const;  // to standard output, unless --quiet or --json

@@ -52,8 +52,9 @@ Result<fs::path> sibling_program(std::string_view name) {
   return not_found(fmt::format("no {} beside {}", name, self.string()));
 }
 
-bool answers(const std::string& url) {
-  net::HttpClient client({.url = url, .token = {}, .connect_deadline = net::Deadline(1000)});
+bool answers(const std::string& url, const std::string& authority) {
+  net::HttpClient client(
+      {.url = url, .token = {}, .authority = authority, .connect_deadline = net::Deadline(1000)});
   const Result<net::Reply> reply = client.request("GET", "/health", {}, {}, net::Deadline(2000));
   return reply.ok() && reply->status == 200;
 }
@@ -86,7 +87,8 @@ Result<std::string> start_daemon(const fs::path& program, const fs::path& state,
       return failed_precondition(fmt::format("rekindled ended with {}:\n{}",
                                              WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how),
                                              end_of(log_path, log_start)));
-    if (const Result<std::string> url = read_file(address_file, 4096); url.ok() && answers(trimmed(*url)))
+    if (const Result<std::string> url = read_file(address_file, 4096);
+        url.ok() && answers(trimmed(*url), state / "tls" / "ca.pem"))
       return trimmed(*url);
     std::this_thread::sleep_for(kPoll);
   }

@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 // Beside this program.
 Result<fs::path> sibling_program(std::string_view name);
 
-// Whether `url` answers GET /health with 200.
-bool answers(const std::string& url);
+// Whether `url` answers GET /health with 200. `authority` as in net::ClientOptions.
+bool answers(const std::string& url, const std::string& authority);
 
 // Starts rekindled in a session of its own with its output in STATE/rekindled.log and waits until it
 // answers. Returns its URL. When it ends instead, the error holds the end of its log.

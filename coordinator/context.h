@@ -7,6 +7,7 @@
 
 #include "artifacts/store.h"
 #include "coordinator/attempts/effects.h"
+#include "coordinator/audit.h"
 #include "coordinator/core_loop.h"
 #include "coordinator/loop/judging.h"
 #include "coordinator/loop/nodes.h"
@@ -32,6 +33,7 @@ struct Context {
   TaskThreads& events_worker;  // the event store's one thread
   TaskThreads& pool;           // whatever else blocks
   Metrics& metrics;
+  Audit& audit;
   Time started;
   std::function<void()> shut_down;
 };

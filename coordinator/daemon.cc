@@ -8,6 +8,8 @@
 #include "coordinator/api/api.h"
 #include "coordinator/context.h"
 #include "coordinator/journal/sqlite_journal.h"
+#include "net/tls/authority.h"
+#include "net/token_file.h"
 #include "net/tokens.h"
 
 namespace rekindle::coordinator {
@@ -43,6 +45,9 @@ struct Daemon::Parts {
         housekeeping_timer(io) {}
 
   Status open();
+  Result<std::vector<net::Token>> all_tokens() const;
+  Result<std::optional<net::TlsFiles>> open_tls() const;
+  void follow_tokens();
   void adopt();
   Status serve();
   boost::asio::awaitable<void> housekeeping();
@@ -65,7 +70,9 @@ struct Daemon::Parts {
   std::unique_ptr<Context> context;
   std::unique_ptr<net::HttpServer> server;
   boost::asio::steady_timer housekeeping_timer;
+  std::optional<Audit> audit;
   std::string operator_token, serving_token, url;
+  fs::file_time_type tokens_seen;  // of STATE/tokens.json
   bool stopping = false;
   bool housekeeping_runs = false;
 };
@@ -111,9 +118,61 @@ Status Daemon::Parts::open() {
   options.artifacts = fs::absolute(options.artifacts).lexically_normal();
   store = TRY(artifacts::open_folder_store(options.artifacts));
   events = TRY(events::EventStore::open(folder->events(), *store));
+  audit.emplace(TRY(Audit::open(folder->audit(), clock)));
   TRY_STATUS(core.load(TRY(open_sqlite_journal(folder->journal()))));
   TRY_STATUS(make_folders_durably(folder->path() / "runs", 0750));
   return ok_status();
+}
+
+bool loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+// When the file was written last; the least of times when there is none.
+fs::file_time_type written(const fs::path& path) {
+  std::error_code none;
+  const auto time = fs::last_write_time(path, none);
+  return none ? fs::file_time_type::min() : time;
+}
+
+Result<std::vector<net::Token>> Daemon::Parts::all_tokens() const {
+  // Who can read the state folder can do everything to it.
+  std::vector<net::Token> out = {net::token_of(operator_token, net::Role::kAdmin, "operator"),
+                                 net::token_of(serving_token, net::Role::kServing, "serving")};
+  const auto given = TRY(net::TokenFile(folder->tokens()).read());
+  for (const auto& named : given) out.push_back(named.token);
+  return out;
+}
+
+Result<std::optional<net::TlsFiles>> Daemon::Parts::open_tls() const {
+  if (!loopback(options.address)) {
+    const bool named = !TRY(net::TokenFile(folder->tokens()).read()).empty();
+    if (!options.tls || !named)
+      return failed_precondition(
+          "listening on " + options.address + " takes TLS and named tokens:\n  rekindle --state " +
+          folder->path().string() + " token add NAME --role operator\n  rekindled --state " +
+          folder->path().string() + " --listen " + options.address + ":" + std::to_string(options.port) +
+          " --tls --host-name NAME_OF_THIS_HOST");
+  }
+  if (!options.tls) return std::optional<net::TlsFiles>();
+  std::vector<std::string> names = options.host_names;
+  for (const char* own : {"localhost", "127.0.0.1", "::1"}) names.push_back(own);
+  const bool any = options.address == "0.0.0.0" || options.address == "::";
+  if (!any && !loopback(options.address)) names.push_back(options.address);
+  auto authority = TRY(net::open_authority(folder->tls(), names));
+  log_info("TLS", {{"authority", authority.certificate}, {"sha256", authority.fingerprint}});
+  return std::optional(std::move(authority.server));
+}
+
+// A token that was given or taken counts within a second.
+void Daemon::Parts::follow_tokens() {
+  const auto now = written(folder->tokens());
+  if (now == tokens_seen) return;
+  tokens_seen = now;
+  auto tokens = all_tokens();
+  if (!tokens.ok()) return log_error("the tokens stay as they were", {{"reason", tokens.status().message()}});
+  log_info("tokens are read anew", {{"count", tokens->size()}});
+  server->set_tokens(std::move(tokens).value());
 }
 
 Status Daemon::Parts::serve() {
@@ -139,14 +198,17 @@ Status Daemon::Parts::serve() {
                             events_worker,
                             pool,
                             metrics,
+                            *audit,
                             clock.wall(),
                             {}});
   net::ServerOptions serving;
   serving.address = options.address;
   serving.port = options.port;
   serving.limits = options.limits;
-  serving.tokens = {net::token_of(operator_token, net::Role::kAdmin, "operator"),
-                    net::token_of(serving_token, net::Role::kServing, "serving")};
+  serving.host_names = options.host_names;
+  serving.tls = TRY(open_tls());
+  tokens_seen = written(folder->tokens());
+  serving.tokens = TRY(all_tokens());
   server = std::make_unique<net::HttpServer>(io, serving);
   context->shut_down = [this] {
     if (!std::exchange(stopping, true)) boost::asio::co_spawn(io, stop(), on_end);
@@ -185,6 +247,7 @@ boost::asio::awaitable<void> Daemon::Parts::housekeeping() {
   constexpr auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
   while (!stopping) {
     nodes.expire();
+    follow_tokens();
     auto ticked = core.submit(core::Tick());
     if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
     core.changes().notify();

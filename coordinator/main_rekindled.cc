@@ -24,6 +24,8 @@ struct Flags {
   std::string state;
   std::string artifacts;
   std::string listen = "127.0.0.1:0";
+  bool tls = false;
+  std::vector<std::string> host_names;
   uint32_t slots = 0;
   int gpus = -1;
   std::string log_format = "text";
@@ -39,6 +41,9 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--state", flags.state, "state folder, on a local disk; made when absent")->required();
   app.add_option("--artifacts", flags.artifacts, "root of the artifact store (default STATE/artifacts)");
   app.add_option("--listen", flags.listen, "ADDRESS:PORT, port 0: any free one")->capture_default_str();
+  app.add_flag("--tls", flags.tls, "speak TLS with the certificate in STATE/tls, made at first start");
+  app.add_option("--host-name", flags.host_names,
+                 "name or address by which clients call this host; again for more");
   app.add_option("--slots", flags.slots, "ranks that may run at once on this host (default: its cores)")
       ->check(CLI::Range(1, 4096));
   app.add_option("--gpus", flags.gpus, "GPUs that ranks may hold, from number 0 on (default: those found)")
@@ -67,6 +72,10 @@ Result<coordinator::Options> parse(const Flags& flags) {
   if (colon == std::string::npos)
     return invalid_argument("--listen " + flags.listen + " has no port: write 127.0.0.1:7700");
   options.address = flags.listen.substr(0, colon);
+  if (options.address.starts_with('[') && options.address.ends_with(']'))
+    options.address = options.address.substr(1, options.address.size() - 2);
+  options.tls = flags.tls;
+  options.host_names = flags.host_names;
   int port = -1;
   auto [end, error] =
       std::from_chars(flags.listen.data() + colon + 1, flags.listen.data() + flags.listen.size(), port);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "net/http_server.h"
 
@@ -14,10 +15,12 @@ struct Options {
   std::filesystem::path state;
   std::filesystem::path artifacts;  // empty: STATE/artifacts
   std::string address = "127.0.0.1";
-  uint16_t port = 0;              // 0: any free one
-  uint32_t slots = 1;             // ranks that may run at once on this host
-  uint32_t gpus = 0;              // numbered from 0, as CUDA does
-  uint32_t threads_per_rank = 1;  // cores over slots
+  uint16_t port = 0;                    // 0: any free one
+  bool tls = false;                     // with the certificate of STATE/tls, made at first start
+  std::vector<std::string> host_names;  // by which clients call this host
+  uint32_t slots = 1;                   // ranks that may run at once on this host
+  uint32_t gpus = 0;                    // numbered from 0, as CUDA does
+  uint32_t threads_per_rank = 1;        // cores over slots
   // How often models on the wall clock are judged: much finer than a slot, much coarser than a commit.
   std::chrono::milliseconds judge_every{5'000};
   // Streams say something at least this often: proxies and clients cut what is silent for longer.

@@ -22,6 +22,9 @@ class StateFolder {
   fs::path events() const { return path_ / "events.db"; }
   fs::path operator_token() const { return path_ / "token"; }
   fs::path serving_token() const { return path_ / "serving-token"; }
+  fs::path tokens() const { return path_ / "tokens.json"; }  // named ones
+  fs::path tls() const { return path_ / "tls"; }
+  fs::path audit() const { return path_ / "audit.log"; }
   fs::path address() const { return path_ / "address"; }
   fs::path run(const std::string& run) const { return path_ / "runs" / run; }
   fs::path attempt(const std::string& run, uint32_t attempt) const {

@@ -24,7 +24,7 @@
 #include <boost/url/parse.hpp>
 #include <thread>
 
-#include "net/wire.h"
+#include "net/tls/wire.h"
 
 namespace rekindle::net {
 namespace {
@@ -198,7 +198,8 @@ Status HttpClient::Impl::ensure_connected(SteadyTime deadline) {
   if (options.url.starts_with(kUnix))
     connected = connect_unix(found.front(), limit);
   else
-    connected = perform("connecting to", limit, [&](auto done) { stream->plain().async_connect(found, done); });
+    connected =
+        perform("connecting to", limit, [&](auto done) { stream->plain().async_connect(found, done); });
   if (connected.ok() && secure) connected = shake_hands(limit);
   if (!connected.ok()) {
     disconnect();

@@ -23,8 +23,8 @@ using Deadline = std::chrono::milliseconds;
 struct ClientOptions {
   std::string url;    // "http://127.0.0.1:7700", "https://...", or "unix:/run/x/socket" for a Unix socket
   std::string token;  // sent as Authorization: Bearer; empty: none
-  // Of https: the PEM file of the authority that the server's certificate must come from; empty: those that this
-  // host trusts.
+  // Of https: the PEM file of the authority that the server's certificate must come from; empty: those that
+  // this host trusts.
   std::string authority;
   Deadline connect_deadline{5'000};
   uint64_t body_bytes_max = 256ull << 20;  // of an answer

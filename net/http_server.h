@@ -108,8 +108,8 @@ class HttpServer {
   // (method, pattern, access) of every route, sorted: for tests that enumerate who may call what.
   std::vector<std::tuple<std::string, std::string, Access>> routes() const;
 
-  // Binds and begins to accept; the port bound, 0 for a Unix socket. Refusals: an address beyond loopback without
-  // TLS, TLS files that do not fit, port or path taken.
+  // Binds and begins to accept; the port bound, 0 for a Unix socket. Refusals: an address beyond loopback
+  // without TLS, TLS files that do not fit, port or path taken.
   Result<uint16_t> start();
   uint16_t port() const;
   const ServerLimits& limits() const;

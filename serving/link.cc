@@ -18,8 +18,8 @@ Link::Link(LinkOptions options, Follower& follower, const Spool& spool)
       follower_(follower),
       spool_(spool),
       recovered_(options_.recovered_frames),
-      plans_(options_.coordinator, options_.token),
-      reports_(options_.coordinator, options_.token) {}
+      plans_(options_.coordinator, options_.token, options_.authority),
+      reports_(options_.coordinator, options_.token, options_.authority) {}
 
 void Link::start() {
   watcher_ = std::thread([this] { watch(); });

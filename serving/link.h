@@ -19,6 +19,7 @@ namespace rekindle::serving {
 struct LinkOptions {
   std::string coordinator;  // URL
   std::string token;
+  std::string authority;  // as in net::ClientOptions
   std::string node;
   std::string boot;
   std::string url;                  // of this node

@@ -20,6 +20,8 @@ namespace {
 struct Flags {
   std::vector<std::string> models;
   std::string coordinator;
+  std::string authority, certificate, key;
+  std::vector<std::string> host_names;
   std::string token_file;
   std::string operator_token_file;
   std::string artifacts;
@@ -36,14 +38,26 @@ struct Flags {
 
 void declare(CLI::App& app, Flags& flags) {
   app.add_option("--model", flags.models, "model to serve; again for more; 'all' for every one")->required();
-  app.add_option("--coordinator", flags.coordinator, "URL of rekindled, http://127.0.0.1:PORT")->required();
+  app.add_option("--coordinator", flags.coordinator,
+                 "URL of rekindled, http://127.0.0.1:PORT or https://HOST:PORT")
+      ->required();
+  app.add_option("--ca", flags.authority,
+                 "PEM file of the authority of an https coordinator: its STATE/tls/ca.pem");
   app.add_option("--token-file", flags.token_file, "file with the serving token")->required();
   app.add_option("--operator-token-file", flags.operator_token_file,
                  "file with the operator token that this node accepts");
   app.add_option("--artifacts", flags.artifacts, "folder of the artifact store")->required();
   app.add_option("--state", flags.state, "folder of this node's own: plans, models, spool")->required();
-  app.add_option("--listen", flags.listen, "loopback ADDRESS:PORT; port 0 takes any free one")
+  app.add_option("--listen", flags.listen,
+                 "ADDRESS:PORT, beyond loopback with TLS alone; port 0 takes any free one")
       ->capture_default_str();
+  CLI::Option* certificate =
+      app.add_option("--tls-certificate", flags.certificate,
+                     "PEM file of the certificate, with its chain, that this node shows");
+  CLI::Option* key = app.add_option("--tls-key", flags.key, "PEM file of its key");
+  certificate->needs(key);
+  key->needs(certificate);
+  app.add_option("--host-name", flags.host_names, "name by which clients call this host; again for more");
   app.add_option("--name", flags.name, "name of this node, unique among the nodes")->capture_default_str();
   app.add_option("--spool", flags.spool, "most bytes that wait for the coordinator on disk")
       ->capture_default_str();
@@ -80,6 +94,9 @@ Result<NodeOptions> to_options(const Flags& flags) {
   for (const std::string& model : flags.models)
     if (model == "all") options.models.clear();
   options.coordinator = flags.coordinator;
+  options.authority = flags.authority;
+  if (!flags.certificate.empty()) options.tls = net::TlsFiles{flags.certificate, flags.key};
+  options.host_names = flags.host_names;
   options.serving_token = TRY(net::load_token(flags.token_file));
   if (!flags.operator_token_file.empty())
     options.operator_token = TRY(net::load_token(flags.operator_token_file));

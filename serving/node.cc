@@ -39,13 +39,15 @@ Result<std::unique_ptr<Node>> Node::start(asio::io_context& io, NodeOptions opti
   const std::string boot = new_uuid();
   const uint64_t recovered = node->spool_->last_id();
   node->sender_ = std::make_unique<Sender>(
-      *node->spool_, SenderOptions{.coordinator = its.coordinator, .token = its.serving_token});
+      *node->spool_,
+      SenderOptions{.coordinator = its.coordinator, .token = its.serving_token, .authority = its.authority});
   node->recorder_ = std::make_unique<Recorder>(RecorderOptions{.node = its.name, .boot = boot}, *node->spool_,
                                                *node->sender_);
   node->follower_->restore();
   TRY_STATUS(node->listen(io));
   node->link_ = std::make_unique<Link>(LinkOptions{.coordinator = its.coordinator,
                                                    .token = its.serving_token,
+                                                   .authority = its.authority,
                                                    .node = its.name,
                                                    .boot = boot,
                                                    .url = node->url(),
@@ -115,6 +117,8 @@ Status Node::listen(asio::io_context& io) {
   net::ServerOptions server;
   server.address = options_.address;
   server.port = options_.port;
+  server.tls = options_.tls;
+  server.host_names = options_.host_names;
   server.tokens = tokens_of(options_);
   server_ = std::make_unique<net::HttpServer>(io, std::move(server));
   routes_ =

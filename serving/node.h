@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,15 @@ struct NodeOptions {
   std::string name;
   std::vector<std::string> models;  // empty: all that the coordinator has plans for
   std::string coordinator;          // URL
+  std::string authority;            // as in net::ClientOptions, of an https coordinator
   std::string serving_token;
   std::string operator_token;  // empty: nobody is an operator here
   fs::path artifacts;
   fs::path state;
   std::string address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free one
+  std::optional<net::TlsFiles> tls;
+  std::vector<std::string> host_names;  // by which clients call this host
   uint64_t spool_bytes_max = 512ull << 20;
   RouteOptions routes;
   size_t pool_threads = 2;      // for large requests alone

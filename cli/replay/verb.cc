@@ -117,7 +117,7 @@ Status whole(Session& session, NodeClient& node, const Setting& setting, const A
 }
 
 Result<net::ConnectClient> node_service(const Context& context, const Arguments& args) {
-  return net::ConnectClient(args.node, TRY(context.token()));
+  return net::ConnectClient(args.node, TRY(context.token()), context.authority_file());
 }
 
 // Before the clock is taken: a wrong URL should not cost the patience of a restart.

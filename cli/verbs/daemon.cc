@@ -24,7 +24,7 @@ struct UpArguments {
 Result<int> up(const Context& context, const UpArguments& args) {
   const fs::path state = context.state_folder();
   const Result<std::string> known = context.server_url();
-  if (known.ok() && answers(*known)) {
+  if (known.ok() && answers(*known, context.authority_file())) {
     context.say(fmt::format("already up: {}", *known));
     return kOk;
   }
@@ -51,7 +51,7 @@ Result<int> up(const Context& context, const UpArguments& args) {
 
 Result<int> down(const Context& context) {
   const Result<std::string> url = context.server_url();
-  if (!url.ok() || !answers(*url)) {
+  if (!url.ok() || !answers(*url, context.authority_file())) {
     if (!wait_until_released(context.state_folder(), std::chrono::seconds(0)))
       return failed_precondition("a coordinator holds the state folder but does not answer");
     context.say("no coordinator was up");

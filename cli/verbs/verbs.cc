@@ -24,6 +24,9 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
       ->type_name("DIR");
   app.add_option("--token-file", context.token_file, "file with the operator's token (else STATE/token)")
       ->type_name("FILE");
+  app.add_option("--ca", context.authority,
+                 "PEM file of the authority of an https server (else $REKINDLE_CA, else STATE/tls/ca.pem)")
+      ->type_name("FILE");
   app.add_flag("--json", context.json, "print the API's message as JSON");
   app.add_flag("-q,--quiet", context.quiet, "say only what was asked for");
   add_daemon_verbs(app, context, verb);
@@ -36,6 +39,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_score_verb(app, context, verb);
   add_dataset_verbs(app, context, verb);
   add_replay_verb(app, context, verb);
+  add_access_verbs(app, context, verb);
   add_shell_verbs(app, context, verb);
 }
 
@@ -45,7 +49,8 @@ std::string verb_hint(const CLI::App& app, int argc, const char* const* argv) {
     verbs.push_back(sub->get_name());
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word == "--server" || word == "--state" || word == "--token-file") ++i;  // its value is no verb
+    if (word == "--server" || word == "--state" || word == "--token-file" || word == "--ca")
+      ++i;  // its value is no verb
     if (word.starts_with('-')) continue;
     if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return {};
     const std::string near = jobs::nearest(word, verbs);

@@ -68,9 +68,9 @@ awaitable<net::Response> health(Context& c, net::Request) {
 }  // namespace
 
 void add_admin_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "AdminService/Status", Access::kOperator, &status);
-  add_method(server, context, "AdminService/Doctor", Access::kOperator, &doctor);
-  add_method(server, context, "AdminService/Shutdown", Access::kOperator, &shutdown);
+  add_method(server, context, "AdminService/Status", Access::kViewer, &status);
+  add_method(server, context, "AdminService/Doctor", Access::kViewer, &doctor);
+  add_method(server, context, "AdminService/Shutdown", Access::kAdmin, &shutdown);
   Context* c = &context;
   server.route("GET", "/health", Access::kOpen,
                [c](net::Request request) { return health(*c, std::move(request)); });

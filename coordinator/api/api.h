@@ -25,14 +25,39 @@ Status check_length(std::string_view what, std::string_view text, size_t bytes_m
 // Puts into each queued run why it waits now: the scheduler's word, which is never journalled.
 void explain_waiting(const Context& context, std::vector<v1::Run*> runs);
 
+template <typename Req, typename Resp>
+using Method = boost::asio::awaitable<Result<Resp>> (*)(Context&, Req, net::Caller);
+
+template <typename Req, typename Resp>
+boost::asio::awaitable<Result<Resp>> audited_call(Context* context, std::string method,
+                                                  Method<Req, Resp> handler, Req request,
+                                                  net::Caller caller) {
+  const Result<uint64_t> number = context->audit.asked(method, request, caller);
+  if (!number.ok()) co_return number.status();
+  Result<Resp> result = co_await handler(*context, std::move(request), std::move(caller));
+  Status how = result.ok() ? ok_status() : result.status();
+  Status kept = co_await context->audit.answered(*number, std::move(how), context->pool);
+  if (!kept.ok()) co_return kept;
+  co_return result;
+}
+
+// Of what only a submitter may call, or somebody with more power.
+enum class Audited {
+  kYes,
+  kNo,  // one of thousands of steps whose beginning and end are audited
+};
+
 // Registers a unary method whose handler is a coroutine over (Context&, Req, Caller).
 template <typename Req, typename Resp>
 void add_method(net::HttpServer& server, Context& context, const std::string& method, net::Access access,
-                boost::asio::awaitable<Result<Resp>> (*handler)(Context&, Req, net::Caller)) {
+                Method<Req, Resp> handler, Audited wanted = Audited::kYes) {
   Context* kept = &context;
+  const bool audited = access >= net::Access::kSubmitter && wanted == Audited::kYes;
   net::add_unary<Req, Resp>(server, "rekindle.v1." + method, access,
-                            [kept, handler](Req request, net::Caller caller) {
-                              return handler(*kept, std::move(request), std::move(caller));
+                            [kept, handler, audited, method](Req request, net::Caller caller) {
+                              if (!audited) return handler(*kept, std::move(request), std::move(caller));
+                              return audited_call<Req, Resp>(kept, method, handler, std::move(request),
+                                                             std::move(caller));
                             });
 }
 

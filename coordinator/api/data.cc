@@ -119,10 +119,10 @@ awaitable<Result<v1::Quarantine>> resolve_quarantine(Context& c, v1::ResolveQuar
 }  // namespace
 
 void add_data_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "DataService/AddSnapshot", Access::kOperator, &add_snapshot);
-  add_method(server, context, "DataService/ListDatasets", Access::kOperator, &list_datasets);
-  add_method(server, context, "DataService/DriftStatus", Access::kOperator, &drift_status);
-  add_method(server, context, "DataService/ListQuarantine", Access::kOperator, &list_quarantine);
+  add_method(server, context, "DataService/AddSnapshot", Access::kSubmitter, &add_snapshot);
+  add_method(server, context, "DataService/ListDatasets", Access::kViewer, &list_datasets);
+  add_method(server, context, "DataService/DriftStatus", Access::kViewer, &drift_status);
+  add_method(server, context, "DataService/ListQuarantine", Access::kViewer, &list_quarantine);
   add_method(server, context, "DataService/ResolveQuarantine", Access::kOperator, &resolve_quarantine);
 }
 

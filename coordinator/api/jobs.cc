@@ -143,10 +143,10 @@ Status check_length(std::string_view what, std::string_view text, size_t bytes_m
 }
 
 void add_job_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "JobService/Apply", Access::kOperator, &apply);
-  add_method(server, context, "JobService/GetJob", Access::kOperator, &get_job);
-  add_method(server, context, "JobService/ListJobs", Access::kOperator, &list_jobs);
-  add_method(server, context, "JobService/PlanRun", Access::kOperator, &plan_run);
+  add_method(server, context, "JobService/Apply", Access::kSubmitter, &apply);
+  add_method(server, context, "JobService/GetJob", Access::kViewer, &get_job);
+  add_method(server, context, "JobService/ListJobs", Access::kViewer, &list_jobs);
+  add_method(server, context, "JobService/PlanRun", Access::kViewer, &plan_run);
 }
 
 }  // namespace rekindle::coordinator

@@ -68,11 +68,11 @@ awaitable<Result<v1::WhyResponse>> why(Context& c, v1::WhyRequest request, Calle
 }  // namespace
 
 void add_registry_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "RegistryService/ListVersions", Access::kOperator, &list_versions);
+  add_method(server, context, "RegistryService/ListVersions", Access::kViewer, &list_versions);
   add_method(server, context, "RegistryService/SetAlias", Access::kOperator, &set_alias);
   add_method(server, context, "RegistryService/Rollback", Access::kOperator, &roll_back);
   add_method(server, context, "RegistryService/Freeze", Access::kOperator, &freeze);
-  add_method(server, context, "RegistryService/Why", Access::kOperator, &why);
+  add_method(server, context, "RegistryService/Why", Access::kViewer, &why);
 }
 
 }  // namespace rekindle::coordinator

@@ -128,8 +128,8 @@ awaitable<Result<v1::ReplayState>> end(Context& c, v1::EndReplayRequest request,
 
 void add_replay_service(net::HttpServer& server, Context& context) {
   add_method(server, context, "ReplayService/BeginReplay", Access::kOperator, &begin);
-  add_method(server, context, "ReplayService/Advance", Access::kOperator, &advance);
-  add_method(server, context, "ReplayService/AwaitSettled", Access::kOperator, &await_settled);
+  add_method(server, context, "ReplayService/Advance", Access::kOperator, &advance, Audited::kNo);
+  add_method(server, context, "ReplayService/AwaitSettled", Access::kViewer, &await_settled);
   add_method(server, context, "ReplayService/EndReplay", Access::kOperator, &end);
 }
 

@@ -199,11 +199,11 @@ awaitable<Status> logs_ndjson(Context& c, net::Request request, net::Stream& str
 }  // namespace
 
 void add_run_streams(net::HttpServer& server, Context& context) {
-  add_stream(server, context, "RunService/WatchRun", Access::kOperator, &watch_run);
-  add_stream(server, context, "RunService/ReadLogs", Access::kOperator, &read_logs);
+  add_stream(server, context, "RunService/WatchRun", Access::kViewer, &watch_run);
+  add_stream(server, context, "RunService/ReadLogs", Access::kViewer, &read_logs);
   Context* c = &context;
   server.stream_route(
-      "GET", "/v1/runs/{id}/logs", Access::kOperator,
+      "GET", "/v1/runs/{id}/logs", Access::kViewer,
       [c](net::Request request, net::Stream& stream) { return logs_ndjson(*c, std::move(request), stream); });
 }
 

@@ -132,10 +132,10 @@ void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
 }
 
 void add_run_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "RunService/StartRun", Access::kOperator, &start_run);
-  add_method(server, context, "RunService/GetRun", Access::kOperator, &get_run);
-  add_method(server, context, "RunService/ListRuns", Access::kOperator, &list_runs);
-  add_method(server, context, "RunService/CancelRun", Access::kOperator, &cancel_run);
+  add_method(server, context, "RunService/StartRun", Access::kSubmitter, &start_run);
+  add_method(server, context, "RunService/GetRun", Access::kViewer, &get_run);
+  add_method(server, context, "RunService/ListRuns", Access::kViewer, &list_runs);
+  add_method(server, context, "RunService/CancelRun", Access::kSubmitter, &cancel_run);
   add_method(server, context, "RunService/ApproveRun", Access::kOperator, &approve_run);
   add_method(server, context, "RunService/WhyNot", Access::kOperator, &why_not);
   add_method(server, context, "RunService/Top", Access::kOperator, &top);

@@ -87,7 +87,7 @@ awaitable<Result<v1::ServingStatusResponse>> serving_status(Context& c, v1::Serv
 void add_serving_service(net::HttpServer& server, Context& context) {
   add_stream(server, context, "ServingService/WatchPlan", Access::kServing, &watch_plan);
   add_method(server, context, "ServingService/ReportNode", Access::kServing, &report_node);
-  add_method(server, context, "ServingService/ServingStatus", Access::kOperator, &serving_status);
+  add_method(server, context, "ServingService/ServingStatus", Access::kViewer, &serving_status);
 }
 
 }  // namespace rekindle::coordinator

@@ -183,9 +183,9 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
   }
   if (!allows(match.route->access, request->who.role)) {
     if (request->who.role != Role::kNobody)
-      return Response::error(permission_denied(fmt::format(
-          "this needs {} token; '{}' is a token of the role {}", access_word(match.route->access),
-          request->who.name, role_word(request->who.role))));
+      return Response::error(permission_denied(
+          fmt::format("this needs {} token; '{}' is a token of the role {}", access_word(match.route->access),
+                      request->who.name, role_word(request->who.role))));
     ++server_->counters.unauthenticated_total;
     return Response::error(unauthenticated(
         "a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));

@@ -174,10 +174,10 @@ Result<uint16_t> HttpServer::start() {
         fmt::format("'{}' is not an IP address; write 127.0.0.1", impl_->options.address));
   if (impl_->options.tls) impl_->tls = TRY(server_tls(*impl_->options.tls));
   if (!address.is_loopback() && impl_->tls == nullptr)
-    return failed_precondition(
-        fmt::format("refusing to listen on {}: plain HTTP would carry tokens over the network. Turn on TLS, or "
-                    "listen on 127.0.0.1 and reach it through an SSH tunnel or a TLS proxy on this host",
-                    impl_->options.address));
+    return failed_precondition(fmt::format(
+        "refusing to listen on {}: plain HTTP would carry tokens over the network. Turn on TLS, or "
+        "listen on 127.0.0.1 and reach it through an SSH tunnel or a TLS proxy on this host",
+        impl_->options.address));
   const tcp::endpoint endpoint(address, impl_->options.port);
   error = open_listener(impl_->acceptor, endpoint);
   if (error) {
@@ -201,9 +201,12 @@ const ServerLimits& HttpServer::limits() const {
 std::string HttpServer::url() const {
   if (!impl_->options.unix_socket.empty()) return "unix:" + impl_->options.unix_socket;
   const std::string_view scheme = impl_->options.tls ? "https" : "http";
-  if (impl_->options.address.find(':') != std::string::npos)
-    return fmt::format("{}://[{}]:{}", scheme, impl_->options.address, impl_->port);
-  return fmt::format("{}://{}:{}", scheme, impl_->options.address, impl_->port);
+  // Of all addresses: the one that is reached from this host.
+  const std::string& given = impl_->options.address;
+  const std::string_view address = given == "0.0.0.0" ? "127.0.0.1" : given == "::" ? "::1" : given;
+  if (address.find(':') != std::string_view::npos)
+    return fmt::format("{}://[{}]:{}", scheme, address, impl_->port);
+  return fmt::format("{}://{}:{}", scheme, address, impl_->port);
 }
 
 void HttpServer::set_tokens(std::vector<Token> tokens) {

@@ -18,7 +18,7 @@
 
 #include "net/http/router.h"
 #include "net/http_server.h"
-#include "net/wire.h"
+#include "net/tls/wire.h"
 
 namespace rekindle::net {
 

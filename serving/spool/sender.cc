@@ -22,7 +22,7 @@ bool refused_for_good(const Status& status) {
 }
 
 net::ClientOptions client_options(const SenderOptions& options) {
-  return {.url = options.coordinator, .token = options.token};
+  return {.url = options.coordinator, .token = options.token, .authority = options.authority};
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ namespace rekindle::serving {
 struct SenderOptions {
   std::string coordinator;  // URL
   std::string token;
+  std::string authority;                       // as in net::ClientOptions
   std::chrono::milliseconds deadline{30'000};  // of one batch: an intake that settles a day may take seconds
   std::chrono::milliseconds pause_max{2'000};
 };

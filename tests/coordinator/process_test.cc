@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <random>
 
+#include "base/chained_log.h"
+#include "net/token_file.h"
 #include "net/tokens.h"
 #include "tests/coordinator/harness.h"
 
@@ -66,17 +68,20 @@ class DaemonProcess : public testing::Test {
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
-  std::unique_ptr<Process> start() {
+  std::unique_ptr<Process> start(const std::vector<std::string>& more = {}) {
     std::error_code ignored;
     fs::remove(state() / "address", ignored);
-    auto process = std::make_unique<Process>(argv(), log());
+    auto process = std::make_unique<Process>(argv(more), log());
     EXPECT_TRUE(eventually([&] { return fs::exists(state() / "address"); })) << read_file(log()).value();
     return process;
   }
+  std::string url() const {
+    std::string out = read_file(state() / "address").value();
+    out.pop_back();
+    return out;
+  }
   net::ConnectClient client() const {
-    std::string url = read_file(state() / "address").value();
-    url.pop_back();
-    return net::ConnectClient(url, net::load_token(state() / "token").value());
+    return net::ConnectClient(url(), net::load_token(state() / "token").value());
   }
   void prepare() {
     net::ConnectClient to = client();
@@ -201,7 +206,58 @@ TEST_F(DaemonProcess, SaysWhyItDoesNotStart) {
   Process open(
       {program("rekindled"), "--state", (folder_.path() / "other").string(), "--listen", "0.0.0.0:0"},
       folder_.path() / "fifth");
-  EXPECT_EQ(open.wait(), 78) << "anything but loopback needs TLS";
+  EXPECT_EQ(open.wait(), 78) << "anything but loopback needs TLS and named tokens";
+  const std::string why = read_file(folder_.path() / "fifth").value();
+  EXPECT_NE(why.find("token add NAME --role operator"), std::string::npos) << why;
+  EXPECT_NE(why.find("--listen 0.0.0.0:0 --tls"), std::string::npos) << why;
+}
+
+// As an operator would: TLS, a viewer, a submitter, what they may, what is left of it in the audit log.
+TEST_F(DaemonProcess, NamedTokensOverTlsDoWhatTheirRoleMay) {
+  const net::TokenFile tokens(state() / "tokens.json");
+  fs::create_directories(state());
+  fs::permissions(state(), fs::perms::owner_all);
+  const std::string viewer = tokens.add("vera", net::Role::kViewer, 1).value();
+  const std::string submitter = tokens.add("sam", net::Role::kSubmitter, 1).value();
+  std::unique_ptr<Process> daemon = start({"--tls", "--host-name", "train.example"});
+  ASSERT_TRUE(url().starts_with("https://127.0.0.1:")) << url();
+  const auto as = [&](const std::string& secret) {
+    return net::ConnectClient(url(), secret, state() / "tls" / "ca.pem");
+  };
+  const auto freeze = [&](const std::string& secret) {
+    v1::FreezeRequest request;
+    request.set_model("late");
+    return as(secret).call<v1::FreezeRequest, v1::ModelState>("rekindle.v1.RegistryService/Freeze", request);
+  };
+  const auto start_run = [&](const std::string& secret) {
+    v1::StartRunRequest request;
+    request.set_job("late");
+    return as(secret).call<v1::StartRunRequest, v1::Run>("rekindle.v1.RunService/StartRun", request);
+  };
+  const auto status = [&](const std::string& secret) {
+    return as(secret).call<v1::StatusRequest, v1::StatusResponse>("rekindle.v1.AdminService/Status", {});
+  };
+  EXPECT_TRUE(status(viewer).ok()) << status(viewer).status().message();
+  EXPECT_EQ(start_run(viewer).status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(start_run(submitter).status().code(), Code::kNotFound) << "allowed, but there is no such job";
+  EXPECT_EQ(freeze(submitter).status().code(), Code::kPermissionDenied);
+  EXPECT_EQ(status("guessed").status().code(), Code::kUnauthenticated);
+
+  ASSERT_TRUE(tokens.revoke("vera").ok());
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (status(viewer).ok() && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(status(viewer).status().code(), Code::kUnauthenticated) << "a revoked token is good for nothing";
+
+  std::vector<std::string> lines;
+  const auto checked = check_chained_log(state() / "audit.log",
+                                         [&](std::string_view content) { lines.emplace_back(content); });
+  ASSERT_TRUE(checked.ok()) << checked.status().message();
+  ASSERT_EQ(lines.size(), 2u) << "what was not allowed never began";
+  EXPECT_NE(lines[0].find(R"("who":"sam","role":"submitter")"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[0].find(R"("method":"RunService/StartRun","about":"job=late")"), std::string::npos)
+      << lines[0];
+  EXPECT_NE(lines[1].find(R"("ended":"not_found")"), std::string::npos) << lines[1];
 }
 
 TEST_F(DaemonProcess, TokensArePrivate) {

@@ -89,9 +89,10 @@ TEST(Codec, Timeouts) {
 }
 
 TEST(Tokens, EachRouteNeedsItsRole) {
-  const std::vector<Token> tokens = {
-      token_of("op", Role::kOperator, "o"), token_of("sv", Role::kServing, "s"),
-      token_of("", Role::kOperator, "empty"), {"", Role::kAdmin, "no hash"}};
+  const std::vector<Token> tokens = {token_of("op", Role::kOperator, "o"),
+                                     token_of("sv", Role::kServing, "s"),
+                                     token_of("", Role::kOperator, "empty"),
+                                     {"", Role::kAdmin, "no hash"}};
   EXPECT_EQ(identify(tokens, "Bearer op").role, Role::kOperator);
   EXPECT_EQ(identify(tokens, "Bearer sv").role, Role::kServing);
   for (const char* bad : {"", "Bearer ", "Bearer", "Bearer opp", "Bearer o", "op", "Basic op", "bearer op"})
@@ -107,7 +108,8 @@ TEST(Tokens, EachRouteNeedsItsRole) {
     for (size_t rung = 0; rung < 4; ++rung)
       EXPECT_EQ(allows(kRungs[rung], kLadder[role]), role >= rung) << role << " at " << rung;
   for (const Access rung : kRungs) EXPECT_FALSE(allows(rung, Role::kServing));
-  EXPECT_FALSE(allows(Access::kServing, Role::kSubmitter)) << "who trains does not answer for what was served";
+  EXPECT_FALSE(allows(Access::kServing, Role::kSubmitter))
+      << "who trains does not answer for what was served";
   for (const Role role : kLadder) EXPECT_EQ(role_of_word(role_word(role)), role);
   EXPECT_EQ(role_of_word("root"), std::nullopt);
 }

@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "base/files.h"
-#include "net/authority.h"
+#include "net/tls/authority.h"
 #include "server_fixture.h"
 
 namespace rekindle::net {
@@ -31,7 +31,8 @@ class TlsTest : public ::testing::Test {
     server.route("GET", "/hello", Access::kViewer, [](Request) { return say("hello"); });
     server.route("POST", "/size", Access::kOperator,
                  [](Request request) { return say(std::to_string(request.body.size())); });
-    server.stream_route("GET", "/count", Access::kOperator, [](Request, Stream& stream) { return count(&stream); });
+    server.stream_route("GET", "/count", Access::kOperator,
+                        [](Request, Stream& stream) { return count(&stream); });
   }
   static boost::asio::awaitable<Status> count(Stream* stream) {
     for (int i = 0; i < 5; ++i) {
@@ -64,7 +65,8 @@ TEST_F(TlsTest, AnswersWhoKnowsTheAuthority) {
   HttpClient asking = client(server, made.certificate);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(asking.request("GET", "/hello").value().body, "hello");
-    EXPECT_EQ(asking.request("POST", "/size", std::string(3 << 20, 'x')).value().body, std::to_string(3 << 20));
+    EXPECT_EQ(asking.request("POST", "/size", std::string(3 << 20, 'x')).value().body,
+              std::to_string(3 << 20));
   }
   EXPECT_EQ(server.on_thread([&] { return server.server().counters().connections_total; }), 1u)
       << "the connection is kept";
@@ -87,7 +89,8 @@ TEST_F(TlsTest, CurlAgrees) {
 }
 
 TEST_F(TlsTest, WhatIsNotProvenIsRefusedBeforeTheTokenIsSent) {
-  const Authority made = authority(), other = authority("other"), elsewhere = authority("elsewhere", {"db.example"});
+  const Authority made = authority(), other = authority("other"),
+                  elsewhere = authority("elsewhere", {"db.example"});
   TestServer server(add_routes, {}, {}, made.server), misnamed(add_routes, {}, {}, elsewhere.server);
   for (const auto& [asked, trusts] : {std::pair{&server, std::string()},
                                       {&server, other.certificate},
@@ -112,7 +115,8 @@ TEST_F(TlsTest, PlainAndSecureDoNotMeet) {
   options.url = "https" + options.url.substr(4);
   options.authority = made.certificate;
   EXPECT_FALSE(HttpClient(options).request("GET", "/hello", {}, {}, Deadline(3'000)).ok());
-  EXPECT_EQ(client(secure, made.certificate).request("GET", "/hello").value().body, "hello") << "it still answers";
+  EXPECT_EQ(client(secure, made.certificate).request("GET", "/hello").value().body, "hello")
+      << "it still answers";
 }
 
 TEST_F(TlsTest, WhoDoesNotShakeHandsIsLeft) {
@@ -163,8 +167,9 @@ TEST_F(TlsTest, ADamagedAuthorityIsNotReplacedADamagedCertificateIs) {
 TEST_F(TlsTest, FilesThatDoNotFitAreRefusedAtStart) {
   const Authority made = authority(), other = authority("other");
   boost::asio::io_context io;
-  for (const auto& files : {TlsFiles{"/nonexistent", made.server.key}, TlsFiles{made.server.certificate, "/nonexistent"},
-                            TlsFiles{made.server.certificate, other.server.key}}) {
+  for (const auto& files :
+       {TlsFiles{"/nonexistent", made.server.key}, TlsFiles{made.server.certificate, "/nonexistent"},
+        TlsFiles{made.server.certificate, other.server.key}}) {
     ServerOptions options;
     options.tls = files;
     const auto started = HttpServer(io, options).start();

@@ -19,9 +19,10 @@ struct Authority {
   std::string fingerprint;  // SHA-256 of it, in hex
 };
 
-// Makes in `folder` (0700) what is not there: the authority for ten years, the server's certificate for a year.
-// That is made anew when it runs out within a month or does not cover `names` (DNS names and IP addresses).
-// data_loss names a file that is there and cannot be read: nothing is replaced that clients may have pinned.
+// Makes in `folder` (0700) what is not there: the authority for ten years, the server's certificate for a
+// year. That is made anew when it runs out within a month or does not cover `names` (DNS names and IP
+// addresses). data_loss names a file that is there and cannot be read: nothing is replaced that clients may
+// have pinned.
 Result<Authority> open_authority(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
 }  // namespace rekindle::net

@@ -1,4 +1,4 @@
-#include "net/authority.h"
+#include "net/tls/authority.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -143,7 +143,8 @@ struct Paths {
 
 // Nothing when neither file is there.
 Result<std::optional<Pair>> load(const Paths& paths) {
-  const auto certificate = read_file(paths.certificate, kPemBytesMax), key = read_file(paths.key, kPemBytesMax);
+  const auto certificate = read_file(paths.certificate, kPemBytesMax),
+             key = read_file(paths.key, kPemBytesMax);
   const auto absent = [](const Result<std::string>& file) {
     return !file.ok() && file.status().code() == Code::kNotFound;
   };
@@ -155,9 +156,10 @@ Result<std::optional<Pair>> load(const Paths& paths) {
   if (key.ok()) out.key.reset(PEM_read_bio_PrivateKey(bio_over(*key).get(), nullptr, nullptr, nullptr));
   if (out.certificate == nullptr || out.key == nullptr ||
       X509_check_private_key(out.certificate.get(), out.key.get()) != 1)
-    return data_loss(fmt::format("{} and {} are damaged or do not belong together: put them back, or remove both "
-                                 "and give clients the new ca.pem",
-                                 paths.certificate.string(), paths.key.string()));
+    return data_loss(
+        fmt::format("{} and {} are damaged or do not belong together: put them back, or remove both "
+                    "and give clients the new ca.pem",
+                    paths.certificate.string(), paths.key.string()));
   return std::optional<Pair>(std::move(out));
 }
 
@@ -171,7 +173,8 @@ Status store(const Paths& paths, const Pair& pair) {
 Result<Authority> open_authority(const fs::path& folder, const std::vector<std::string>& names) {
   CHECK(!names.empty(), "a certificate is somebody's");
   TRY_STATUS(make_folders_durably(folder, 0700));
-  const Paths ca{folder / "ca.pem", folder / "ca-key.pem"}, own{folder / "server.pem", folder / "server-key.pem"};
+  const Paths ca{folder / "ca.pem", folder / "ca-key.pem"},
+      own{folder / "server.pem", folder / "server-key.pem"};
   std::optional<Pair> authority = TRY(load(ca));
   if (!authority) {
     authority = make_authority();
@@ -184,7 +187,8 @@ Result<Authority> open_authority(const fs::path& folder, const std::vector<std::
     return covers(certificate, names) && lasts(certificate, kRenewDays) &&
            X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
   };
-  if (!server.ok() || !*server || !fits((*server)->certificate.get())) TRY_STATUS(store(own, issue(*authority, names)));
+  if (!server.ok() || !*server || !fits((*server)->certificate.get()))
+    TRY_STATUS(store(own, issue(*authority, names)));
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   X509_digest(issuer, EVP_sha256(), digest, &size);

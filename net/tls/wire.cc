@@ -1,4 +1,4 @@
-#include "net/wire.h"
+#include "net/tls/wire.h"
 
 #include <fmt/format.h>
 
