@@ -64,12 +64,13 @@ Result<ChainedLog> ChainedLog::open(const std::filesystem::path& path) {
         last.find_first_not_of("0123456789abcdef") != std::string::npos)
       return data_loss(path.string() + " does not end like a log of this program");
   }
-  return ChainedLog(std::make_shared<State>(
-      path, std::move(fd), std::move(last), from + static_cast<off_t>(whole)));
+  return ChainedLog(
+      std::make_shared<State>(path, std::move(fd), std::move(last), from + static_cast<off_t>(whole)));
 }
 
 Status ChainedLog::append(std::string_view content) {
-  CHECK(content.size() <= kLineBytesMax && content.find('\n') == std::string_view::npos, "one line, of bounded length");
+  CHECK(content.size() <= kLineBytesMax && content.find('\n') == std::string_view::npos,
+        "one line, of bounded length");
   std::lock_guard lock(state_->appending);
   std::string hash = hash_after(state_->last, content);
   const std::string line = hash + " " + std::string(content) + "\n";
@@ -113,12 +114,14 @@ Result<ChainedLogCheck> check_chained_log(const std::filesystem::path& path,
       out.torn = true;
       break;
     }
-    const std::string_view content = line.size() > kHashDigits ? std::string_view(line).substr(kHashDigits + 1) : "";
+    const std::string_view content =
+        line.size() > kHashDigits ? std::string_view(line).substr(kHashDigits + 1) : "";
     const std::string hash = hash_after(out.last_hash, content);
     if (line.size() <= kHashDigits || line[kHashDigits] != ' ' || line.compare(0, kHashDigits, hash) != 0)
-      return data_loss(fmt::format("{}, line {}: it does not follow from the lines before it: one of them was "
-                                   "changed, taken out or put in here",
-                                   path.string(), out.lines + 1));
+      return data_loss(
+          fmt::format("{}, line {}: it does not follow from the lines before it: one of them was "
+                      "changed, taken out or put in here",
+                      path.string(), out.lines + 1));
     ++out.lines;
     out.last_hash = hash;
     if (each) each(content);

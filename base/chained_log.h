@@ -1,8 +1,9 @@
-// A log of lines that vouch for those before them: each holds the hash of itself and of the line before. A line
-// that was changed, taken out or put in breaks the chain at its place. (What is cut off the end does not show:
-// keep the last hash elsewhere.)
+// A log of lines that vouch for those before them: each holds the hash of itself and of the line before. A
+// line that was changed, taken out or put in breaks the chain at its place. (What is cut off the end does not
+// show: keep the last hash elsewhere.)
 //
-// A line: <hash> <content>\n, where hash = SHA-256(previous hash + content) in hex; the first follows 64 zeros.
+// A line: <hash> <content>\n, where hash = SHA-256(previous hash + content) in hex; the first follows 64
+// zeros.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,8 @@ struct ChainedLogCheck {
   std::string last_hash;  // of them
   bool torn = false;      // an unfinished line follows: a crash, nothing of which was acknowledged
 };
-// Walks the whole file; `each` sees the content of every good line and may be empty. data_loss names the first
-// line that does not fit.
+// Walks the whole file; `each` sees the content of every good line and may be empty. data_loss names the
+// first line that does not fit.
 Result<ChainedLogCheck> check_chained_log(const std::filesystem::path& path,
                                           const std::function<void(std::string_view content)>& each = {});
 

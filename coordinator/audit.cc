@@ -50,7 +50,8 @@ Result<uint64_t> Audit::asked(const std::string& method, const google::protobuf:
 }
 
 boost::asio::awaitable<Status> Audit::answered(uint64_t number, Status how, TaskThreads& pool) {
-  json::object line{{"time", format_time(clock_->wall())}, {"call", number}, {"ended", code_name(how.code())}};
+  json::object line{
+      {"time", format_time(clock_->wall())}, {"call", number}, {"ended", code_name(how.code())}};
   if (!how.ok()) line["why"] = how.message().substr(0, kMessageBytesMax);
   Status written = log_.append(json::serialize(line));
   if (!written.ok()) co_return written.within("the audit log");

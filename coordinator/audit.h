@@ -1,5 +1,5 @@
-// Who changed what: one line in STATE/audit.log before each call that may change something, and one with how it
-// ended. The lines vouch for each other (base/chained_log.h); `rekindle audit verify` checks them.
+// Who changed what: one line in STATE/audit.log before each call that may change something, and one with how
+// it ended. The lines vouch for each other (base/chained_log.h); `rekindle audit verify` checks them.
 #pragma once
 
 #include <google/protobuf/message.h>

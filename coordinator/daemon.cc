@@ -149,10 +149,10 @@ Result<std::optional<net::TlsFiles>> Daemon::Parts::open_tls() const {
     const bool named = !TRY(net::TokenFile(folder->tokens()).read()).empty();
     if (!options.tls || !named)
       return failed_precondition(
-          "listening on " + options.address + " takes TLS and named tokens:\n  rekindle --state " +
-          folder->path().string() + " token add NAME --role operator\n  rekindled --state " +
+          "listening on " + options.address + " takes a named token and TLS: `rekindle --state " +
+          folder->path().string() + " token add NAME --role operator`, then `rekindled --state " +
           folder->path().string() + " --listen " + options.address + ":" + std::to_string(options.port) +
-          " --tls --host-name NAME_OF_THIS_HOST");
+          " --tls --host-name NAME_OF_THIS_HOST`");
   }
   if (!options.tls) return std::optional<net::TlsFiles>();
   std::vector<std::string> names = options.host_names;

@@ -84,9 +84,8 @@ Status TokenFile::change(Change change) const {
   if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0) return errno_status("locking", lock_path);
   auto tokens = TRY(read());
   TRY_STATUS(change(tokens));
-  std::sort(tokens.begin(), tokens.end(), [](const NamedToken& a, const NamedToken& b) {
-    return a.token.name < b.token.name;
-  });
+  std::sort(tokens.begin(), tokens.end(),
+            [](const NamedToken& a, const NamedToken& b) { return a.token.name < b.token.name; });
   return write_file_durably(path_, text_of(tokens), 0600);
 }
 
@@ -100,8 +99,8 @@ Result<std::string> TokenFile::add(const std::string& name, Role role, int64_t n
       return resource_exhausted(fmt::format("there are {} tokens: revoke some first", tokens.size()));
     for (const auto& t : tokens)
       if (t.token.name == name)
-        return already_exists(fmt::format("there is a token '{}' already: revoke it first, or take another name",
-                                          name));
+        return already_exists(
+            fmt::format("there is a token '{}' already: revoke it first, or take another name", name));
     tokens.push_back({token_of(secret, role, name), now_us});
     return ok_status();
   }));
@@ -115,7 +114,8 @@ Status TokenFile::revoke(const std::string& name) const {
     if (gone == tokens.end()) {
       std::string known;
       for (const auto& t : tokens) known += (known.empty() ? "" : ", ") + t.token.name;
-      return not_found(fmt::format("there is no token '{}'; there are: {}", name, known.empty() ? "none" : known));
+      return not_found(
+          fmt::format("there is no token '{}'; there are: {}", name, known.empty() ? "none" : known));
     }
     tokens.erase(gone, tokens.end());
     return ok_status();

@@ -23,8 +23,8 @@ class TokenFile {
   // By name; none when there is no file. data_loss says what is wrong with one that cannot be read.
   Result<std::vector<NamedToken>> read() const;
 
-  // A new token; answers its secret, which cannot be had again. already_exists, invalid_argument (a name that is
-  // none) and resource_exhausted change nothing.
+  // A new token; answers its secret, which cannot be had again. already_exists, invalid_argument (a name that
+  // is none) and resource_exhausted change nothing.
   Result<std::string> add(const std::string& name, Role role, int64_t now_us) const;
   // not_found names those that are there.
   Status revoke(const std::string& name) const;

@@ -116,7 +116,9 @@ void Link::report() {
 bool Link::report_all() {
   const uint64_t spooled = spool_.totals().records;
   Status status = ok_status();
+  bool told_any = false;
   for (v1::NodeReport& report : follower_.reports()) {
+    told_any = true;
     report.set_node(options_.node);
     report.set_boot(options_.boot);
     report.set_url(options_.url);
@@ -130,6 +132,7 @@ bool Link::report_all() {
     if (!told.ok()) status = told;
     if (told.code() == Code::kUnavailable || told.code() == Code::kDeadlineExceeded) break;
   }
+  if (!told_any) return true;  // of no model yet: nothing was asked
   if (reported_.exchange(status.ok()) != status.ok())
     status.ok() ? log_info("coordinator takes this node's reports")
                 : log_warning("coordinator does not take this node's reports", {{"why", status.message()}});

@@ -31,10 +31,11 @@ net::TokenFile tokens_of(const Context& context) {
 Result<int> add_token(const Context& context, const TokenArguments& args) {
   const auto role = net::role_of_word(args.role);
   if (!role)
-    return invalid_argument(fmt::format(
-        "'{}' is no role: viewer (reads), submitter (applies and runs), operator (promotes, approves), admin, or "
-        "serving (nodes)",
-        args.role));
+    return invalid_argument(
+        fmt::format("'{}' is no role: viewer (reads), submitter (applies and runs), operator (promotes, "
+                    "approves), admin, or "
+                    "serving (nodes)",
+                    args.role));
   TRY_STATUS(make_folders_durably(context.state_folder()));
   const std::string secret = TRY(tokens_of(context).add(args.name, *role, to_micros(SystemClock().wall())));
   if (!args.out.empty()) {
@@ -46,7 +47,8 @@ Result<int> add_token(const Context& context, const TokenArguments& args) {
     context.say(fmt::format("token '{}' is in {}", args.name, args.out));
     return kOk;
   }
-  print(context.json ? json::serialize(json::object{{"name", args.name}, {"token", secret}}) + "\n" : secret + "\n");
+  print(context.json ? json::serialize(json::object{{"name", args.name}, {"token", secret}}) + "\n"
+                     : secret + "\n");
   return kOk;
 }
 
@@ -76,9 +78,9 @@ Result<int> verify_audit(const Context& context) {
               {"lines", checked.lines}, {"last_hash", checked.last_hash}, {"torn", checked.torn}}) +
           "\n");
   else
-    context.say(fmt::format("{} lines, each follows from those before it; the last is {}{}", checked.lines,
-                            checked.last_hash,
-                            checked.torn ? "\n(an unfinished line follows: the host or the daemon died there)" : ""));
+    context.say(fmt::format(
+        "{} lines, each follows from those before it; the last is {}{}", checked.lines, checked.last_hash,
+        checked.torn ? "\n(an unfinished line follows: the host or the daemon died there)" : ""));
   return kOk;
 }
 
@@ -104,13 +106,14 @@ Result<int> show_audit(const Context& context, size_t limit) {
     if (error || !parsed.is_object()) continue;
     const auto& line = parsed.get_object();
     const auto* call = line.if_contains("call");
-    const std::string number = call != nullptr && call->is_int64() ? fmt::format("{}", call->get_int64()) : "";
+    const std::string number =
+        call != nullptr && call->is_int64() ? fmt::format("{}", call->get_int64()) : "";
     const std::string ended = text_of(line, "ended"), why = text_of(line, "why");
     const std::string what = ended.empty() ? text_of(line, "method") + " " + text_of(line, "about")
                                            : "-> " + ended + (why.empty() ? "" : ": " + why);
-    const std::string who =
-        ended.empty() ? fmt::format("{} ({}) {}", text_of(line, "who"), text_of(line, "role"), text_of(line, "peer"))
-                      : std::string();
+    const std::string who = ended.empty() ? fmt::format("{} ({}) {}", text_of(line, "who"),
+                                                        text_of(line, "role"), text_of(line, "peer"))
+                                          : std::string();
     table.add({text_of(line, "time"), number, who, what});
   }
   if (!context.json) print(table.text());
@@ -121,20 +124,23 @@ Result<int> show_audit(const Context& context, size_t limit) {
 
 void add_access_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<TokenArguments>();
-  CLI::App* token = app.add_subcommand("token", "named tokens of this state folder: who may call the coordinator");
+  CLI::App* token =
+      app.add_subcommand("token", "named tokens of this state folder: who may call the coordinator");
   token->require_subcommand(1);
   token->fallthrough();
   CLI::App* add = token->add_subcommand("add", "a new token; its secret is shown once");
   add->add_option("name", args->name, "whose it is: it stands in the audit log")->required();
   add->add_option("--role", args->role, "viewer, submitter, operator, admin or serving")->required();
-  add->add_option("--out", args->out, "write the secret to this file (0600) instead of showing it")->type_name("FILE");
+  add->add_option("--out", args->out, "write the secret to this file (0600) instead of showing it")
+      ->type_name("FILE");
   add->callback([&context, &verb, args] { verb = [&context, args] { return add_token(context, *args); }; });
   token->add_subcommand("list", "tokens, without their secrets")->callback([&] {
     verb = [&context] { return list_tokens(context); };
   });
   CLI::App* revoke = token->add_subcommand("revoke", "take a token away");
   revoke->add_option("name", args->name, "of the token")->required();
-  revoke->callback([&context, &verb, args] { verb = [&context, args] { return revoke_token(context, args->name); }; });
+  revoke->callback(
+      [&context, &verb, args] { verb = [&context, args] { return revoke_token(context, args->name); }; });
 
   CLI::App* audit = app.add_subcommand("audit", "who changed what, from this state folder's audit.log");
   audit->require_subcommand(1);
@@ -145,7 +151,8 @@ void add_access_verbs(CLI::App& app, Context& context, Verb& verb) {
   auto limit = std::make_shared<size_t>(50);
   CLI::App* show = audit->add_subcommand("show", "the last calls");
   show->add_option("--limit", *limit, "lines")->capture_default_str();
-  show->callback([&context, &verb, limit] { verb = [&context, limit] { return show_audit(context, *limit); }; });
+  show->callback(
+      [&context, &verb, limit] { verb = [&context, limit] { return show_audit(context, *limit); }; });
 }
 
 }  // namespace rekindle::cli

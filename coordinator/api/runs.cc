@@ -137,8 +137,8 @@ void add_run_service(net::HttpServer& server, Context& context) {
   add_method(server, context, "RunService/ListRuns", Access::kViewer, &list_runs);
   add_method(server, context, "RunService/CancelRun", Access::kSubmitter, &cancel_run);
   add_method(server, context, "RunService/ApproveRun", Access::kOperator, &approve_run);
-  add_method(server, context, "RunService/WhyNot", Access::kOperator, &why_not);
-  add_method(server, context, "RunService/Top", Access::kOperator, &top);
+  add_method(server, context, "RunService/WhyNot", Access::kViewer, &why_not);
+  add_method(server, context, "RunService/Top", Access::kViewer, &top);
 }
 
 }  // namespace rekindle::coordinator

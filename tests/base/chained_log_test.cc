@@ -30,7 +30,8 @@ class ChainedLogTest : public ::testing::Test {
   }
   std::vector<std::string> contents() {
     std::vector<std::string> out;
-    const auto checked = check_chained_log(path_, [&](std::string_view content) { out.emplace_back(content); });
+    const auto checked =
+        check_chained_log(path_, [&](std::string_view content) { out.emplace_back(content); });
     EXPECT_TRUE(checked.ok()) << checked.status().message();
     return out;
   }

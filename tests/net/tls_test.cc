@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdio>
+#include <thread>
 
 #include "base/files.h"
 #include "net/tls/authority.h"
@@ -103,6 +104,17 @@ TEST_F(TlsTest, WhatIsNotProvenIsRefusedBeforeTheTokenIsSent) {
   }
   EXPECT_THAT(client(server, "/nonexistent").request("GET", "/hello").status().message(),
               HasSubstr("/nonexistent cannot be used"));
+}
+
+TEST_F(TlsTest, ManyThreadsMayTrustThisHostsAuthorities) {
+  TestServer server(add_routes, {}, {}, authority().server);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&server] {
+      for (int i = 0; i < 5; ++i)
+        EXPECT_EQ(client(server, "").request("GET", "/hello").status().code(), Code::kUnauthenticated);
+    });
+  for (auto& thread : threads) thread.join();
 }
 
 TEST_F(TlsTest, PlainAndSecureDoNotMeet) {

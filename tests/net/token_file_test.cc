@@ -70,8 +70,9 @@ TEST_F(TokenFileTest, RefusesNamesAndDoubles) {
 }
 
 TEST_F(TokenFileTest, ADamagedFileIsToldAndLeft) {
-  for (const char* damaged : {"", "{", "[]", R"({"tokens": 1})", R"({"tokens": [{"name": "a"}]})",
-                              R"({"tokens": [{"name": "a", "role": "root", "sha256": "00", "made_us": 1}]})"}) {
+  for (const char* damaged :
+       {"", "{", "[]", R"({"tokens": 1})", R"({"tokens": [{"name": "a"}]})",
+        R"({"tokens": [{"name": "a", "role": "root", "sha256": "00", "made_us": 1}]})"}) {
     std::ofstream(path_, std::ios::trunc) << damaged;
     EXPECT_EQ(file_->read().status().code(), Code::kDataLoss) << damaged;
     EXPECT_FALSE(file_->add("b", Role::kViewer, 7).ok());
@@ -82,7 +83,8 @@ TEST_F(TokenFileTest, ADamagedFileIsToldAndLeft) {
 TEST_F(TokenFileTest, ManyMayGiveAtOnce) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t)
-    threads.emplace_back([this, t] { EXPECT_TRUE(file_->add("t" + std::to_string(t), Role::kViewer, 7).ok()); });
+    threads.emplace_back(
+        [this, t] { EXPECT_TRUE(file_->add("t" + std::to_string(t), Role::kViewer, 7).ok()); });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(file_->read().value().size(), 8u);
 }
