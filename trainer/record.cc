@@ -7,6 +7,23 @@
 #include "models/safetensors.h"
 
 namespace rekindle::trainer {
+namespace {
+
+struct Flat {
+  std::vector<int32_t> values;
+  std::vector<int64_t> starts = {0};  // of each row, and the end of the last
+};
+
+Flat flattened(const std::vector<dataio::TokenRow>& rows) {
+  Flat out;
+  for (const dataio::TokenRow& row : rows) {
+    if (row) out.values.insert(out.values.end(), row->begin(), row->end());
+    out.starts.push_back(static_cast<int64_t>(out.values.size()));
+  }
+  return out;
+}
+
+}  // namespace
 
 Recorder::Recorder(bool on, const fs::path& folder, int rank) : folder_(folder), rank_(rank) {
   if (!on) return;
@@ -47,6 +64,16 @@ void Recorder::beginning(const Module& module, const Examples& training) const {
   if (encoded.numeric_width > 0) matrix("numeric", "F32", encoded.numeric_width, bytes_of(encoded.numeric));
   if (encoded.categorical_width > 0)
     matrix("categorical", "I64", encoded.categorical_width, bytes_of(encoded.categorical));
+  const dataio::PixelRows& images = training.images;
+  const int64_t side = images.shape.size;
+  if (images.rows > 0)
+    tensors.push_back({"images", "U8", {rows, images.shape.channels, side, side}, bytes_of(images.values)});
+  const Flat tokens = flattened(training.tokens);
+  if (!training.tokens.empty()) {
+    tensors.push_back(
+        {"tokens", "I32", {static_cast<int64_t>(tokens.values.size())}, bytes_of(tokens.values)});
+    tensors.push_back({"token_starts", "I64", {rows + 1}, bytes_of(tokens.starts)});
+  }
   matrix("labels", "F64", 1, bytes_of(training.labels));
   const auto written =
       write_file_durably(folder_ / "beginning.safetensors", models::write_safetensors(std::move(tensors)));

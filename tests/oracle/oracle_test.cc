@@ -8,9 +8,11 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include <google/protobuf/util/json_util.h>
 
+#include "built_plugin.h"
 #include "cases.h"
 #include "dataio/snapshot.h"
 #include "plans.h"
@@ -38,12 +40,15 @@ void read_json(const std::string& json, google::protobuf::Message* out) {
 
 v1::Plan plan_of(TestRun& run, const OracleCase& c) {
   if (c.rows != nullptr) {
-    run.snapshot = dataio::make_snapshot(*run.store, "drawn", "all", c.rows(5000), "when", "a test").value();
+    // 34 steps: seven of the ten days are trained on, twice.
+    run.snapshot =
+        dataio::make_snapshot(*run.store, "drawn", "all", c.rows(24 * c.batch), "when", "a test").value();
     run.first_us = run.snapshot.first_time_us();
   }
   auto plan = run.plan(c.world);
   plan.mutable_spec()->clear_train();
-  read_json(R"({"batch": 256, "stop": {"epochs": 2, "patience": 0}, "seed": 3, "validation": 0.1,
+  read_json(R"({"batch": )" + std::to_string(c.batch) +
+                R"(, "stop": {"epochs": 2, "patience": 0}, "seed": 3, "validation": 0.1,
                 "checkpoints": {"every": "60s", "keep": 1}, )" +
                 c.train + "}",
             plan.mutable_spec()->mutable_train());
@@ -51,6 +56,10 @@ v1::Plan plan_of(TestRun& run, const OracleCase& c) {
     plan.mutable_spec()->clear_data();
     read_json(R"({"initial": "drawn", "time": "when", )" + c.data + "}", plan.mutable_spec()->mutable_data());
     plan.mutable_spec()->mutable_data()->mutable_label()->mutable_matures()->set_seconds(86400);
+  }
+  if (plan.spec().train().model().has_plugin()) {
+    plan.mutable_spec()->mutable_train()->set_code("built");
+    plan.mutable_spec()->mutable_code()->set_sha256(run.store->put(built_plugin(run.root / "built")).value());
   }
   plan.set_fault("record");
   if (std::getenv("REKINDLE_ORACLE_GPU") != nullptr) {
@@ -109,6 +118,14 @@ TEST_P(Oracle, StepByStepAsPyTorch) {
   }
   EXPECT_LT(late, early) << "nothing was learned";
 }
+
+TEST(Golden, HoldsTheCasesAndNoOthers) {
+  std::set<std::string> cases, held;
+  for (const OracleCase& c : oracle_cases()) cases.insert(c.name);
+  for (const auto& entry : golden()) held.emplace(entry.key());
+  EXPECT_EQ(held, cases);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, Oracle, ::testing::ValuesIn(oracle_cases()), [](const auto& info) {
   std::string name = info.param.name;
   for (char& c : name)

@@ -117,10 +117,30 @@ class Transformer(nn.Module):
         return self.fc((x * (places[None, :] < lengths[:, None]).unsqueeze(2)).sum(1) / lengths.unsqueeze(1))
 
 
+class Wide(nn.Module):
+    """examples/plugin/wide.c: a bias, a coefficient for each number and for each value of each category."""
+
+    def __init__(self, parameters, categorical):
+        super().__init__()
+        for name, values in parameters.items():
+            setattr(self, name, nn.Parameter(values.clone()))
+        counts = categorical.max(dim=0).values + 1  # every value that the table has a row for is there
+        self.first = 1 + counts.cumsum(0) - counts
+        assert self.first[-1] + counts[-1] == self.categories.shape[0]
+
+    def forward(self, tensors, index):
+        numeric, categorical = tensors["numeric"][index], tensors["categorical"][index]
+        looked_up = self.categories[categorical + self.first].sum(1)
+        return (numeric @ self.numbers[:-1] + self.bias).unsqueeze(1) + looked_up
+
+
 def build(spec, tensors):
     parameters = {name.removeprefix("parameters/"): t for name, t in tensors.items() if name.startswith("parameters/")}
     kinds = {"linear": Tabular, "tabular": Tabular, "cnn": ResNet, "transformer": Transformer}
-    return kinds[next(iter(spec["train"]["model"]))](spec, parameters)
+    kind = next(iter(spec["train"]["model"]))
+    if kind == "plugin":
+        return Wide(parameters, tensors["categorical"])
+    return kinds[kind](spec, parameters)
 
 
 def loss_sum(spec, model, tensors, index):

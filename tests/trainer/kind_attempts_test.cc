@@ -5,29 +5,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 
 #include "artifacts/manifest.h"
+#include "built_plugin.h"
 #include "dataio/snapshot.h"
 #include "drawn_rows.h"
 #include "models/safetensors.h"
 #include "plans.h"
-#include "runtime/code.h"
 
 namespace rekindle::trainer {
 namespace {
 
 using ::testing::HasSubstr;
-
-// The plugin of examples/plugin, built outside of the tree as its page says, or another source beside it.
-std::string built_plugin(const fs::path& folder, const std::string& source = {}) {
-  fs::copy("examples/plugin", folder);
-  if (!source.empty()) EXPECT_TRUE(write_file_durably(folder / "wide.c", source).ok());
-  const std::string line =
-      "make -s -C " + folder.string() + " CPPFLAGS=-I" + fs::absolute("trainer/plugin").string();
-  EXPECT_EQ(std::system(line.c_str()), 0) << line;
-  return runtime::pack_code(folder).value();
-}
 
 struct Kind {
   const char* name;

@@ -10,6 +10,7 @@
 #include "dataio/parquet.h"
 #include "dataio/parquet_events.h"
 #include "dataio/snapshot.h"
+#include "drawn_rows.h"
 #include "drift/profile.h"
 #include "models/predictor.h"
 #include "plans.h"
@@ -18,28 +19,6 @@ namespace rekindle::trainer {
 namespace {
 
 using ::testing::HasSubstr;
-
-// The rows of plans.h with labels of other kinds: `shift` (one of three), `tags` (any of three) and
-// `minutes`.
-dataio::Table rows_with_labels(size_t count) {
-  dataio::Table out = made_up_rows(count);
-  std::vector<std::string> shift, tags;
-  std::vector<double> minutes;
-  for (size_t i = 0; i < count; ++i) {
-    const double minute = out.find("minute")->numbers[i], temp = out.find("temp")->numbers[i];
-    const auto noise = static_cast<double>(i * 2654435761u % 100) / 100;
-    shift.push_back(noise < 0.1 ? "early" : minute < 480 ? "early" : minute < 960 ? "day" : "night");
-    std::string set = temp > 35 ? "warm" : "";
-    if (out.find("carrier")->text(i) == "c0") set += set.empty() ? "first" : "|first";
-    if (noise < 0.1) set += set.empty() ? "odd" : "|odd";
-    tags.push_back(set);
-    minutes.push_back(i % 50 == 7 ? NAN : 100 + minute / 10 + temp + 10 * noise);
-  }
-  out.add(dataio::text_column("shift", shift));
-  out.add(dataio::text_column("tags", tags));
-  out.add(dataio::number_column("minutes", std::move(minutes)));
-  return out;
-}
 
 v1::Label label_of(v1::Label::Kind kind) {
   v1::Label out;
