@@ -33,6 +33,11 @@ Status check_form(const v1::Manifest& manifest) {
       return data_loss(
           fmt::format("the manifest gives {} a hash that is none: '{}'", file.name(), file.sha256()));
   }
+  for (const std::string_view name : names)
+    for (size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1))
+      if (names.contains(name.substr(0, slash)))
+        return data_loss(fmt::format("the manifest names a file '{}', which is also a folder of its {}",
+                                     name.substr(0, slash), name));
   return ok_status();
 }
 

@@ -74,6 +74,9 @@ TEST(Manifest, WhatIsNoManifestIsRefused) {
       {R"({"format": 1, "files": [{"name": "a", "sha256": ")" + hash + R"("}, {"name": "a", "sha256": ")" +
            hash + "\"}]}",
        "twice"},
+      {R"({"format": 1, "files": [{"name": "a/b/c", "sha256": ")" + hash +
+           R"("}, {"name": "a/b", "sha256": ")" + hash + "\"}]}",
+       "'a/b', which is also a folder of its a/b/c"},
   };
   for (const Case& c : cases) {
     const Result<v1::Manifest> parsed = parse_manifest(c.json);

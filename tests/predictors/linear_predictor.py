@@ -146,6 +146,9 @@ def main():
         sys.exit(3)
     if FAULT == "slow-start":
         time.sleep(1)
+    if FAULT == "hoard":  # before it is ready
+        hoard = [os.urandom(1 << 16) * 16 for _ in range(int(sys.argv[sys.argv.index("--megabytes") + 1]))]
+        time.sleep(600 if hoard else 0)
     if FAULT == "late":
         time.sleep(600)
     if FAULT == "double-fork":

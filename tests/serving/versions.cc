@@ -112,7 +112,7 @@ std::string publish_version(artifacts::Store& store, const std::string& model, d
 }
 
 std::string publish_process_version(artifacts::Store& store, const std::string& model, double probability,
-                                    const std::vector<std::string>& arguments) {
+                                    const std::vector<std::string>& arguments, uint64_t memory) {
   v1::ModelCard card = test_card(model);
   artifacts::ManifestWriter writer(store, model);
   CHECK(writer.add("out/model.json", to_json_text(card)).ok());
@@ -122,6 +122,7 @@ std::string publish_process_version(artifacts::Store& store, const std::string& 
   card.mutable_predict()->add_command("/usr/bin/python3");
   card.mutable_predict()->add_command(fs::absolute("tests/predictors/linear_predictor.py"));
   for (const std::string& argument : arguments) card.mutable_predict()->add_command(argument);
+  card.mutable_predict()->set_memory(memory);
   CHECK(writer.add("model.json", to_json_text(card)).ok());
   return finish(writer);
 }

@@ -19,9 +19,10 @@ VersionPtr constant_version(const std::string& model, uint64_t number, double pr
 // Files of a linear version whose answer is close to `probability`; SHA-256 of its manifest.
 std::string publish_version(artifacts::Store& store, const std::string& model, double probability);
 
-// The same, answered by tests/predictors/linear_predictor.py with these arguments.
+// The same, answered by tests/predictors/linear_predictor.py with these arguments. `memory`: predict.memory;
+// 0: not said.
 std::string publish_process_version(artifacts::Store& store, const std::string& model, double probability,
-                                    const std::vector<std::string>& arguments = {});
+                                    const std::vector<std::string>& arguments = {}, uint64_t memory = 0);
 
 // A version of this card with these files, name and content, beside the usual ones.
 std::string publish_card(artifacts::Store& store, const v1::ModelCard& card,
