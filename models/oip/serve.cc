@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 
+#include "dataio/labels.h"
 #include "models/oip/infer.h"
 #include "net/http_server.h"
 #include "net/spawn.h"
@@ -30,10 +31,12 @@ Result<std::string> answer(const Predictor& predictor, std::string_view text) {
   const InferBody body = TRY(InferBody::parse(text));
   const InferRequest request = TRY(body.read(predictor.card(), kLimits, SystemClock().wall()));
   const Predictions answers = TRY(predictor.predict(request.rows));
+  const dataio::LabelRule rule(predictor.card().label());
   return to_json({.model = predictor.card().model(),
                   .version = 1,
                   .id = body.id(),
                   .output = predictor.card().output(),
+                  .width = rule.wide() ? answers.width : 0,
                   .values = &answers.values});
 }
 

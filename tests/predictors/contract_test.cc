@@ -1,8 +1,11 @@
 // The contract of Predictor, on each way to serve the same version.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <thread>
 
 #include "fixture.h"
+#include "net/client.h"
 
 namespace rekindle::models::testing {
 namespace {
@@ -109,6 +112,37 @@ TEST_P(PredictorContract, NothingIsLeftOfIt) {
   predictor_.reset();
   EXPECT_TRUE(processes_of(folder_.path()).empty());
   EXPECT_FALSE(fs::exists(folder_.path() / "scratch" / "s"));
+}
+
+// What asks it knows the width; another client goes by the shape.
+TEST(RekindlePredict, AnswersInTheShapeThatItsMetadataTells) {
+  TempFolder folder;
+  v1::ModelCard card = linear_card();
+  card.set_output("probabilities");
+  card.mutable_label()->set_kind(v1::Label::MULTICLASS);
+  for (const char* name : {"a", "b", "c"}) card.mutable_label()->add_classes(name);
+  ProcessOptions options = process_options(folder.path());
+  options.supervisor.argv = {bin("rekindle-predict"), "--version", options.supervisor.folder};
+  write_card(options.supervisor.folder, card);
+  ASSERT_TRUE(write_file_durably(options.supervisor.folder / "model.safetensors", linear_weights(card)).ok());
+  const auto served = ProcessPredictor::start(card, options);
+  ASSERT_TRUE(served.ok()) << served.status().message();
+  EXPECT_EQ((*served)->predict(some_rows(5))->values.size(), 15u);
+
+  net::HttpClient client({.url = "unix:" + (options.supervisor.scratch / "s").string()});
+  EXPECT_THAT(client.request("GET", "/v2/models/m")->body, HasSubstr(R"("shape":[-1,3])"));
+  std::string inputs;
+  for (const v1::Column& input : card.inputs()) {
+    if (input.type() == v1::TIMESTAMP) continue;
+    inputs +=
+        fmt::format(R"({}{{"name":"{}","datatype":"{}","shape":[2],"data":[null,null]}})",
+                    inputs.empty() ? "" : ",", input.name(), input.type() == v1::TEXT ? "BYTES" : "FP64");
+  }
+  net::Headers headers;
+  headers.add("Content-Type", "application/json");
+  const auto reply = client.request("POST", "/v2/models/m/infer", R"({"inputs":[)" + inputs + "]}", headers);
+  ASSERT_TRUE(reply.ok()) << reply.status().message();
+  EXPECT_THAT(reply->body, HasSubstr(R"("name":"probabilities","datatype":"FP64","shape":[2,3],"data":[)"));
 }
 
 }  // namespace

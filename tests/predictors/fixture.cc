@@ -55,7 +55,7 @@ v1::ModelCard linear_card() {
 
 std::string linear_weights(const v1::ModelCard& card) {
   const Network network = network_of(card).value();
-  Parameters parameters = initial_parameters(network, 7, 0.3);
+  Parameters parameters = initial_parameters(network, 7, std::vector<double>(network.head.outputs(), 0.3));
   for (auto& [name, values] : parameters)
     for (size_t i = 0; i < values.size(); ++i)
       values[i] += 0.5f * std::cos(static_cast<float>(i) + static_cast<float>(name.size()));
