@@ -60,13 +60,18 @@ def share_environments(loop):
         (state / "environments").symlink_to(kept)
 
 
-def version_file(loop, run, name):
-    """A JSON file of the version that a run made."""
+def version_bytes(loop, run, name):
+    """A file of the version that a run made."""
     blobs = loop.state / "artifacts/blobs"
     manifest = loop.json("get", run)["outcome"]["manifest"]
     files = json.loads((blobs / manifest[:2] / manifest).read_text())["files"]
     sha256 = next(file["sha256"] for file in files if file["name"] == name)
-    return json.loads((blobs / sha256[:2] / sha256).read_text())
+    return (blobs / sha256[:2] / sha256).read_bytes()
+
+
+def version_file(loop, run, name):
+    """A JSON file of the version that a run made."""
+    return json.loads(version_bytes(loop, run, name))
 
 
 class Loop:
@@ -117,18 +122,22 @@ class Loop:
         self.daemon.kill()
         self.daemon.wait()
 
-    def start_node(self, model):
+    def start_node(self, model, *flags):
         (self.folder / "node" / "address").unlink(missing_ok=True)
         with open(self.folder / "node.log", "ab") as log:
             self.node = subprocess.Popen(
                 [str(BIN / "rekindle-serve"), "--name", "node-1", "--model", model,
                  "--coordinator", f"http://127.0.0.1:{self.port()}", "--token-file", str(self.state / "serving-token"),
                  "--operator-token-file", str(self.state / "token"), "--artifacts", str(self.state / "artifacts"),
-                 "--state", str(self.folder / "node"), "--listen", f"127.0.0.1:{self.node_port()}"],
+                 "--state", str(self.folder / "node"), "--listen", f"127.0.0.1:{self.node_port()}", *flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("the node's address", lambda: (self.folder / "node" / "address").exists() or self.node.poll() is not None)
         self.url = (self.folder / "node" / "address").read_text().strip()
         return self.url
+
+    def stop_node(self):
+        self.node.terminate()
+        self.node.wait(20)
 
     def node_port(self):
         self._node_port = self._node_port or free_port()
