@@ -24,10 +24,10 @@ class Gangs(LoopTest):
         self.loop.import_flights()
         self.apply(JOB, "{count: 2}", limits, **more)
 
-    def apply(self, name, ranks, limits="", epochs=12):  # of about 22 steps
+    def apply(self, name, ranks, limits="", epochs=12, priority=0, preempt="false"):  # epochs of about 22 steps
         text = (ROOT / "tests/e2e/flight-delay-weeks.yaml").read_text()
         text = text.replace("name: flight-delay", f"name: {name}").replace("ranks: {count: 2}", f"ranks: {ranks}")
-        text = text.replace("epochs: 6", f"epochs: {epochs}") + "priority: 0\n"
+        text = text.replace("epochs: 6", f"epochs: {epochs}") + f"priority: {priority}\npreempt: {preempt}\n"
         text = text.replace("  stop:", f"  limits: {{{limits}}}\n  checkpoints: {{every: 1s}}\n  stop:")
         spec = self.loop.folder / f"{name}.yaml"
         spec.write_text(text)
@@ -100,7 +100,7 @@ class Faults(Gangs):
             self.assertIn(f"rank {1 - rank} waits in collective", ended["message"])
         after = self.published(run)
         self.assertEqual(2, len(after["attempts"]), after["attempts"])
-        self.assertEqual(1, int(after["crashFailures"]))
+        self.assertEqual(1, int(after["crashFailures" if kind == "kill" else "hangFailures"]))
 
     def test_faults(self):
         dice = random.Random(int(os.environ.get("REKINDLE_SEED", "1")))
@@ -159,6 +159,22 @@ class Elastic(Gangs):
             self.assertEqual("END_YIELDED", one["end"], one)
             self.assertLess(int(one["endedUs"]) - int(one["placedUs"]), 14e6 + SLACK * 1e6)
         self.assertEqual(0, int(ended["crashFailures"]))
+
+    def test_the_urgent_one_is_made_way_for_and_nothing_is_lost(self):
+        self.begin()
+        run = self.loop.json("run", JOB, "--fault", "slow ms=60 attempt=1")["id"]
+        wait_for("some steps", lambda: self.step(run) > 20, 60)
+        self.apply("urgent", "{count: 2}", epochs=1, priority=50, preempt="true")
+        urgent = self.loop.json("run", "urgent")["id"]
+        left = self.ends(run, 1)
+        self.assertEqual("END_YIELDED", left["end"], left)
+        self.assertIn(f"made way for {urgent}", left["message"])
+        self.assertRegex(self.loop.run("why-not", run).stdout, "1 of 1 in pool local|is RUNNING")
+        self.loop.run("wait", urgent, "--timeout", "120s")
+        self.assertEqual("PUBLISHED", self.get(urgent)["state"])
+        ended = self.published(run)
+        self.assertEqual(left["untilStep"], ended["attempts"][1]["fromStep"], "it goes on where it left")
+        self.assertEqual(0, int(ended["preemptions"]), "who saved is charged nothing")
 
     def test_a_job_for_gpus_is_refused_where_none_is(self):
         if any(name.startswith("nvidia") for name in os.listdir("/dev")):

@@ -172,7 +172,7 @@ MonthResult simulate(const std::vector<Job>& jobs, const Pool& pool, Policy poli
       const size_t job = queue[i];
       if (i < verdicts.size() && verdicts[i].kind == Verdict::kStarts) {
         started[job] = now_us;
-        if (now_us > promised[job] + every_us) ++result.broken_promises;
+        if (now_us - every_us > promised[job]) ++result.broken_promises;
         running.push_back(
             {job, verdicts[i].seat.shares, now_us + jobs[job].runs_us, now_us + jobs[job].gang.limit_us});
         continue;
