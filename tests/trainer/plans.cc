@@ -48,12 +48,11 @@ dataio::Table made_up_rows(size_t count, uint64_t salt) {
   return out;
 }
 
-TestRun::TestRun() {
+TestRun::TestRun(const dataio::Table& rows) {
   char name[] = "/tmp/rekindle-trainer-XXXXXX";
   root = mkdtemp(name);
   store = artifacts::open_folder_store(root / "artifacts").value();
-  snapshot =
-      dataio::make_snapshot(*store, "made-up", "2013-01", made_up_rows(6000), "when", "a test").value();
+  snapshot = dataio::make_snapshot(*store, "made-up", "2013-01", rows, "when", "a test").value();
   first_us = snapshot.first_time_us();
 }
 

@@ -16,10 +16,11 @@ namespace rekindle::trainer {
 // Rows of ten days whose label depends on numbers and categories; some labels and values are missing.
 dataio::Table made_up_rows(size_t count, uint64_t salt = 0);
 
-// A run folder in a temporary place, with an artifact store and one snapshot of made-up rows.
+// A run folder in a temporary place, with an artifact store and one snapshot of rows whose column of time
+// is `when`.
 class TestRun {
  public:
-  TestRun();
+  explicit TestRun(const dataio::Table& rows = made_up_rows(6000));
   ~TestRun();
 
   v1::Plan plan(uint32_t world) const;  // attempt 1
