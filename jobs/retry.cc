@@ -11,6 +11,9 @@
 namespace rekindle::jobs {
 namespace {
 
+// By then an attempt has started, trained and saved.
+constexpr Micros kEarly = Seconds(30);
+
 // What a class of fault may cost.
 struct Budget {
   std::string_view what;
@@ -54,17 +57,17 @@ std::optional<Budget> budget_of(v1::EndClass end, const v1::Limits& limits) {
 }
 
 Micros delay_after(uint32_t failures, const Budget& budget) {
-  const uint32_t doublings = std::min<uint32_t>(failures - 1, 20);
+  const uint32_t doublings = std::min<uint32_t>(std::max<uint32_t>(failures, 1) - 1, 20);
   return std::min(budget.first * (int64_t{1} << doublings), budget.most);
 }
 
-RetryDecision charge(const Budget& budget, RetryCounts counts) {
+RetryDecision charge(const Budget& budget, RetryCounts counts, uint32_t early) {
   const uint32_t failures = ++(counts.*budget.charged);
   if (failures > budget.retries)
     return {false, Micros(0), counts,
             fmt::format("{}; {} {} used up", budget.what, budget.retries,
                         budget.retries == 1 ? "retry is" : "retries are")};
-  const Micros delay = delay_after(failures, budget);
+  const Micros delay = delay_after(std::min(failures, early), budget);
   std::string when = delay == Micros(0) ? "" : " in " + format_duration(delay);
   return {true, delay, counts,
           fmt::format("{}; retry {} of {}{}", budget.what, failures, budget.retries, when)};
@@ -89,10 +92,21 @@ std::string_view final_word(v1::EndClass end) {
 
 }  // namespace
 
-RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limits& limits) {
+uint32_t early_failures(const v1::Run& run, int64_t now_us) {
+  uint32_t out = 0;
+  for (auto attempt = run.attempts().rbegin(); attempt != run.attempts().rend(); ++attempt) {
+    const bool ended = attempt->state() == v1::Attempt::ENDED;
+    if (ended && (attempt->end() == v1::END_FINISHED || attempt->end() == v1::END_YIELDED)) break;
+    if ((ended ? attempt->ended_us() : now_us) - attempt->placed_us() >= kEarly.count()) break;
+    ++out;
+  }
+  return out;
+}
+
+RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limits& limits, uint32_t early) {
   if (end == v1::END_YIELDED)
     return {true, Micros(0), before, "it made way when asked; it goes on from its checkpoint"};
-  if (const std::optional<Budget> budget = budget_of(end, limits)) return charge(*budget, before);
+  if (const std::optional<Budget> budget = budget_of(end, limits)) return charge(*budget, before, early);
   return {false, Micros(0), before, std::string(final_word(end))};
 }
 

@@ -2,7 +2,9 @@
 // to its own clock.
 //
 // Each class of fault has a budget of its own, so that the job's crashes and the cluster's faults never pay
-// for each other. A yield costs none; what was refused once is refused for good.
+// for each other. A yield costs none; what was refused once is refused for good. Waits double while attempts
+// keep failing soon after their start: what ends one that has trained for a while is news, and the run loses
+// least by going on.
 #pragma once
 
 #include <string>
@@ -37,7 +39,12 @@ struct RetryDecision {
   std::string reason;  // a sentence: what happened and what follows
 };
 
-// `before` counts the run's earlier failures; `limits` is resolved. END_FINISHED is no failure: not retried.
-RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limits& limits);
+// How many of the newest attempts failed within half a minute of their placement, one after the other; the
+// last one may be ending now.
+uint32_t early_failures(const v1::Run& run, int64_t now_us);
+
+// `before` counts the run's earlier failures, `early` is early_failures with this one; `limits` is resolved.
+// END_FINISHED is no failure: not retried.
+RetryDecision decide_retry(v1::EndClass end, RetryCounts before, const v1::Limits& limits, uint32_t early);
 
 }  // namespace rekindle::jobs

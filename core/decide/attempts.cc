@@ -99,7 +99,8 @@ void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string r
 
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what) {
   jobs::RetryDecision decision =
-      jobs::decide_retry(end, jobs::counts_of(run), spec_of(draft.state, run).train().limits());
+      jobs::decide_retry(end, jobs::counts_of(run), spec_of(draft.state, run).train().limits(),
+                         jobs::early_failures(run, draft.now_us()));
   std::string reason = what.empty() ? decision.reason : fmt::format("{}: {}", decision.reason, what);
   if (!decision.retry) {
     end_run(draft, run, v1::FAILED_RUN, reason);

@@ -256,6 +256,26 @@ TEST(Runs, AHangIsKilledAndRetried) {
   EXPECT_EQ(d.run_of(id).state(), v1::QUEUED);
 }
 
+TEST(Runs, OnlyFailuresSoonAfterTheStartMakeRetriesWaitLonger) {
+  Driver d;
+  d.add_job();
+  std::string id = d.start();
+  const auto waits_after = [&](Micros alive) {
+    d.gang_starts(id);
+    d.pass(alive);
+    d.ends(id, v1::END_CRASH);
+    const Micros wait(d.run_of(id).not_before_us() - to_micros(d.world.now));
+    d.pass(wait);
+    return wait;
+  };
+  EXPECT_EQ(waits_after(Seconds(5)), Micros(Seconds(1)));
+  EXPECT_EQ(waits_after(Seconds(5)), Micros(Seconds(2)));
+  EXPECT_EQ(waits_after(Seconds(60)), Micros(Seconds(1)));
+  d.gang_starts(id);
+  d.ends(id, v1::END_CRASH);
+  EXPECT_EQ(d.run_of(id).state(), v1::FAILED_RUN) << "the budget counts them all";
+}
+
 TEST(Runs, StaleNewsChangesNothing) {
   Driver d;
   d.add_job();

@@ -19,6 +19,11 @@ v1::Limits limits() {
   return out;
 }
 
+// As if every failure had come soon after its start.
+RetryDecision decide_early(v1::EndClass end, const RetryCounts& before, const v1::Limits& limits) {
+  return decide_retry(end, before, limits, 4'294'967'295u);
+}
+
 struct Row {
   v1::EndClass end;
   RetryCounts before;
@@ -54,7 +59,7 @@ TEST(Retry, Table) {
       {v1::END_UNSPECIFIED, {}, false, 0, {}},
   };
   for (const Row& row : rows) {
-    const RetryDecision decision = decide_retry(row.end, row.before, limits());
+    const RetryDecision decision = decide_early(row.end, row.before, limits());
     EXPECT_EQ(decision.retry, row.retry) << v1::EndClass_Name(row.end);
     EXPECT_EQ(decision.delay, Micros(Seconds(row.seconds))) << v1::EndClass_Name(row.end);
     EXPECT_EQ(decision.counts, row.after) << v1::EndClass_Name(row.end);
@@ -65,7 +70,7 @@ TEST(Retry, Table) {
 TEST(Retry, CoversEveryClass) {
   for (int number = v1::EndClass_MIN; number <= v1::EndClass_MAX; ++number) {
     if (number == v1::END_UNSPECIFIED || !v1::EndClass_IsValid(number)) continue;
-    EXPECT_THAT(decide_retry(static_cast<v1::EndClass>(number), {}, limits()).reason,
+    EXPECT_THAT(decide_early(static_cast<v1::EndClass>(number), {}, limits()).reason,
                 ::testing::Not(::testing::HasSubstr("does not know")))
         << v1::EndClass_Name(static_cast<v1::EndClass>(number));
   }
@@ -83,7 +88,7 @@ TEST(Retry, BudgetsAreSpentExactlyAndApart) {
     for (;;) {
       auto one = budgets.begin();
       std::advance(one, random() % budgets.size());
-      const RetryDecision decision = decide_retry(one->first, counts, limits());
+      const RetryDecision decision = decide_early(one->first, counts, limits());
       counts = decision.counts;
       ASSERT_EQ(decision.retry, ++seen[one->first] <= one->second) << "seed " << seed;
       if (!decision.retry) break;
@@ -104,29 +109,74 @@ TEST(Retry, SpecsOfOldChargeWhatWasChargedThen) {
   v1::Limits old;
   old.set_crash_retries(1);
   old.set_node_retries(2);
-  EXPECT_TRUE(decide_retry(v1::END_HANG, {}, old).retry);
-  EXPECT_FALSE(decide_retry(v1::END_HANG, {.hang = 1}, old).retry);
-  EXPECT_TRUE(decide_retry(v1::END_LAUNCH_FAILED, {.launcher = 1}, old).retry);
-  EXPECT_FALSE(decide_retry(v1::END_LAUNCH_FAILED, {.launcher = 2}, old).retry);
+  EXPECT_TRUE(decide_early(v1::END_HANG, {}, old).retry);
+  EXPECT_FALSE(decide_early(v1::END_HANG, {.hang = 1}, old).retry);
+  EXPECT_TRUE(decide_early(v1::END_LAUNCH_FAILED, {.launcher = 1}, old).retry);
+  EXPECT_FALSE(decide_early(v1::END_LAUNCH_FAILED, {.launcher = 2}, old).retry);
 }
 
 TEST(Retry, NoBudgetMeansNoRetry) {
-  EXPECT_FALSE(decide_retry(v1::END_CRASH, {}, {}).retry);
-  EXPECT_FALSE(decide_retry(v1::END_NODE_LOST, {}, {}).retry);
-  EXPECT_FALSE(decide_retry(v1::END_OUT_OF_MEMORY, {}, {}).retry);
+  EXPECT_FALSE(decide_early(v1::END_CRASH, {}, {}).retry);
+  EXPECT_FALSE(decide_early(v1::END_NODE_LOST, {}, {}).retry);
+  EXPECT_FALSE(decide_early(v1::END_OUT_OF_MEMORY, {}, {}).retry);
 }
 
 TEST(Retry, DelaysNeverOverflow) {
   v1::Limits generous;
   generous.set_crash_retries(4'294'967'295u);
-  const RetryDecision decision = decide_retry(v1::END_CRASH, {.crash = 4'000'000'000u}, generous);
+  const RetryDecision decision = decide_early(v1::END_CRASH, {.crash = 4'000'000'000u}, generous);
   EXPECT_TRUE(decision.retry);
   EXPECT_EQ(decision.delay, Micros(Seconds(60)));
 }
 
+struct Life {
+  v1::EndClass end;
+  int64_t seconds;
+};
+v1::Run run_of(const std::vector<Life>& lives) {
+  v1::Run out;
+  for (const Life& life : lives) {
+    auto* attempt = out.add_attempts();
+    attempt->set_state(v1::Attempt::ENDED);
+    attempt->set_end(life.end);
+    attempt->set_placed_us(1'000'000);
+    attempt->set_ended_us(1'000'000 + life.seconds * 1'000'000);
+  }
+  return out;
+}
+
+TEST(Retry, EarlyFailuresAreCountedFromTheLast) {
+  EXPECT_EQ(early_failures(run_of({}), 0), 0u);
+  EXPECT_EQ(early_failures(run_of({{v1::END_CRASH, 3}, {v1::END_NODE_LOST, 29}}), 0), 2u);
+  EXPECT_EQ(early_failures(run_of({{v1::END_CRASH, 3}, {v1::END_CRASH, 30}}), 0), 0u);
+  EXPECT_EQ(early_failures(run_of({{v1::END_CRASH, 3}, {v1::END_CRASH, 600}, {v1::END_HANG, 20}}), 0), 1u);
+  EXPECT_EQ(early_failures(run_of({{v1::END_CRASH, 3}, {v1::END_YIELDED, 2}, {v1::END_CRASH, 2}}), 0), 1u);
+  v1::Run alive = run_of({{v1::END_CRASH, 3}, {v1::END_CRASH, 3}});
+  alive.mutable_attempts(1)->set_state(v1::Attempt::STARTED);
+  alive.mutable_attempts(1)->clear_ended_us();
+  EXPECT_EQ(early_failures(alive, 5'000'000), 2u);
+  EXPECT_EQ(early_failures(alive, 31'000'000), 0u);
+}
+
+TEST(Retry, ARunThatTrainedInBetweenDoesNotWaitLonger) {
+  v1::Limits limits;
+  limits.set_crash_retries(1000);
+  limits.set_node_retries(1000);
+  const auto delay = [&](v1::EndClass end, const RetryCounts& before, uint32_t early) {
+    return decide_retry(end, before, limits, early).delay;
+  };
+  for (const uint32_t failures : {0u, 1u, 5u, 900u}) {
+    EXPECT_EQ(delay(v1::END_CRASH, {.crash = failures}, 0), Micros(Seconds(1)));
+    EXPECT_EQ(delay(v1::END_NODE_LOST, {.node = failures}, 0), Micros(Seconds(2)));
+  }
+  EXPECT_EQ(delay(v1::END_CRASH, {.crash = 900}, 3), Micros(Seconds(4)));
+  // A budget's own failures alone make it wait.
+  EXPECT_EQ(delay(v1::END_CRASH, {.node = 7}, 8), Micros(Seconds(1)));
+}
+
 TEST(Retry, ReasonNamesTheBudget) {
-  EXPECT_EQ(decide_retry(v1::END_CRASH, {}, limits()).reason, "a rank crashed; retry 1 of 3 in 1s");
-  EXPECT_EQ(decide_retry(v1::END_OUT_OF_MEMORY, {.memory = 1}, limits()).reason,
+  EXPECT_EQ(decide_early(v1::END_CRASH, {}, limits()).reason, "a rank crashed; retry 1 of 3 in 1s");
+  EXPECT_EQ(decide_early(v1::END_OUT_OF_MEMORY, {.memory = 1}, limits()).reason,
             "a rank ran out of memory; 1 retry is used up");
 }
 
