@@ -10,6 +10,7 @@
 #include "artifacts/manifest.h"
 #include "base/clock.h"
 #include "dataio/snapshot.h"
+#include "launch/local.h"
 #include "launch/report_log.h"
 
 namespace rekindle::trainer {
@@ -124,7 +125,14 @@ void TestRun::await_no_process(const v1::Plan& plan) const {
       auto line = read_file(it->path() / "cmdline");
       any |= line.ok() && line->find(path) != std::string::npos;
     }
-    if (!any) return;
+    if (!any) {
+      // A supervisor that was killed leaves its ranks' shared memory: whoever finds it lost removes it.
+      const auto found = launch::make_local_launcher({})->probe(folder(plan));
+      ASSERT_TRUE(found.ok() && found->kind != launch::GangState::kAlive) << "the gang's lock is still held";
+      const bool left = found->gang && !found->gang->scratch().empty() && fs::exists(found->gang->scratch());
+      EXPECT_FALSE(left) << found->gang->scratch() << " is left";
+      return;
+    }
     usleep(10'000);
   }
   ADD_FAILURE() << "processes of " << path << " are left after a minute";

@@ -28,7 +28,8 @@ class TestRun {
   Ended run(const v1::Plan& plan, const std::function<void(int)>& ready = {});
   // The same under its supervisor, which starts mpirun and the ranks as in service.
   Ended run_gang(const v1::Plan& plan);
-  // Returns when no process of the attempt is left; fails the test when that takes a minute.
+  // Returns when no process of the attempt is left, nor shared memory of a gang; fails the test when that
+  // takes a minute.
   void await_no_process(const v1::Plan& plan) const;
   std::string logs(const v1::Plan& plan) const;  // of supervisor and ranks
   launch::AttemptFolder folder(const v1::Plan& plan) const;
