@@ -25,8 +25,8 @@ BENCHES = {
                          "with PyTorch DDP on gloo"),
     "trainer": (trainer.run, "the engine: start, MLP and ResNet steps, sums of all sizes, checkpoint stalls, efficiency at "
                              "2 ranks (about 10 minutes; --only PART,PART)"),
-    "goodput": (goodput.run, "steps that stay done while a rank is killed every --kill-every seconds, beside torchrun with "
-                             "restarts (about 6 minutes a pair at the defaults: --pairs 1)"),
+    "goodput": (goodput.run, "share of the time that stays useful while a rank is killed every --kill-every seconds, beside torchrun "
+                             "with restarts (about 5 minutes a pair at the defaults: --pairs 1)"),
 }
 
 

@@ -1,7 +1,9 @@
 """`./dev bench goodput`: steps that stay done while one rank is killed again and again, beside torchrun.
 
-Goodput is the steps reached after a while with kills over the steps that the same arm does in that while without.
-Both arms save a checkpoint every 5 seconds and fsync it."""
+Goodput is the share of the time in which steps were done that stay done: what a kill costs is the time from it until
+the ranks that follow are back at the step that it came to, whatever was spent on noticing, waiting, starting and doing
+steps again. So nothing is held against a pace that was measured at another time. Both arms save a checkpoint every 5
+seconds and fsync it."""
 
 import json
 import os
@@ -74,8 +76,17 @@ class PeerRunning:
     def stop(self):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for pid in self.pids():
-            kill(pid)
+        # torchrun's ranks have sessions of their own; some may have begun since anyone told a pid.
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and str(self.folder).encode() in command_line(entry):
+                kill(int(entry.name))
+
+
+def command_line(process):
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def kill(pid):
@@ -86,22 +97,29 @@ def kill(pid):
         return False
 
 
-def steps_within(running, seconds, every):
-    """Steps between the first one and `seconds` later; a random rank is killed each `every` seconds."""
-    draw = random.Random(3)
-    deadline = time.monotonic() + 120
-    while running.step() == 0:
+def wait_for(what, condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("bench: no first step within two minutes")
+            raise SystemExit(f"bench: waited {seconds} s for {what}")
         time.sleep(0.05)
-    began, first, kills = time.monotonic(), running.step(), 0
-    while (now := time.monotonic() - began) < seconds:
-        if every and now >= (kills + 1) * every - every / 2:
-            alive = running.pids()
-            if alive and kill(draw.choice(alive)):
-                kills += 1
-        time.sleep(0.05)
-    return running.step() - first, kills
+
+
+def seconds_lost(running, seconds, every):
+    """What each of the kills within `seconds` cost; a random rank is killed each `every` seconds."""
+    draw = random.Random(3)
+    wait_for("a first step", lambda: running.step() > 0)
+    began, lost = time.monotonic(), []
+    for due in (every * (number + 0.5) for number in range(max(1, int(seconds // every)))):
+        wait_for("the next kill", lambda: time.monotonic() - began >= due, every + 120)
+        before, reached, killed = running.pids(), running.step(), time.monotonic()
+        if not before or not kill(draw.choice(before)):
+            raise SystemExit("bench: no rank was there to be killed")
+        # A rank says where it begins before it gives its pid: the step is not one of the ranks before.
+        wait_for("the ranks to be back", lambda: (now := running.pids()) and not set(now) & set(before)
+                 and running.step() >= reached)
+        lost.append(time.monotonic() - killed)
+    return lost
 
 
 def run(options):
@@ -117,17 +135,15 @@ def run(options):
             arms = {"ours": lambda: OursRunning(ours, "bench-goodput"), "peer": lambda: PeerRunning(options.peer, folder)}
             for pair in range(options.pairs):
                 for arm in ("ours", "peer") if pair % 2 == 0 else ("peer", "ours"):
-                    done = {}
-                    for killing in (None, every):
-                        running = arms[arm]()
-                        try:
-                            done[killing], kills = steps_within(running, seconds if killing else seconds / 3, killing)
-                        finally:
-                            running.stop()
-                    goodput = done[every] / (done[None] * 3)
+                    running = arms[arm]()
+                    try:
+                        lost = seconds_lost(running, seconds, every)
+                    finally:
+                        running.stop()
+                    goodput = 1 - sum(lost) / (len(lost) * every)
                     out[arm].append(goodput)
-                    print(f"pair {pair + 1}, {arm}: {done[None] * 3 / seconds:.0f} steps/s undisturbed, goodput {goodput:.3f} "
-                          f"with {kills} kills in {seconds} s", file=sys.stderr)
+                    print(f"pair {pair + 1}, {arm}: goodput {goodput:.3f}; seconds lost by each kill: "
+                          + ", ".join(f"{one:.1f}" for one in lost), file=sys.stderr)
         finally:
             ours.stop()
     return [measure.result(f"goodput, a rank killed every {every} s for {seconds} s", "", out["ours"], out["peer"],

@@ -16,12 +16,16 @@ from torch.nn.parallel import DistributedDataParallel
 from ddp_peer import Tabular
 
 
+def tell(folder, step):
+    (folder / "step.tmp").write_text(str(step))
+    os.rename(folder / "step.tmp", folder / "step")
+
+
 def main():
     shape, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
-    (folder / f"pid-{rank}").write_text(str(os.getpid()))
     torch.manual_seed(1)
     plain = Tabular(shape)
     model = DistributedDataParallel(plain)
@@ -37,6 +41,9 @@ def main():
         plain.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
+    if rank == 0:
+        tell(folder, step)
+    (folder / f"pid-{rank}").write_text(str(os.getpid()))
     saved = time.monotonic()
     while step < shape["steps"]:
         at = (step % (rows // shape["batch"])) * shape["batch"] + rank * local
@@ -48,8 +55,7 @@ def main():
         if rank != 0:
             continue
         if step % 10 == 0:
-            (folder / "step.tmp").write_text(str(step))
-            os.rename(folder / "step.tmp", folder / "step")
+            tell(folder, step)
         if time.monotonic() - saved >= shape["save_seconds"]:
             with open(folder / "kept.tmp", "wb") as out:
                 torch.save({"model": plain.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, out)
