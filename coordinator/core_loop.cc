@@ -42,7 +42,7 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
     core::apply(state_, event);
   }
   // A host's clock that was set back meanwhile would keep retries and time limits waiting for as long.
-  if (const Time newest = time_from_micros(state_.moved_us); wall_start_ < newest) {
+  if (const Time newest = time_from_micros(state_.time_us); wall_start_ < newest) {
     log_warning("this host's clock is behind the journal: going on from the journal's time",
                 {{"clock", format_time(wall_start_)}, {"journal", format_time(newest)}});
     wall_start_ = newest;

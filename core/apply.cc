@@ -227,6 +227,7 @@ void apply_to_model(v1::ModelState& model, const v1::Event& event) {
 void apply(State& state, const v1::Event& event) {
   CHECK(event.seq() == state.seq + 1, "events must be applied in order, without gaps");
   state.seq = event.seq();
+  state.time_us = std::max(state.time_us, event.time_us());
   if (moves(event)) state.moved_us = std::max(state.moved_us, event.time_us());
   switch (event.what_case()) {
     case v1::Event::kJobApplied: {

@@ -151,6 +151,7 @@ bool verdict_due(const State& state, const v1::Run& run, Time now) {
 v1::Snapshot to_snapshot(const State& state) {
   v1::Snapshot snapshot;
   snapshot.set_seq(state.seq);
+  snapshot.set_time_us(state.time_us);
   snapshot.set_next_quarantine(state.next_quarantine);
   for (const auto& [name, job] : state.jobs) *snapshot.add_jobs() = job;
   for (const auto& [sha256, spec] : state.specs) {
@@ -169,6 +170,7 @@ v1::Snapshot to_snapshot(const State& state) {
 State from_snapshot(const v1::Snapshot& snapshot) {
   State state;
   state.seq = snapshot.seq();
+  state.time_us = snapshot.time_us();
   state.next_quarantine = std::max<uint64_t>(1, snapshot.next_quarantine());
   for (const auto& job : snapshot.jobs()) state.jobs[JobName(job.name())] = job;
   for (const auto& model : snapshot.models()) state.models[JobName(model.name())] = model;

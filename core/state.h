@@ -31,7 +31,8 @@ struct QueueKey {
 };
 
 struct State {
-  uint64_t seq = 0;  // of the newest event applied
+  uint64_t seq = 0;     // of the newest event applied
+  int64_t time_us = 0;  // the latest time of any event, wall clock: a new process never goes behind it
   std::map<JobName, v1::Job> jobs;
   // Without their specs, which many runs share: spec_of.
   std::map<RunId, v1::Run> runs;

@@ -265,7 +265,7 @@ void Simulation::restart() {
   if (dice_.chance(20)) {
     constexpr std::array<int64_t, 4> kJumps = {kHourUs, -kHourUs, 3650 * kDayUs, -3650 * kDayUs};
     const int64_t wall_us = now_us_ + kJumps[dice_.chance(10) ? 2 : dice_.chance(50) ? 3 : dice_.below(2)];
-    now_us_ = std::max(wall_us, state_.moved_us);
+    now_us_ = std::max(wall_us, state_.time_us);
     ++clock_jumps_;
   }
   // Some of what the old process had seen is told again by late messengers; the rest is lost.
