@@ -12,7 +12,7 @@ from pathlib import Path
 
 import measure
 
-STEPS = 2000
+STEPS = {"mlp": 2000, "resnet": 600}
 OURS = {"": [], "bf16": ['"precision": "BF16"'], "tf32": ['"tf32": true']}
 LIMIT_S = 240
 
@@ -35,17 +35,17 @@ def main():
         name, _, how = model.partition(":")
 
         def peer(way):
-            return last_json([sys.executable, str(here / "gpu_peer.py"), name, way, str(STEPS), str(time.time()), *([how] if how else [])],
+            return last_json([sys.executable, str(here / "gpu_peer.py"), name, way, str(STEPS[name]), str(time.time()), *([how] if how else [])],
                              environment)
 
-        arms = {"ours": lambda: last_json([program, name, str(STEPS), *OURS[how]])}
+        arms = {"ours": lambda: last_json([program, name, str(STEPS[name]), *OURS[how]])}
         for way in ("eager", "compile", "graph"):
             arms[way] = lambda way=way: peer(way)
         samples = measure.interleaved(arms, rounds, warm=False, say=lambda s: f"{model} " + ", ".join(
             f"{arm} {v['steps_per_second']:.0f}/s, all {v['all_steps']:.1f} s" for arm, v in s.items()))
         print(json.dumps({"model": model, "samples": samples}), flush=True)
         for way in ("eager", "compile", "graph"):
-            for metric, field, less in (("steps per second", "steps_per_second", False), ("seconds to 2,000 steps", "all_steps", True)):
+            for metric, field, less in (("steps per second", "steps_per_second", False), (f"seconds to {STEPS[name]:,} steps", "all_steps", True)):
                 ours, theirs = ([s[field] for s in samples[arm]] for arm in ("ours", way))
                 out.append(measure.result(f"{model}: {metric}", "s" if less else "steps/s", ours, theirs, way, less, "see eager"))
     print(measure.table(out), file=sys.stderr)
