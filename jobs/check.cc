@@ -13,6 +13,7 @@
 #include "jobs/check_label.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
+#include "jobs/values.h"
 #include "proto/time.h"
 
 namespace rekindle::jobs {
@@ -141,9 +142,7 @@ void check_serve(const v1::JobSpec& spec, Problems& problems) {
 }
 
 std::string file_problem(const std::string& file) {
-  if (file.starts_with('/') || file == ".." || file.starts_with("../") ||
-      file.find("/../") != std::string::npos || file.ends_with("/.."))
-    return fmt::format("'{}' must lie inside the folder that --source names", file);
+  if (leaves_folder(file)) return fmt::format("'{}' must lie inside the folder that --source names", file);
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "jobs/resolve.h"
+#include "jobs/values.h"
 
 namespace rekindle::jobs {
 namespace {
@@ -63,11 +64,6 @@ void check_words(const google::protobuf::RepeatedPtrField<std::string>& words, c
   }
 }
 
-bool leaves(const std::string& path) {
-  return path.starts_with('/') || path == ".." || path.starts_with("../") ||
-         path.find("/../") != std::string::npos || path.ends_with("/..");
-}
-
 bool module_name(const std::string& name) {
   return !name.empty() && name[0] != '-' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == '+' || c == '/' || c == ':';
@@ -79,7 +75,7 @@ void check_environment(const v1::Train& train, Problems& problems) {
   if (env.has_venv()) {
     if (train.code().empty())
       problems.add("train.env.venv", "the lock file lies in the code folder: name it in train.code");
-    if (env.venv().empty() || leaves(env.venv()))
+    if (env.venv().empty() || leaves_folder(env.venv()))
       problems.add("train.env.venv", fmt::format("'{}' must be a file within train.code", env.venv()));
   }
   for (int i = 0; i < env.modules().load_size(); ++i)
@@ -94,7 +90,7 @@ void check_predict(const v1::Predict& predict, Problems& problems) {
   if ((predict.command_size() > 0) == !predict.package().empty())
     problems.add("predict",
                  "say one of command and package; write for example: command: [python, predict.py]");
-  if (leaves(predict.package()))
+  if (leaves_folder(predict.package()))
     problems.add(
         "predict.package",
         fmt::format("'{}' must be a file that the script writes into $REKINDLE_OUT", predict.package()));

@@ -4,6 +4,8 @@
 
 #include <bit>
 
+#include "jobs/values.h"
+
 namespace rekindle::jobs {
 namespace {
 
@@ -68,8 +70,7 @@ void check_plugin(const v1::JobSpec& spec, Problems& problems) {
   const std::string path = "train.model.plugin";
   const v1::Plugin& plugin = spec.train().model().plugin();
   const std::string& library = plugin.library();
-  if (library.starts_with('/') || library == ".." || library.starts_with("../") ||
-      library.find("/../") != std::string::npos)
+  if (leaves_folder(library))
     problems.add(path + ".library", fmt::format("'{}' must be a file within train.code", library));
   if (spec.train().code().empty())
     problems.add("train.code", "the folder that holds the plugin's library; write for example: code: build");

@@ -317,6 +317,11 @@ std::string check_value(const Message& message, const Field& field, int index) {
   }
 }
 
+bool leaves_folder(std::string_view path) {
+  return path.starts_with('/') || path == ".." || path.starts_with("../") || path.find("/../") != path.npos ||
+         path.ends_with("/..");
+}
+
 std::string format_value(const Message& message, const Field& field) {
   if (!field.is_repeated()) return format_one(message, field, -1);
   std::vector<std::string> words;

@@ -36,6 +36,9 @@ std::string set_word(Message& message, const Field& field, std::string_view text
 // duration, too long a text), or nothing. `index` is for lists.
 std::string check_value(const Message& message, const Field& field, int index = -1);
 
+// Whether a path would lead out of the folder that it is relative to.
+bool leaves_folder(std::string_view path);
+
 // As its author would write it: "60s", "10%", "[128, 64]".
 std::string format_value(const Message& message, const Field& field);
 

@@ -158,8 +158,4 @@ Result<SourceText> source_text(std::string file, std::string bytes, uint64_t byt
   return source;
 }
 
-Result<SourceText> read_source(const fs::path& folder, std::string_view file, uint64_t bytes_max) {
-  return source_text(std::string(file), TRY(read_source_bytes(folder, file, bytes_max)), bytes_max);
-}
-
 }  // namespace rekindle::dataio

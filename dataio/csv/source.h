@@ -27,8 +27,6 @@ Status check_beneath(std::string_view file);
 
 // The CSV that these bytes of `file` are or hold, checked to be UTF-8.
 Result<SourceText> source_text(std::string file, std::string bytes, uint64_t bytes_max = kSourceBytesMax);
-Result<SourceText> read_source(const std::filesystem::path& folder, std::string_view file,
-                               uint64_t bytes_max = kSourceBytesMax);
 // Offset of the first byte that is not UTF-8 (or is NUL), or nothing.
 std::optional<size_t> first_bad_byte(std::string_view text);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -200,9 +199,7 @@ Result<SourceTable> load_csv(SourceText source, const v1::SourceFile& spec,
                              std::span<const std::string> wanted) {
   const auto file = std::make_shared<const SourceText>(std::move(source));
   CsvRecords records = TRY(parse_csv(*file, wanted));
-  for (const auto& [column, type] : spec.types())
-    if (std::find(records.header.begin(), records.header.end(), column) == records.header.end())
-      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", file->name, column));
+  TRY_STATUS(check_types(spec, file->name, records.header));
   SourceTable out;
   out.name = file->name;
   out.header = std::move(records.header);
@@ -210,10 +207,8 @@ Result<SourceTable> load_csv(SourceText source, const v1::SourceFile& spec,
     return fmt::format("{}:{}", file->name, line_of(file->text, starts[row]));
   };
   for (size_t i = 0; i < records.names.size(); ++i) {
-    const auto given = spec.types().find(records.names[i]);
-    const v1::ColumnType type = given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
-    out.table.columns.push_back(
-        TRY(typed_column(records.names[i], records.columns[i], missing_text(spec), type, out.where)));
+    out.table.columns.push_back(TRY(typed_column(records.names[i], records.columns[i], missing_text(spec),
+                                                 type_given(spec, records.names[i]), out.where)));
     records.columns[i] = {};
   }
   return out;

@@ -231,13 +231,10 @@ Result<SourceTable> Samples::table(const v1::SourceFile& spec, std::span<const s
   out.name = spec.shards();
   out.header.assign(header_.begin(), header_.end());
   out.where = [samples = samples_](size_t row) { return (*samples)[row].shard + ":" + (*samples)[row].key; };
-  for (const auto& [column, type] : spec.types())
-    if (!header_.contains(column))
-      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", out.name, column));
+  TRY_STATUS(check_types(spec, out.name, out.header));
   for (const std::string& name : wanted) {
     if (out.table.find(name)) continue;
-    const auto given = spec.types().find(name);
-    const v1::ColumnType type = given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
+    const v1::ColumnType type = type_given(spec, name);
     Growing growing;
     const auto found = columns_.find(name);
     if (found != columns_.end()) growing = std::move(found->second);

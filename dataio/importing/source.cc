@@ -21,21 +21,30 @@ Result<SourceTable> load_parquet(const std::string& name, std::string_view bytes
   out.where = [name](size_t row) { return fmt::format("{}, row {}", name, row); };
   const ParquetInfo info = TRY(inspect_parquet(bytes, name));
   for (const v1::Column& column : info.columns) out.header.push_back(column.name());
-  for (const auto& [column, type] : spec.types())
-    if (std::find(out.header.begin(), out.header.end(), column) == out.header.end())
-      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", name, column));
+  TRY_STATUS(check_types(spec, name, out.header));
   std::vector<WantedColumn> columns;
   for (const std::string& column : wanted) {
     if (std::any_of(columns.begin(), columns.end(), [&](const auto& c) { return c.name == column; }))
       continue;
-    const auto given = spec.types().find(column);
-    columns.push_back({column, given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second});
+    columns.push_back({column, type_given(spec, column)});
   }
   out.table = TRY(read_parquet(bytes, name, columns));
   return out;
 }
 
 }  // namespace
+
+v1::ColumnType type_given(const v1::SourceFile& spec, const std::string& column) {
+  const auto given = spec.types().find(column);
+  return given == spec.types().end() ? v1::COLUMN_TYPE_UNSPECIFIED : given->second;
+}
+
+Status check_types(const v1::SourceFile& spec, const std::string& name, std::span<const std::string> header) {
+  for (const auto& [column, type] : spec.types())
+    if (std::find(header.begin(), header.end(), column) == header.end())
+      return not_found(fmt::format("{} has no column '{}', which `types` gives a type", name, column));
+  return ok_status();
+}
 
 const std::string& source_label(const v1::SourceFile& spec) {
   return spec.shards().empty() ? spec.file() : spec.shards();

@@ -25,6 +25,11 @@ struct SourceTable {
 Result<SourceTable> load_source(const v1::SourceFile& spec, const std::filesystem::path& folder,
                                 std::span<const std::string> wanted);
 
+// What the spec's `types` says of a column; unspecified: nothing.
+v1::ColumnType type_given(const v1::SourceFile& spec, const std::string& column);
+// not_found names a column that has a type there and is not in the header.
+Status check_types(const v1::SourceFile& spec, const std::string& name, std::span<const std::string> header);
+
 // What messages call it: the file, or the pattern of the shards.
 const std::string& source_label(const v1::SourceFile& spec);
 

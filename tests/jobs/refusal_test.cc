@@ -186,6 +186,8 @@ std::vector<Case> cases() {
        "the folder that holds the plugin's library; write for example: code: build"},
       {"plugin_outside_of_code", with("linear", "{plugin: {library: ../libmine.so}}\n  code: build"),
        "'../libmine.so' must be a file within train.code"},
+      {"plugin_that_ends_outside", with("linear", "{plugin: {library: lib/..}}\n  code: build"),
+       "'lib/..' must be a file within train.code"},
       {"plugin_on_a_gpu",
        with("linear", "{plugin: {library: a.so}}\n  code: build\n  ranks: {count: 1, gpus: 1}"),
        "a plugin works in the host's memory"},
