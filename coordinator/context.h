@@ -13,6 +13,7 @@
 #include "coordinator/loop/nodes.h"
 #include "coordinator/metrics.h"
 #include "coordinator/options.h"
+#include "coordinator/pools.h"
 #include "coordinator/state_folder.h"
 #include "coordinator/task_threads.h"
 #include "events/store.h"
@@ -24,6 +25,8 @@ struct Context {
   const Clock& clock;
   const Options& options;
   const StateFolder& folder;
+  const Pools& pools;
+  launch::Launcher& launcher;
   artifacts::Store& store;
   CoreLoop& core;
   Effects& effects;

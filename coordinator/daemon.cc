@@ -8,6 +8,7 @@
 #include "coordinator/api/api.h"
 #include "coordinator/context.h"
 #include "coordinator/journal/sqlite_journal.h"
+#include "core/schedule.h"
 #include "net/tls/authority.h"
 #include "net/token_file.h"
 #include "net/tokens.h"
@@ -48,6 +49,8 @@ struct Daemon::Parts {
   Result<std::vector<net::Token>> all_tokens() const;
   Result<std::optional<net::TlsFiles>> open_tls() const;
   void follow_tokens();
+  void use_pools();
+  void look_at_pools();
   void adopt();
   Status serve();
   boost::asio::awaitable<void> housekeeping();
@@ -59,6 +62,7 @@ struct Daemon::Parts {
   Options options;
   Metrics metrics;
   std::optional<StateFolder> folder;
+  std::optional<Pools> pools;
   std::unique_ptr<artifacts::Store> store;
   std::unique_ptr<events::EventStore> events;
   CoreLoop core;
@@ -111,16 +115,19 @@ void Daemon::shut_down() {
 }
 
 Status Daemon::Parts::open() {
-  folder.emplace(TRY(StateFolder::open(options.state)));
+  folder.emplace(TRY(StateFolder::open(options.state, options.shared)));
+  pools.emplace(options.pools.empty() ? folder->pools() : fs::absolute(options.pools));
+  TRY_STATUS(pools->load());
+  use_pools();
   operator_token = TRY(net::load_or_create_token(folder->operator_token()));
   serving_token = TRY(net::load_or_create_token(folder->serving_token()));
-  if (options.artifacts.empty()) options.artifacts = folder->path() / "artifacts";
+  if (options.artifacts.empty()) options.artifacts = folder->runs().parent_path() / "artifacts";
   options.artifacts = fs::absolute(options.artifacts).lexically_normal();
   store = TRY(artifacts::open_folder_store(options.artifacts));
   events = TRY(events::EventStore::open(folder->events(), *store));
   audit.emplace(TRY(Audit::open(folder->audit(), clock)));
   TRY_STATUS(core.load(TRY(open_sqlite_journal(folder->journal()))));
-  TRY_STATUS(make_folders_durably(folder->path() / "runs", 0750));
+  TRY_STATUS(make_folders_durably(folder->runs(), 0750));
   return ok_status();
 }
 
@@ -180,7 +187,7 @@ Status Daemon::Parts::serve() {
   how.artifacts = options.artifacts;
   how.threads_per_rank = options.threads_per_rank;
   how.attempts.poll = options.attempt_poll;
-  effects = std::make_unique<Effects>(core, launcher, *store, *folder, pool, clock, how);
+  effects = std::make_unique<Effects>(core, launcher, *store, *folder, *pools, pool, clock, how);
   effects->on_observation = [this](const Observation& seen) {
     if (seen.kind == Observation::kEnded) metrics.attempt_ended(v1::EndClass_Name(seen.ending.end));
   };
@@ -189,6 +196,8 @@ Status Daemon::Parts::serve() {
                             clock,
                             options,
                             *folder,
+                            *pools,
+                            launcher,
                             *store,
                             core,
                             *effects,
@@ -221,10 +230,24 @@ Status Daemon::Parts::serve() {
   add_event_service(*server, *context);
   add_data_service(*server, *context);
   add_replay_service(*server, *context);
+  add_pool_service(*server, *context);
   add_admin_service(*server, *context);
   TRY(server->start());
   url = server->url();
   return folder->write_address(url);
+}
+
+void Daemon::Parts::use_pools() {
+  launcher.use(pools->now());
+  core.set_cluster(cluster_of(pools->now(), options));
+}
+
+void Daemon::Parts::look_at_pools() {
+  std::set<std::string> in_use;
+  for (const RunId& id : core.state().working)
+    if (const v1::Run& run = core.state().runs.at(id); core::live_attempt(run))
+      in_use.insert(core::pool_of(run));
+  if (pools->refresh(in_use)) use_pools();
 }
 
 void Daemon::Parts::adopt() {
@@ -248,6 +271,7 @@ boost::asio::awaitable<void> Daemon::Parts::housekeeping() {
   while (!stopping) {
     nodes.expire();
     follow_tokens();
+    look_at_pools();
     auto ticked = core.submit(core::Tick());
     if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
     core.changes().notify();

@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "coordinator/daemon.h"
 #include "coordinator/doctor.h"
-#include "launch/local.h"
+#include "launch/pools.h"
 
 namespace {
 
@@ -23,6 +23,8 @@ constexpr int kExitRefused = 78;
 struct Flags {
   std::string state;
   std::string artifacts;
+  std::string pools;
+  std::string shared;
   std::string listen = "127.0.0.1:0";
   bool tls = false;
   std::vector<std::string> host_names;
@@ -39,7 +41,12 @@ struct Flags {
 
 void declare(CLI::App& app, Flags& flags) {
   app.add_option("--state", flags.state, "state folder, on a local disk; made when absent")->required();
-  app.add_option("--artifacts", flags.artifacts, "root of the artifact store (default STATE/artifacts)");
+  app.add_option("--artifacts", flags.artifacts,
+                 "root of the artifact store (default SHARED/artifacts, else STATE/artifacts)");
+  app.add_option(
+      "--shared", flags.shared,
+      "folder that compute nodes see under the same path: runs, environments and artifacts lie there");
+  app.add_option("--pools", flags.pools, "pools and how to launch on them (default STATE/pools.yaml)");
   app.add_option("--listen", flags.listen, "ADDRESS:PORT, port 0: any free one")->capture_default_str();
   app.add_flag("--tls", flags.tls, "speak TLS with the certificate in STATE/tls, made at first start");
   app.add_option("--host-name", flags.host_names,
@@ -68,6 +75,8 @@ Result<coordinator::Options> parse(const Flags& flags) {
   coordinator::Options options;
   options.state = flags.state;
   options.artifacts = flags.artifacts;
+  options.pools = flags.pools;
+  options.shared = flags.shared;
   const size_t colon = flags.listen.rfind(':');
   if (colon == std::string::npos)
     return invalid_argument("--listen " + flags.listen + " has no port: write 127.0.0.1:7700");
@@ -132,7 +141,7 @@ int main(int argc, char** argv) {
   launch::LauncherOptions launching;
   launching.gang_program = options->gang_program;
   launching.trainer_program = options->trainer_program;
-  auto launcher = launch::make_local_launcher(launching);
+  auto launcher = launch::make_pool_launcher(launching);
   coordinator::Daemon daemon(io, clock, *launcher, *options);
   Status started = daemon.start();
   if (!started.ok()) {

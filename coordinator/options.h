@@ -14,6 +14,8 @@ namespace rekindle::coordinator {
 struct Options {
   std::filesystem::path state;
   std::filesystem::path artifacts;  // empty: STATE/artifacts
+  std::filesystem::path pools;      // empty: STATE/pools.yaml
+  std::filesystem::path shared;     // runs and environments, where compute nodes see them; empty: STATE
   std::string address = "127.0.0.1";
   uint16_t port = 0;                    // 0: any free one
   bool tls = false;                     // with the certificate of STATE/tls, made at first start

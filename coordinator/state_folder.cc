@@ -19,7 +19,7 @@ std::string holder(int fd) {
 
 }  // namespace
 
-Result<StateFolder> StateFolder::open(const fs::path& given) {
+Result<StateFolder> StateFolder::open(const fs::path& given, const fs::path& given_shared) {
   std::error_code error;
   fs::path path = fs::absolute(given, error).lexically_normal();
   if (error) return invalid_argument(fmt::format("state folder {}: {}", given.string(), error.message()));
@@ -43,7 +43,9 @@ Result<StateFolder> StateFolder::open(const fs::path& given) {
   std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(lock.get(), 0) != 0) return errno_status("writing", lock_path);
   TRY_STATUS(write_all(lock.get(), pid, lock_path));
-  return StateFolder(std::move(path), std::move(lock));
+  fs::path shared = given_shared.empty() ? path : fs::absolute(given_shared, error).lexically_normal();
+  TRY_STATUS(make_folders_durably(shared, 0750));
+  return StateFolder(std::move(path), std::move(shared), std::move(lock));
 }
 
 Status StateFolder::write_address(const std::string& url) const {

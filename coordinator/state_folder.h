@@ -15,7 +15,8 @@ class StateFolder {
  public:
   // Makes the folder (0700) when it is absent and takes its lock. failed_precondition names the process
   // that holds it; a network filesystem is refused by name.
-  static Result<StateFolder> open(const fs::path& path);
+  // `shared`: where runs and environments lie, seen by compute nodes under the same path; empty: here.
+  static Result<StateFolder> open(const fs::path& path, const fs::path& shared = {});
 
   const fs::path& path() const { return path_; }
   fs::path journal() const { return path_ / "journal.db"; }
@@ -26,20 +27,24 @@ class StateFolder {
   fs::path tls() const { return path_ / "tls"; }
   fs::path audit() const { return path_ / "audit.log"; }
   fs::path address() const { return path_ / "address"; }
-  fs::path run(const std::string& run) const { return path_ / "runs" / run; }
+  fs::path pools() const { return path_ / "pools.yaml"; }
+  fs::path runs() const { return shared_ / "runs"; }
+  fs::path run(const std::string& run) const { return runs() / run; }
   fs::path attempt(const std::string& run, uint32_t attempt) const {
     return this->run(run) / std::to_string(attempt);
   }
   fs::path checkpoints(const std::string& run) const { return this->run(run) / "checkpoints"; }
-  fs::path environments() const { return path_ / "environments"; }  // of command jobs, built once
+  fs::path environments() const { return shared_ / "environments"; }  // of command jobs, built once
 
   // "http://127.0.0.1:7700", for the command line on this host.
   Status write_address(const std::string& url) const;
   void remove_address() const;
 
  private:
-  StateFolder(fs::path path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  StateFolder(fs::path path, fs::path shared, Fd lock)
+      : path_(std::move(path)), shared_(std::move(shared)), lock_(std::move(lock)) {}
   fs::path path_;
+  fs::path shared_;
   Fd lock_;
 };
 

@@ -34,6 +34,7 @@ void apply_to_run(v1::Run& run, const v1::Event& event) {
       attempt->set_world(placed.world());
       *attempt->mutable_devices() = placed.devices();
       *attempt->mutable_shares() = placed.shares();
+      attempt->set_queues(placed.queues());
       attempt->set_placed_us(at_us);
       return;
     }

@@ -22,7 +22,10 @@ int64_t reserve_us(const State& state, const v1::Run& run) {
 
 int64_t leave_by_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
   const int64_t limit = limit_us(state, run);
-  return limit == 0 ? 0 : attempt.placed_us() + limit;
+  if (limit == 0) return 0;
+  // What waits in a queue outside has not begun to use up its limit.
+  if (!attempt.queues()) return attempt.placed_us() + limit;
+  return attempt.state() == v1::Attempt::PLACED ? 0 : attempt.gang().started_us() + limit;
 }
 
 int64_t ask_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
@@ -32,6 +35,8 @@ int64_t ask_us(const State& state, const v1::Run& run, const v1::Attempt& attemp
 
 int64_t kill_us(const State& state, const v1::Run& run, const v1::Attempt& attempt) {
   if (!attempt.yield_requested() || attempt.resize_requested() || attempt.kill_requested()) return 0;
+  // Still in a queue outside, it has nothing to save.
+  if (attempt.queues() && attempt.state() == v1::Attempt::PLACED) return attempt.yield_requested_us();
   if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(state, run) == 0)
     return attempt.yield_requested_us() + grace_us(state, run);
   // A coordinator that was away asks late: the ranks get their time all the same.

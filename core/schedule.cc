@@ -244,7 +244,8 @@ std::optional<Growth> growth(const State& state, const place::Cluster& cluster) 
     // Also one whose retry waits for its time: it will want its room back.
     auto pool = cluster.find(pool_of(state, run));
     auto queue = state.queues.find(pool_of(state, run));
-    if (pool == cluster.end()) continue;
+    // A gang outside keeps its size: its new job would wait in that queue again.
+    if (pool == cluster.end() || attempt->queues()) continue;
     const bool wanted = queue != state.queues.end() &&
                         std::any_of(queue->second.begin(), queue->second.end(), [&](const QueueKey& key) {
                           const place::Gang gang = gang_of(state, state.runs.at(key.run));

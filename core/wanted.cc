@@ -15,7 +15,8 @@ std::vector<Effect> wanted(const State& state, Time now) {
       if (attempt->state() == v1::Attempt::PLACED)
         effects.push_back(WritePlanAndLaunch{id, attempt->number()});
       effects.push_back(WatchAttempt{id, attempt->number()});
-      if (attempt->state() == v1::Attempt::STARTED && attempt->kill_requested())
+      const bool there = attempt->state() == v1::Attempt::STARTED || attempt->queues();
+      if (there && attempt->kill_requested())
         effects.push_back(SignalAttempt{id, attempt->number(), v1::AttemptSignalled::KILL});
       else if (attempt->state() == v1::Attempt::STARTED && attempt->yield_requested())
         effects.push_back(SignalAttempt{id, attempt->number(), v1::AttemptSignalled::YIELD});

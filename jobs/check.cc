@@ -11,6 +11,7 @@
 #include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
 #include "jobs/check_label.h"
+#include "jobs/explain.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "jobs/values.h"
@@ -141,6 +142,17 @@ void check_serve(const v1::JobSpec& spec, Problems& problems) {
     problems.add("serve.canary", "the smallest share is 0.01%; write 0% for no canary");
 }
 
+void check_waived(const v1::JobSpec& spec, Problems& problems) {
+  const std::vector<std::string> paths = field_paths();
+  for (int i = 0; i < spec.waive_size(); ++i) {
+    if (std::find(paths.begin(), paths.end(), spec.waive(i)) != paths.end()) continue;
+    const std::string near = nearest(spec.waive(i), paths);
+    problems.add(fmt::format("waive[{}]", i),
+                 fmt::format("'{}' is no field of a job spec{}", spec.waive(i),
+                             near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+  }
+}
+
 std::string file_problem(const std::string& file) {
   if (leaves_folder(file)) return fmt::format("'{}' must lie inside the folder that --source names", file);
   return {};
@@ -159,6 +171,7 @@ void check_source(const v1::SourceFile& source, const std::string& path, Problem
 void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_name_at("name", spec.name(), problems);
   check_name_at("pool", spec.pool(), problems);
+  check_waived(spec, problems);
   check_data(spec, problems);
   check_train(spec, problems);
   check_kind(spec, problems);

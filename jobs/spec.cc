@@ -9,7 +9,7 @@
 #include "jobs/check.h"
 #include "jobs/check_label.h"
 #include "jobs/resolve.h"
-#include "jobs/yaml/walk.h"
+#include "jobs/yaml/read.h"
 
 namespace rekindle::jobs {
 namespace {
@@ -49,23 +49,6 @@ void fill_spec(v1::ImportSpec& spec, std::vector<ResolvedField>& fields, Problem
   fill(spec, fields, problems);
 }
 
-bool related(const std::string& a, const std::string& b) {
-  const std::string& shorter = a.size() < b.size() ? a : b;
-  const std::string& longer = a.size() < b.size() ? b : a;
-  if (shorter.empty() || !longer.starts_with(shorter)) return false;
-  return longer.size() == shorter.size() || longer[shorter.size()] == '.' || longer[shorter.size()] == '[';
-}
-
-// What was already complained about where it was written is not complained about again as missing.
-void merge(const Problems& later, const yaml::Places& places, Problems& all) {
-  const std::vector<Problem> before = all.items();
-  for (const Problem& problem : later.items()) {
-    bool known = false;
-    for (const Problem& item : before) known |= related(item.path, problem.path);
-    if (!known) all.add(problem.path, problem.message, places.find(problem.path));
-  }
-}
-
 // What `rekindle apply` finds out is not for a person to say.
 void check_written(const v1::JobSpec& written, const yaml::Places& places, Problems& problems) {
   if (written.has_code())
@@ -73,26 +56,16 @@ void check_written(const v1::JobSpec& written, const yaml::Places& places, Probl
 }
 void check_written(const v1::ImportSpec&, const yaml::Places&, Problems&) {}
 
-// Reads into `written` and `resolved`; refuses by places.
 template <typename Spec>
 Status parse(std::string_view yaml, std::string_view filename, Spec& written, Spec& resolved) {
-  Problems problems;
-  yaml::Places places;
-  const yaml::NodePtr tree = yaml::parse(yaml, problems);
-  if (!tree) return problems.status(filename);
-  yaml::walk(*tree, written, places, problems);
-  check_written(written, places, problems);
-  resolved = written;
   std::vector<ResolvedField> fields;
-  Problems missing;
-  fill_spec(resolved, fields, missing);
-  merge(missing, places, problems);
-  if (problems.empty()) {
-    Problems broken;
-    check_rules(resolved, broken);
-    merge(broken, places, problems);
-  }
-  return problems.status(filename);
+  yaml::Rules rules;
+  rules.written = [&](const yaml::Places& places, Problems& problems) {
+    check_written(written, places, problems);
+  };
+  rules.fill = [&](Problems& problems) { fill_spec(resolved, fields, problems); };
+  rules.check = [&](Problems& problems) { check_rules(resolved, problems); };
+  return yaml::read(yaml, filename, written, resolved, rules);
 }
 
 }  // namespace

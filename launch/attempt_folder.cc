@@ -49,6 +49,9 @@ Result<v1::Plan> AttemptFolder::read_plan() const {
 Result<std::optional<v1::GangRecord>> AttemptFolder::read_gang() const {
   return read_record<v1::GangRecord>(gang());
 }
+Result<std::optional<v1::LaunchRecord>> AttemptFolder::read_launch() const {
+  return read_record<v1::LaunchRecord>(launch());
+}
 Result<std::optional<v1::ExitRecord>> AttemptFolder::read_exit() const {
   return read_record<v1::ExitRecord>(exit());
 }
@@ -56,6 +59,9 @@ Result<std::optional<v1::Outcome>> AttemptFolder::read_outcome() const {
   return read_record<v1::Outcome>(outcome());
 }
 
+Status AttemptFolder::write_launch(const v1::LaunchRecord& record) const {
+  return write_record(launch(), record);
+}
 Status AttemptFolder::write_gang(const v1::GangRecord& record) const {
   return write_record(gang(), record);
 }

@@ -30,6 +30,7 @@ class AttemptFolder {
   fs::path gang() const { return root_ / "gang.pb"; }
   fs::path gang_log() const { return root_ / "log-gang.txt"; }
   fs::path outcome() const { return root_ / "outcome.pb"; }
+  fs::path launch() const { return root_ / "launch.pb"; }
   fs::path exit() const { return root_ / "exit.pb"; }
   fs::path report(int rank) const { return root_ / ("report-" + std::to_string(rank) + ".log"); }
   fs::path log(int rank) const { return root_ / ("log-" + std::to_string(rank) + ".txt"); }
@@ -42,8 +43,10 @@ class AttemptFolder {
   // Nothing when the file is not there yet; data_loss when it cannot be parsed.
   Result<std::optional<v1::GangRecord>> read_gang() const;
   Result<std::optional<v1::ExitRecord>> read_exit() const;
+  Result<std::optional<v1::LaunchRecord>> read_launch() const;
   Result<std::optional<v1::Outcome>> read_outcome() const;
 
+  Status write_launch(const v1::LaunchRecord& record) const;
   Status write_gang(const v1::GangRecord& record) const;
   Status write_exit(const v1::ExitRecord& record) const;
   Status write_outcome(const v1::Outcome& outcome) const;

@@ -1,6 +1,7 @@
 #include "launch/gang_lock.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -28,6 +29,21 @@ Result<bool> gang_lock_held(const AttemptFolder& folder) {
   whole.l_whence = SEEK_SET;
   if (::fcntl(fd.get(), F_OFD_GETLK, &whole) != 0) return errno_status("asking for the lock", folder.lock());
   return whole.l_type != F_UNLCK;
+}
+
+Result<bool> bar(const AttemptFolder& folder, v1::ExitRecord record) {
+  const std::optional<Fd> lock = TRY(take_gang_lock(folder));
+  if (!lock.has_value()) return false;
+  record.set_barred(true);
+  // A link, not a rename: on a network filesystem this host may not have heard yet of the gang's own record.
+  const fs::path own = folder.root() / "exit.pb.barred";
+  TRY_STATUS(write_file_durably(own, record.SerializeAsString(), 0640));
+  const int linked = ::link(own.c_str(), folder.exit().c_str());
+  const Status failed = linked == 0 || errno == EEXIST ? ok_status() : errno_status("barring", folder.exit());
+  ::unlink(own.c_str());
+  TRY_STATUS(failed);
+  TRY_STATUS(fsync_path(folder.root()));
+  return true;
 }
 
 }  // namespace rekindle::launch

@@ -19,4 +19,9 @@ Result<std::optional<Fd>> take_gang_lock(const AttemptFolder& folder);
 // Whether any process holds the lock. False when the file is not there.
 Result<bool> gang_lock_held(const AttemptFolder& folder);
 
+// Proves that no gang of this attempt lives or can live: under the lock, writes the exit record that keeps
+// every later one out. False when a gang holds the lock; true also when the attempt has ended already, whose
+// record stands.
+Result<bool> bar(const AttemptFolder& folder, v1::ExitRecord record);
+
 }  // namespace rekindle::launch

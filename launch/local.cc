@@ -23,10 +23,7 @@ std::string attempt_entry(const AttemptFolder& folder) {
 
 class LocalLauncher final : public Launcher {
  public:
-  explicit LocalLauncher(LauncherOptions options) : options_(std::move(options)) {
-    if (options_.gang_program.empty()) options_.gang_program = sibling("rekindle-gang");
-    if (options_.trainer_program.empty()) options_.trainer_program = sibling("rekindle-trainer");
-  }
+  explicit LocalLauncher(LauncherOptions options) : options_(with_programs(std::move(options))) {}
 
   Status start(const AttemptFolder& folder) override {
     TRY(folder.read_plan());
@@ -135,6 +132,12 @@ class LocalLauncher final : public Launcher {
 };
 
 }  // namespace
+
+LauncherOptions with_programs(LauncherOptions options) {
+  if (options.gang_program.empty()) options.gang_program = sibling("rekindle-gang");
+  if (options.trainer_program.empty()) options.trainer_program = sibling("rekindle-trainer");
+  return options;
+}
 
 std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options) {
   return std::make_unique<LocalLauncher>(std::move(options));

@@ -16,6 +16,9 @@ struct LauncherOptions {
   std::chrono::milliseconds stop_grace{30'000};
 };
 
+// With the siblings filled in.
+LauncherOptions with_programs(LauncherOptions options);
+
 std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options);
 
 }  // namespace rekindle::launch

@@ -1,7 +1,6 @@
-// rekindle-gang --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]      supervises one attempt
-// rekindle-gang rank --folder ATTEMPT --trainer PROGRAM                     one rank, started by mpirun or
-// srun rekindle-gang prepare --folder ATTEMPT --trainer PROGRAM                  code and environment of a
-// command job
+// rekindle-gang --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] [--srun MPI]   supervises one attempt
+// rekindle-gang rank --folder ATTEMPT --trainer PROGRAM      one rank, started by mpirun or srun
+// rekindle-gang prepare --folder ATTEMPT --trainer PROGRAM   code and environment of a command job
 #include <charconv>
 #include <cstdio>
 #include <string_view>
@@ -16,7 +15,8 @@ using rekindle::launch::GangOptions;
 
 int usage() {
   std::fputs(
-      "usage: rekindle-gang [rank | prepare] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N]\n"
+      "usage: rekindle-gang [rank | prepare] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] [--srun "
+      "MPI]\n"
       "Started by rekindled, one for each attempt; see docs/architecture.md.\n",
       stderr);
   return rekindle::launch::kGangBadUsage;
@@ -36,6 +36,8 @@ bool parse(int argc, char** argv, int first, GangOptions* options) {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
       if (error != std::errc() || end != value.data() + value.size() || number < 0) return false;
       options->stop_grace = std::chrono::milliseconds(number);
+    } else if (name == "--srun") {
+      options->srun = value;
     } else {
       return false;
     }

@@ -119,6 +119,7 @@ Result<int> validate(const Context& context, const std::vector<std::string>& fil
 struct PlanArguments {
   std::string file;
   std::string as_of;
+  std::string pool;
   bool resolved = false;
 };
 
@@ -137,8 +138,16 @@ void print_placement(const v1::PlanRunResponse& plan) {
   print(fmt::format("champion    {}\n",
                     plan.champion() == 0 ? "none yet" : fmt::format("version {}", plan.champion())));
   if (!plan.placement().empty()) print(fmt::format("placement   {}\n", plan.placement()));
+  for (const v1::Unheeded& one : plan.unheeded())
+    print(fmt::format("{} {}: {}\n", paint(Colour::kYellow, one.waived() ? "waived     " : "unheeded   "),
+                      one.field(), one.reason()));
   for (const std::string& problem : plan.problems())
     print(fmt::format("{} {}\n", paint(Colour::kYellow, "problem    "), problem));
+}
+
+// The exact text, to be looked at or handed to the cluster's operators.
+void print_launch(const v1::PlanRunResponse& plan) {
+  if (!plan.launch().empty()) print(fmt::format("\n{}", plan.launch()));
 }
 
 void print_resolved(const std::vector<jobs::ResolvedField>& fields) {
@@ -155,6 +164,7 @@ boost::json::value json_value(const google::protobuf::Message& message) {
 
 Result<int> plan(const Context& context, const PlanArguments& args) {
   v1::JobSpec spec = TRY(load_job(args.file));
+  if (!args.pool.empty()) spec.set_pool(args.pool);
   TRY_STATUS(add_code(args.file, nullptr, spec));
   const jobs::Resolved resolved = TRY(jobs::resolve(spec));
   v1::PlanRunRequest request;
@@ -181,10 +191,12 @@ Result<int> plan(const Context& context, const PlanArguments& args) {
   print(fmt::format("{}   spec {}\n", paint(Colour::kBold, spec.name()),
                     jobs::spec_sha256(resolved.spec).substr(0, 12)));
   if (args.resolved) print_resolved(resolved.fields);
-  if (placed.ok())
+  if (placed.ok()) {
     print_placement(*placed);
-  else
+    if (!args.pool.empty()) print_launch(*placed);
+  } else {
     print(fmt::format("placement   unknown: {}\n", placed.status().message()));
+  }
   return kOk;
 }
 
@@ -214,6 +226,8 @@ void add_job_verbs(CLI::App& app, Context& context, Verb& verb) {
   sub = app.add_subcommand("plan", "what a run of a spec would do, without side effects");
   sub->add_option("FILE", args->file, "job spec, - for standard input")->required();
   sub->add_flag("--resolved", args->resolved, "every value with its reason");
+  sub->add_option("--pool", args->pool,
+                  "as if the spec named this pool; also prints how it would be launched");
   sub->add_option("--as-of", args->as_of, "as if the run were started then")->type_name("TIME");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return plan(context, *args); }; });
 

@@ -24,6 +24,7 @@ void add_score_verb(CLI::App& app, Context& context, Verb& verb);
 void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);  // dataset import, dataset list
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb);
 void add_access_verbs(CLI::App& app, Context& context, Verb& verb);  // token, audit
+void add_pool_verbs(CLI::App& app, Context& context, Verb& verb);    // pools
 void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);   // completion version
 
 }  // namespace rekindle::cli

@@ -17,12 +17,19 @@ void add_serving_service(net::HttpServer& server, Context& context);
 void add_event_service(net::HttpServer& server, Context& context);
 void add_data_service(net::HttpServer& server, Context& context);
 void add_replay_service(net::HttpServer& server, Context& context);
+void add_pool_service(net::HttpServer& server, Context& context);   // AdminService/ListPools
 void add_admin_service(net::HttpServer& server, Context& context);  // and GET /health, /metrics
 
 // Refusal of a text that is longer than any honest one.
 Status check_length(std::string_view what, std::string_view text, size_t bytes_max);
 
-// Puts into each queued run why it waits now: the scheduler's word, which is never journalled.
+// The pool that a resolved spec names, if its runs may be launched there.
+Result<const v1::Pool*> pool_for(const Context& context, const v1::JobSpec& spec);
+// What the scheduler would do with a run now, were it the next of the queue, and how it would be launched.
+void describe_placement(const Context& context, const v1::JobSpec& spec, v1::PlanRunResponse& out);
+
+// Puts into each run that waits why it does so now: the scheduler's word, or that of the queue outside which
+// has it. Never journalled.
 void explain_waiting(const Context& context, std::vector<v1::Run*> runs);
 
 template <typename Req, typename Resp>

@@ -4,10 +4,8 @@
 #include <algorithm>
 
 #include "coordinator/api/api.h"
-#include "core/schedule.h"
 #include "core/windows.h"
 #include "dataio/snapshot.h"
-#include "jobs/ranks.h"
 #include "jobs/spec.h"
 #include "registry/aliases.h"
 
@@ -33,6 +31,8 @@ awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request,
   if (!resolved.ok()) co_return resolved.status();
   Status checked = jobs::check(resolved->spec);
   if (!checked.ok()) co_return checked;
+  auto pool = pool_for(c, resolved->spec);
+  if (!pool.ok()) co_return pool.status();
   const artifacts::Store* store = &c.store;
   auto shared = std::make_shared<const v1::JobSpec>(resolved->spec);
   std::function<Status()> find_code = [store, shared] { return check_code(*store, *shared); };
@@ -69,38 +69,6 @@ Result<uint64_t> count_rows(const artifacts::Store& store, const core::Selection
   dataio::Table table = TRY(dataio::read_rows(store, selection.data, none, selection.windows.train_from_us(),
                                               selection.windows.valid_from_us()));
   return static_cast<uint64_t>(table.rows());
-}
-
-// What the scheduler would do with it now, were it the next of the queue.
-void describe_placement(Context& c, const v1::JobSpec& spec, v1::PlanRunResponse& out) {
-  const v1::Ranks& asked = spec.train().ranks();
-  const jobs::RankRange ranks = jobs::rank_range(asked);
-  const core::Capacity all = core::capacity_of(c.core.cluster());
-  const core::Capacity used = core::used_now(c.core.state());
-  // A daemon that came back with fewer slots holds more than it has, for a while.
-  const uint32_t slots_free = all.slots - std::min(all.slots, used.slots);
-  const uint32_t gpus_free = all.gpus - std::min(all.gpus, used.gpus);
-  const std::string count =
-      ranks.elastic() ? fmt::format("{} to {}", ranks.min, ranks.max) : fmt::format("{}", ranks.max);
-  std::string text = fmt::format("pool {}: {} of this host's {} slots, {} in use now", spec.pool(), count,
-                                 all.slots, used.slots);
-  if (asked.gpus() > 0)
-    text += fmt::format("; a GPU for each rank, {} of {} in use now", used.gpus, all.gpus);
-  text += ranks.max == 1 ? "; one rank" : fmt::format("; mpirun -n {}", count);
-  out.set_placement(std::move(text));
-  const uint32_t gpus = ranks.min * asked.gpus();
-  if (std::string missing = core::gpus_missing(spec, c.core.cluster()); !missing.empty())
-    out.add_problems(std::move(missing));
-  if (ranks.min > all.slots)
-    out.add_problems(
-        fmt::format("train.ranks asks for {} at once but this host has {} slots: lower it, or "
-                    "start rekindled with --slots {}",
-                    ranks.min, all.slots, ranks.min));
-  else if (ranks.min > slots_free)
-    out.add_problems(
-        fmt::format("{} slots are free now, {} are needed: it would wait", slots_free, ranks.min));
-  else if (gpus <= all.gpus && gpus > gpus_free)
-    out.add_problems(fmt::format("{} GPUs are free now, {} are needed: it would wait", gpus_free, gpus));
 }
 
 awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest request, Caller) {

@@ -47,6 +47,10 @@ Status check_start(const Context& c, const v1::StartRunRequest& request) {
 awaitable<Result<v1::Run>> start_run(Context& c, v1::StartRunRequest request, Caller caller) {
   Status checked = check_start(c, request);
   if (!checked.ok()) co_return checked;
+  if (const v1::Job* job = core::find_job(c.core.state(), request.job())) {
+    auto pool = pool_for(c, job->spec());
+    if (!pool.ok()) co_return pool.status();
+  }
   core::StartRun command{std::move(request)};
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
   if (!accepted.ok()) co_return accepted.status();
@@ -122,6 +126,11 @@ awaitable<Result<v1::Run>> approve_run(Context& c, v1::ApproveRunRequest request
 }  // namespace
 
 void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
+  for (v1::Run* run : runs) {
+    const v1::Attempt* attempt = core::live_attempt(*run);
+    const LiveProgress* live = attempt ? context.effects.progress(run->id()) : nullptr;
+    if (live && attempt->state() == v1::Attempt::PLACED && !live->queue.empty()) run->set_reason(live->queue);
+  }
   std::erase_if(runs, [](const v1::Run* run) { return run->state() != v1::QUEUED; });
   if (runs.empty()) return;
   std::set<RunId> ids;

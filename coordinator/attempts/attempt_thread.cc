@@ -82,7 +82,10 @@ void AttemptThread::do_start(const AttemptId& id, const v1::Plan& plan) {
   if (it == watched_.end()) return;
   Status status = it->second.folder.create(plan);
   if (status.ok()) status = launcher_.start(it->second.folder);
-  if (!status.ok()) return finish(id, {v1::END_LAUNCH_FAILED, status.message(), {}, {}});
+  // What the pool does not allow it will not allow at another try.
+  const bool refused = status.code() == Code::kFailedPrecondition;
+  if (!status.ok())
+    return finish(id, {refused ? v1::END_SPEC_REFUSED : v1::END_LAUNCH_FAILED, status.message(), {}, {}});
   it->second.handed_over = clock_.monotonic();
 }
 
@@ -117,6 +120,7 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
   }
   if (!attempt.started && state->gang) {
     attempt.started = true;
+    attempt.hang.begin(clock_.monotonic());
     Observation seen;
     seen.kind = Observation::kStarted;
     seen.id = id;
@@ -125,7 +129,11 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
   }
   read_reports(id, attempt);
   const auto world = static_cast<uint32_t>(attempt.readers.size());
+  tell_queue(id, attempt, state->kind == launch::GangState::kQueued ? state->detail : "");
   switch (state->kind) {
+    case launch::GangState::kQueued:
+      attempt.handed_over = clock_.monotonic();  // its time begins when the queue lets go of it
+      return;
     case launch::GangState::kNotStarted:
       if (attempt.has_started)
         return finish(
@@ -141,6 +149,16 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
       break;
   }
   examine(id, attempt);
+}
+
+void AttemptThread::tell_queue(const AttemptId& id, Watched& attempt, std::string waits_for) {
+  if (waits_for == attempt.queue_said) return;
+  attempt.queue_said = waits_for;
+  Observation seen;
+  seen.kind = Observation::kQueue;
+  seen.id = id;
+  seen.message = std::move(waits_for);
+  on_observation_(std::move(seen));
 }
 
 void AttemptThread::examine(const AttemptId& id, Watched& attempt) {

@@ -29,12 +29,12 @@ struct AttemptId {
 };
 
 struct Observation {
-  enum Kind { kStarted, kEnded, kHang, kNote, kProgress, kMetric, kSaved };
+  enum Kind { kStarted, kEnded, kHang, kNote, kQueue, kProgress, kMetric, kSaved };
   Kind kind = kStarted;
   AttemptId id;
   v1::GangRecord gang;              // kStarted
   Ending ending;                    // kEnded
-  std::string message;              // kHang, kNote
+  std::string message;              // kHang, kNote; kQueue: what it waits for outside, empty: no more
   v1::EndClass end = v1::END_HANG;  // kHang: the class that fits
   v1::Progress progress;            // kProgress: the newest
   v1::Metric metric;                // kMetric
@@ -71,6 +71,7 @@ class AttemptThread {
     bool started = false;      // seen and reported
     bool hang_said = false;    // and is being ended
     int slow_said = -1;        // the rank that watchers were told of
+    std::string queue_said;    // what they were told that it waits for
     std::optional<std::chrono::steady_clock::time_point> handed_over;
   };
 
@@ -79,6 +80,7 @@ class AttemptThread {
   void poll(const AttemptId& id, Watched& attempt);
   void read_reports(const AttemptId& id, Watched& attempt);
   void examine(const AttemptId& id, Watched& attempt);
+  void tell_queue(const AttemptId& id, Watched& attempt, std::string waits_for);
   void finish(const AttemptId& id, Ending ending);
   void do_start(const AttemptId& id, const v1::Plan& plan);
 

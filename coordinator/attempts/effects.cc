@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "core/plan.h"
+#include "jobs/pools/pools.h"
 
 namespace rekindle::coordinator {
 
@@ -23,13 +24,23 @@ std::string nonce(const AttemptId& id, const v1::Run& run) {
       .substr(0, 32);
 }
 
+// Where the ranks are, which GPUs they see and when their time is over is Slurm's to say.
+void leave_to_slurm(const v1::SlurmPool& slurm, v1::Plan& plan) {
+  plan.clear_devices();
+  plan.clear_shares();
+  plan.clear_leave_by_us();
+  plan.set_threads_per_rank(slurm.cpus());
+}
+
 }  // namespace
 
 Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store,
-                 const StateFolder& folder, TaskThreads& pool, const Clock& clock, EffectsOptions options)
+                 const StateFolder& folder, const Pools& pools, TaskThreads& pool, const Clock& clock,
+                 EffectsOptions options)
     : core_(core),
       store_(store),
       folder_(folder),
+      pools_(pools),
       pool_(pool),
       clock_(clock),
       options_(std::move(options)),
@@ -80,6 +91,8 @@ void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string&
   plan.set_checkpoints(folder_.checkpoints(id.run).string());
   plan.set_environments(folder_.environments().string());
   plan.set_threads_per_rank(options_.threads_per_rank);
+  if (const v1::Pool* pool = jobs::find_pool(pools_.now(), core::pool_of(*run)); pool && pool->has_slurm())
+    leave_to_slurm(pool->slurm(), plan);
   plan.set_start_nonce(nonce(id, *run));
   log_info("attempt launched", {{"run", id.run}, {"attempt", id.attempt}, {"ranks", plan.world()}});
   attempts_.start(std::move(id), std::move(plan));
@@ -144,6 +157,10 @@ void Effects::observe(const Observation& seen) {
         log_warning("attempt is slow",
                     {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
       progress_[seen.id.run].note = seen.message;
+      core_.changes().notify();
+      break;
+    case Observation::kQueue:
+      progress_[seen.id.run].queue = seen.message;
       core_.changes().notify();
       break;
     case Observation::kProgress:

@@ -13,6 +13,7 @@
 #include "artifacts/store.h"
 #include "coordinator/attempts/attempt_thread.h"
 #include "coordinator/core_loop.h"
+#include "coordinator/pools.h"
 #include "coordinator/state_folder.h"
 #include "coordinator/task_threads.h"
 
@@ -27,7 +28,8 @@ struct EffectsOptions {
 // The newest that a running attempt said, for watchers; never journalled.
 struct LiveProgress {
   v1::Progress progress;
-  std::string note;  // a rank that is slower than its peers
+  std::string note;   // a rank that is slower than its peers
+  std::string queue;  // what it waits for in a queue outside
   std::map<std::string, v1::Metric> metrics;
   int64_t saved_us = 0;  // its last committed checkpoint, wall clock; 0: none yet
 };
@@ -35,7 +37,7 @@ struct LiveProgress {
 class Effects {
  public:
   Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& store, const StateFolder& folder,
-          TaskThreads& pool, const Clock& clock, EffectsOptions options);
+          const Pools& pools, TaskThreads& pool, const Clock& clock, EffectsOptions options);
   ~Effects();
 
   void perform(const std::vector<core::Effect>& effects);  // on the core's thread
@@ -55,6 +57,7 @@ class Effects {
   CoreLoop& core_;
   artifacts::Store& store_;
   const StateFolder& folder_;
+  const Pools& pools_;
   TaskThreads& pool_;
   const Clock& clock_;
   EffectsOptions options_;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <regex>
 
@@ -116,11 +117,32 @@ Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, 
   }
 }
 
+// "srun: error: n1: task 1: Exited with exit code 3" or "srun: error: n1: tasks 0-1: Killed"; the first line
+// is of the first that ended.
+std::optional<v1::RankExit> first_of_srun(std::string_view log) {
+  static const std::regex said(R"(srun: error: \S{1,256}: tasks? (\d{1,6})[\d,-]{0,64}: ([^\n(]{1,64}))");
+  constexpr std::string_view kExited = "Exited with exit code ";
+  std::match_results<std::string_view::const_iterator> found;
+  if (!std::regex_search(log.begin(), log.end(), found, said)) return std::nullopt;
+  std::string how = found[2].str();
+  while (!how.empty() && how.back() == ' ') how.pop_back();
+  v1::RankExit rank;
+  rank.set_rank(std::stoi(found[1].str()));
+  if (how.starts_with(kExited)) {
+    rank.set_code(std::atoi(how.c_str() + kExited.size()));
+    return rank;
+  }
+  for (int signal = 1; signal < 32 && rank.signal() == 0; ++signal)
+    if (how == strsignal(signal)) rank.set_signal(signal);
+  return rank.signal() != 0 ? std::optional(rank) : std::nullopt;
+}
+
 }  // namespace
 
 // "mpirun noticed that process rank 1 with PID 71 on node n exited on signal 9 (Killed)." or, for a code,
 // "Process name: [[6031,1],1]" and "Exit code:    1".
 std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log) {
+  if (std::optional<v1::RankExit> rank = first_of_srun(mpirun_log)) return rank;
   static const std::regex killed(R"(process rank (\d{1,6}) .*exited on\s+signal (\d{1,3}))");
   static const std::regex left(R"(Process name: \[\[\d+,\d+\],(\d{1,6})\]\s+Exit code:\s+(\d{1,3}))");
   std::match_results<std::string_view::const_iterator> found;
@@ -140,6 +162,8 @@ Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& s
   auto outcome = folder.read_outcome();
   if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}, {}};
   if (outcome->has_value()) return of_outcome(**outcome);
+  if (state.kind == launch::GangState::kLost && state.end != v1::END_UNSPECIFIED)
+    return {state.end, state.detail, {}, {}};
   if (state.kind == launch::GangState::kLost || !state.exit)
     return {v1::END_NODE_LOST,
             "the gang's supervisor is gone without a word" +

@@ -18,7 +18,7 @@ struct Ending {
   std::optional<int> rank;  // that ended it, where the files tell
 };
 
-// The rank whose end made mpirun end the others, as mpirun says it; nothing: it does not.
+// The rank whose end made mpirun or srun end the others, as that says it; nothing: it does not.
 std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log);
 
 // Of a gang that has ended or is lost (our CHECK otherwise).

@@ -162,6 +162,12 @@ size_t HangWatch::behind(const std::vector<size_t>& among) const {
   return worst;
 }
 
+void HangWatch::begin(Instant now) {
+  for (Rank& rank : ranks_)
+    if (!rank.beaten) rank.heard = rank.advanced = rank.before = now;
+  checked_ = now;
+}
+
 std::optional<Diagnosis> HangWatch::check(Instant now) {
   if (now - checked_ > kOwnPause)
     for (Rank& rank : ranks_)

@@ -40,6 +40,8 @@ class HangWatch {
   // still is counted from the beat before, so that a fault is found within the limit, not after it.
   HangWatch(uint32_t world, Micros cold, Micros warm, Instant now);
 
+  // The ranks are being started only now: what came before was waiting.
+  void begin(Instant now);
   void beat(uint32_t rank, const v1::Beat& beat, Instant now);
   // After all new beats were fed. What it finds is to be ended.
   std::optional<Diagnosis> check(Instant now);

@@ -16,9 +16,9 @@ namespace {
 // shorter than a start would be tried for ever. A script's steps are its own affair.
 bool stands_still(const State& state, const v1::Run& run, const v1::Attempt& attempt,
                   const AttemptEnded& seen) {
-  if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested() ||
-      leave_by_us(state, run, attempt) == 0)
-    return false;
+  if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested()) return false;
+  // A queue outside may set a limit of its own.
+  if (leave_by_us(state, run, attempt) == 0 && !attempt.queues()) return false;
   return spec_of(state, run).train().has_model() && seen.outcome &&
          seen.outcome->steps() <= seen.outcome->resumed_from_step();
 }
@@ -41,8 +41,10 @@ v1::EndClass end_class(const State& state, const v1::Run& run, const v1::Attempt
     return attempt.class_if_killed();
   }
   if (seen.end == v1::END_YIELDED && stands_still(state, run, attempt, seen)) {
-    message = fmt::format("left at its time limit at step {}, where it had begun: raise train.limits.attempt",
-                          seen.outcome->steps());
+    message =
+        fmt::format("left at its time limit at step {}, where it had begun: raise {}", seen.outcome->steps(),
+                    attempt.queues() ? "the pool's `time`, or train.limits.attempt where it is shorter"
+                                     : "train.limits.attempt");
     return v1::END_HANG;
   }
   return seen.end == v1::END_UNSPECIFIED ? v1::END_CRASH : seen.end;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/decide/draft.h"
+#include "core/place/outside.h"
 #include "core/schedule.h"
 #include "core/windows.h"
 #include "registry/aliases.h"
@@ -79,6 +80,7 @@ void place_runs(Draft& draft) {
       }
     }
     placed.set_slots(placed.world());
+    placed.set_queues(placed.shares_size() > 0 && placed.shares(0).node() == place::kOutside);
     if (run.attempts_size() > 0) {
       // A retry goes on from the run's checkpoints: same rows, same windows, same champion.
       *placed.mutable_windows() = run.windows();

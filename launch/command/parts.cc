@@ -93,11 +93,9 @@ class Parts {
 
   bool run_scripts(std::vector<std::string> rank) {
     if (leaving()) return false;
-    const bool alone = world_ == 1;
-    std::vector<std::string> argv =
-        alone ? std::move(rank) : mpirun_command(options_, static_cast<uint32_t>(world_), scratch_);
+    StartOfRanks start = start_of_ranks(options_, plan_, scratch_, std::move(rank));
     if (const Status started =
-            ranks_.start(spawning(std::move(argv), alone ? folder_.log(0) : folder_.gang_log()));
+            ranks_.start(spawning(std::move(start.argv), start.alone ? folder_.log(0) : folder_.gang_log()));
         !started.ok()) {
       cannot_start(started);
       return false;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -58,6 +60,49 @@ std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t wor
   };
 }
 
+std::vector<std::string> srun_command(const GangOptions& options, const v1::Plan& plan) {
+  return {
+      "srun",
+      fmt::format("--ntasks={}", std::max<uint32_t>(1, plan.world())),
+      // Since 22.05 srun does not take this over from the job.
+      fmt::format("--cpus-per-task={}", std::max<uint32_t>(1, plan.threads_per_rank())),
+      "--mpi=" + options.srun,
+      // As mpirun does it: one rank that fails ends the others, one that is done waits for them.
+      "--kill-on-bad-exit=1",
+      "--wait=0",
+      "--input=none",
+      "--export=ALL",
+      options.self.string(),
+      "rank",
+      "--folder",
+      options.folder.string(),
+      "--trainer",
+      options.trainer.string(),
+  };
+}
+
+StartOfRanks start_of_ranks(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,
+                            std::vector<std::string> alone) {
+  if (!options.srun.empty()) return {srun_command(options, plan), false};
+  if (plan.world() > 1) return {mpirun_command(options, plan.world(), scratch), false};
+  return {std::move(alone), true};
+}
+
+namespace {
+
+// What Slurm tells of the job: srun needs it, and ranks read their place from what it makes of it.
+void add_slurm(std::vector<std::string>& out) {
+  const char* nodes = ::getenv("SLURM_JOB_NUM_NODES");
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (std::string_view(*entry).starts_with("SLURM_")) out.emplace_back(*entry);
+  out.push_back("OMPI_MCA_mpi_yield_when_idle=1");
+  if (nodes == nullptr || std::string_view(nodes) != "1") return;
+  out.push_back("OMPI_MCA_pml=ob1");
+  out.push_back("OMPI_MCA_btl=vader,self");
+}
+
+}  // namespace
+
 std::vector<std::string> rank_environment(const GangOptions& options, const v1::Plan& plan,
                                           const fs::path& scratch) {
   std::vector<std::string> out = bare_environment();
@@ -65,10 +110,11 @@ std::vector<std::string> rank_environment(const GangOptions& options, const v1::
   out.push_back(fmt::format("OMP_NUM_THREADS={}", std::max<uint32_t>(1, plan.threads_per_rank())));
   out.push_back("OMPI_ALLOW_RUN_AS_ROOT=1");
   out.push_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
-  if (!scratch.empty()) {
-    out.push_back(fmt::format("TMPDIR={}", scratch.string()));
+  if (!scratch.empty()) out.push_back(fmt::format("TMPDIR={}", scratch.string()));
+  if (!options.srun.empty())
+    add_slurm(out);
+  else if (!scratch.empty())
     out.push_back("PMIX_MCA_ptl_tcp_if_include=lo");
-  }
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "launch/command/identity.h"
 #include "launch/command/parts.h"
 #include "launch/command/script.h"
 #include "launch/gang/ranks.h"
@@ -57,10 +58,11 @@ v1::ExitRecord run_ranks(const GangOptions& options, const v1::Plan& plan, const
     }
     return true;
   };
-  const bool alone = world == 1;
+  StartOfRanks start = start_of_ranks(options, plan, scratch, rank_command(options));
+  const bool alone = start.alone;
   Ranks ranks(options);
   SpawnOptions spawning;
-  spawning.argv = alone ? rank_command(options) : mpirun_command(options, world, scratch);
+  spawning.argv = std::move(start.argv);
   spawning.environment = rank_environment(options, plan, scratch);
   spawning.output = alone ? folder.log(0) : folder.gang_log();
   spawning.die_with_parent = true;
@@ -109,8 +111,9 @@ int run_gang(const GangOptions& options) {
   const bool command = is_command(*plan);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
     return fail(kGangSystem, errno_status("becoming subreaper of", folder.root()));
-  const Result<fs::path> scratch =
-      plan->world() > 1 || command ? make_scratch(command) : Result<fs::path>(fs::path());
+  // Under srun the ranks may be on other nodes, which do not see it: only a script's helpers have one.
+  const bool wanted = (plan->world() > 1 && options.srun.empty()) || command;
+  const Result<fs::path> scratch = wanted ? make_scratch(command) : Result<fs::path>(fs::path());
   if (!scratch.ok()) return fail(kGangSystem, scratch.status());
   if (const Status written = folder.write_gang(own_record(*scratch)); !written.ok())
     return fail(kGangSystem, written);
@@ -127,9 +130,9 @@ int run_gang(const GangOptions& options) {
 
 int run_rank(const GangOptions& options) {
   const AttemptFolder folder(options.folder);
-  // The kernel kills this process, and the trainer that it becomes, when mpirun dies.
+  // The kernel kills this process, and the trainer that it becomes, when what started it dies.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-    return fail(kGangSystem, errno_status("binding to mpirun in", folder.root()));
+    return fail(kGangSystem, errno_status("binding to its parent in", folder.root()));
   const Result<bool> held = gang_lock_held(folder);
   if (!held.ok()) return fail(kGangSystem, held.status());
   if (!*held)
@@ -137,13 +140,12 @@ int run_rank(const GangOptions& options) {
   const Result<v1::Plan> plan = folder.read_plan();
   if (!plan.ok()) return fail(kGangNoPlan, plan.status());
   if (is_command(*plan)) return run_script(options, *plan);
-  const char* number = ::getenv("OMPI_COMM_WORLD_RANK");
-  if (number == nullptr)
-    return fail(kGangBadUsage,
-                failed_precondition("OMPI_COMM_WORLD_RANK is not set: only mpirun starts ranks"));
+  const Result<RankIdentity> place = identity_of(
+      [](const char* name) -> const char* { return ::getenv(name); }, std::max<uint32_t>(1, plan->world()));
+  if (!place.ok()) return fail(kGangBadUsage, place.status());
   // Until the trainer is ready for it, a wish to yield must not kill it.
   ::signal(SIGUSR1, SIG_IGN);
-  return fail(kGangSystem, become(rank_command(options), folder.log(::atoi(number))));
+  return fail(kGangSystem, become(rank_command(options), folder.log(place->rank)));
 }
 
 }  // namespace rekindle::launch

@@ -1,6 +1,6 @@
 // The gang supervisor: what rekindle-gang does, one per attempt. Single-threaded, no LibTorch, no MPI.
 //
-// It takes attempt.lock, writes gang.pb, starts the ranks (one: directly; more: under mpirun), waits,
+// It takes attempt.lock, writes gang.pb, starts the ranks (directly, or through mpirun or srun), waits,
 // removes every process and file that they left, writes exit.pb, and only then lets go of the lock. As
 // subreaper it inherits whatever its ranks orphan, so nothing of the attempt outlives it; and each rank is
 // killed by the kernel when the process above it dies, should the supervisor itself be killed.
@@ -33,17 +33,29 @@ struct GangOptions {
   fs::path trainer;  // absolute
   fs::path self;     // this program, to stand between mpirun and each rank
   std::chrono::milliseconds stop_grace{30'000};
+  // Inside a job of Slurm's: ranks are started by srun, which speaks this to them (--mpi). Empty: on this
+  // host, one directly, more by mpirun.
+  std::string srun;
 };
 
 int run_gang(const GangOptions& options);
 
-// One rank, as mpirun starts it: bound to die with mpirun, its output to its own log, then it becomes the
-// trainer, and returns only when that fails. Of a command job: it stays and runs the script (launch/command).
+// One rank, as mpirun or srun starts it: bound to die with that, its output to its own log, then it becomes
+// the trainer, and returns only when that fails. Of a command job: it stays and runs the script
+// (launch/command).
 int run_rank(const GangOptions& options);
 
 // What the supervisor executes; only paths and numbers, never text of a user's.
 std::vector<std::string> rank_command(const GangOptions& options);
 std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t world, const fs::path& scratch);
+std::vector<std::string> srun_command(const GangOptions& options, const v1::Plan& plan);
+// How all ranks are started, and who writes the output of what starts them: `alone` is the one rank itself.
+struct StartOfRanks {
+  std::vector<std::string> argv;
+  bool alone = false;
+};
+StartOfRanks start_of_ranks(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,
+                            std::vector<std::string> alone);
 std::vector<std::string> rank_environment(const GangOptions& options, const v1::Plan& plan,
                                           const fs::path& scratch);
 

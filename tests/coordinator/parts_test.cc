@@ -120,6 +120,15 @@ TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {
   ASSERT_TRUE(left.has_value());
   EXPECT_EQ(left->rank(), 12);
   EXPECT_EQ(left->code(), 3);
+  const auto of_srun = first_to_end(
+      "srun: launch/slurm: launch_p_step_launch: StepId=4.0\nsrun: error: localhost: task 1: Killed\n"
+      "srun: error: localhost: task 0: Exited with exit code 1\n");
+  ASSERT_TRUE(of_srun.has_value());
+  EXPECT_EQ(of_srun->rank(), 1);
+  EXPECT_EQ(of_srun->signal(), 9);
+  EXPECT_EQ(first_to_end("srun: error: n[1-2]: tasks 3-5: Exited with exit code 65\n")->code(), 65);
+  EXPECT_EQ(first_to_end("srun: error: n1: task 0: Segmentation fault (core dumped)\n")->signal(), 11);
+  EXPECT_FALSE(first_to_end("srun: error: n1: task 0: Something of 2031\n").has_value());
   EXPECT_FALSE(first_to_end("").has_value());
   EXPECT_FALSE(first_to_end("process rank ? exited on signal").has_value());
 

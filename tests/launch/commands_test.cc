@@ -30,6 +30,30 @@ TEST(Commands, MpirunPutsTheSupervisorBeforeEachRank) {
                   "/bin/rekindle-gang rank --folder /state/runs/a-1/1 --trainer /bin/rekindle-trainer "));
 }
 
+TEST(Commands, UnderSlurmEveryRankIsStartedBySrun) {
+  GangOptions options = kOptions;
+  options.srun = "pmix";
+  v1::Plan plan;
+  plan.set_world(1);
+  plan.set_threads_per_rank(4);
+  const StartOfRanks one = start_of_ranks(options, plan, "", {"the rank itself"});
+  EXPECT_FALSE(one.alone);
+  std::string line;
+  for (const std::string& word : one.argv) line += word + " ";
+  EXPECT_THAT(line,
+              testing::StartsWith("srun --ntasks=1 --cpus-per-task=4 --mpi=pmix --kill-on-bad-exit=1 "));
+  EXPECT_THAT(line,
+              testing::EndsWith(
+                  "/bin/rekindle-gang rank --folder /state/runs/a-1/1 --trainer /bin/rekindle-trainer "));
+  ::setenv("SLURM_JOB_NUM_NODES", "1", 1);
+  EXPECT_THAT(rank_environment(options, plan, ""),
+              testing::AllOf(Contains("SLURM_JOB_NUM_NODES=1"), Contains("OMPI_MCA_btl=vader,self")));
+  ::setenv("SLURM_JOB_NUM_NODES", "2", 1);
+  EXPECT_THAT(rank_environment(options, plan, ""), testing::Not(Contains("OMPI_MCA_btl=vader,self")))
+      << "shared memory does not reach another node";
+  ::unsetenv("SLURM_JOB_NUM_NODES");
+}
+
 TEST(Commands, EnvironmentHoldsOnlyWhatIsNeeded) {
   ::setenv("LD_PRELOAD_CANARY", "x", 1);
   ::setenv("REKINDLE_TOKEN", "secret", 1);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <thread>
 
+#include "base/ids.h"
 #include "base/process.h"
 #include "launch/local.h"
 #include "launch/report_log.h"
@@ -35,6 +36,12 @@ inline bool eventually(const std::function<bool()>& condition,
 }
 
 class AttemptTest : public testing::Test {
+ public:
+  static std::unique_ptr<Launcher> local(std::chrono::milliseconds grace = std::chrono::milliseconds(300)) {
+    return make_local_launcher(LauncherOptions{
+        .gang_program = bin_folder() / "rekindle-gang", .trainer_program = test_rank(), .stop_grace = grace});
+  }
+
  protected:
   AttemptTest() {
     std::string name = (fs::temp_directory_path() / "rekindle-launch-XXXXXX").string();
@@ -57,15 +64,12 @@ class AttemptTest : public testing::Test {
     plan.set_world(world);
     plan.set_threads_per_rank(1);
     plan.set_fault(fault);
+    plan.set_start_nonce(random_hex(16));
+    plan.mutable_spec()->set_pool("cluster");
     const Status created = folder.create(plan);
     EXPECT_TRUE(created.ok()) << created.to_string();
     made_.push_back(folder.root());
     return folder;
-  }
-
-  static std::unique_ptr<Launcher> local(std::chrono::milliseconds grace = std::chrono::milliseconds(300)) {
-    return make_local_launcher(LauncherOptions{
-        .gang_program = bin_folder() / "rekindle-gang", .trainer_program = test_rank(), .stop_grace = grace});
   }
 
   // Ranks, mpirun and what they made; the supervisor itself is not marked.

@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 
+#include "launch/command/identity.h"
 #include "launch/command/work_folder.h"
 #include "launch/report_log.h"
 #include "launch/watch_gang.h"
@@ -86,10 +87,11 @@ int main(int argc, char** argv) {
   const std::string part = argc == 4 ? argv[1] : "";
   if (argc < 3 || argc > 4 || std::string(argv[argc - 2]) != "--folder") return 64;
   const AttemptFolder folder{fs::path(argv[argc - 1])};
-  const char* number = std::getenv("OMPI_COMM_WORLD_RANK");
-  const int rank = number != nullptr ? std::atoi(number) : 0;
   const Result<v1::Plan> plan = folder.read_plan();
   if (!plan.ok()) return kExitSpecRefused;
+  const Result<RankIdentity> place =
+      identity_of([](const char* name) -> const char* { return std::getenv(name); }, plan->world());
+  const int rank = place.ok() ? place->rank : 0;  // one that is started by hand
   const std::string what = plan->fault();
   if (!part.empty()) return part_of_command(folder, part, what);
   if (what == "describe") describe();

@@ -1,0 +1,118 @@
+#include "jobs/pools/pools.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/ids.h"
+#include "base/units.h"
+#include "jobs/problems.h"
+#include "jobs/resolve.h"
+#include "jobs/spec.h"
+#include "jobs/yaml/read.h"
+#include "proto/time.h"
+
+namespace rekindle::jobs {
+namespace {
+
+// Words that become values of sbatch's options. They reach it as one argument each, so no shell reads them;
+// what is let through here is what such names are made of, and nothing that begins like an option.
+constexpr std::string_view kNameCharacters = "-_.+@:/";
+constexpr std::string_view kRuleCharacters = "-_.+@:/=,*&|()[]";
+
+bool plain_word(std::string_view text, std::string_view others) {
+  if (text.empty() || text.size() > 256 || text.front() == '-') return false;
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           others.find(c) != std::string_view::npos;
+  });
+}
+
+void check_word(const std::string& path, const std::string& text, std::string_view others,
+                Problems& problems) {
+  if (text.empty() || plain_word(text, others)) return;
+  problems.add(
+      path, fmt::format("'{}' may hold letters, digits and {} alone, and not begin with '-'", text, others));
+}
+
+void check_folder(const std::string& path, const std::string& text, Problems& problems) {
+  if (text.empty() || (text.starts_with('/') && text.find_first_of("\n\r\t%\\:") == std::string::npos))
+    return;
+  problems.add(path, fmt::format("'{}' must be an absolute path without %, :, \\ or line breaks", text));
+}
+
+void check_slurm(const v1::SlurmPool& slurm, const std::string& path, Problems& problems) {
+  for (const auto& [name, text] : {std::pair("partition", &slurm.partition()),
+                                   {"account", &slurm.account()},
+                                   {"qos", &slurm.qos()},
+                                   {"reservation", &slurm.reservation()},
+                                   {"gpu", &slurm.gpu()},
+                                   {"mpi", &slurm.mpi()}})
+    check_word(fmt::format("{}.{}", path, name), *text, kNameCharacters, problems);
+  for (const auto& [name, text] : {std::pair("constraint", &slurm.constraint()), {"gres", &slurm.gres()}})
+    check_word(fmt::format("{}.{}", path, name), *text, kRuleCharacters, problems);
+  for (const auto& [name, text] : {std::pair("programs", &slurm.programs()),
+                                   {"commands", &slurm.commands()},
+                                   {"config", &slurm.config()}})
+    check_folder(fmt::format("{}.{}", path, name), *text, problems);
+  if (slurm.has_time() && from_proto(slurm.notice()) >= from_proto(slurm.time()))
+    problems.add(
+        path + ".notice",
+        fmt::format("{} of notice leave nothing of {}: raise time, or say a shorter notice",
+                    format_duration(from_proto(slurm.notice())), format_duration(from_proto(slurm.time()))));
+}
+
+void check_pools(const v1::PoolsFile& file, Problems& problems) {
+  std::set<std::string> names;
+  int local = -1;
+  for (int i = 0; i < file.pools_size(); ++i) {
+    const v1::Pool& pool = file.pools(i);
+    const std::string path = fmt::format("pools[{}]", i);
+    if (Status bad = check_name("pool", pool.name()); !bad.ok()) problems.add(path + ".name", bad.message());
+    if (!names.insert(pool.name()).second)
+      problems.add(path + ".name", fmt::format("'{}' names another pool too", pool.name()));
+    if (pool.has_local() && local >= 0)
+      problems.add(path + ".local", fmt::format("this host is pool '{}' already: its slots and GPUs would be "
+                                                "given away twice",
+                                                file.pools(local).name()));
+    if (pool.has_local()) local = i;
+    if (pool.limits().runs() > 0)
+      problems.add(path + ".limits.runs",
+                   "runs are not counted by this release: limit what they take, ranks and ranks_per_run");
+    if (pool.has_slurm()) check_slurm(pool.slurm(), path + ".slurm", problems);
+  }
+}
+
+}  // namespace
+
+Result<v1::PoolsFile> parse_pools(std::string_view yaml, std::string_view filename) {
+  v1::PoolsFile written, filled;
+  std::vector<ResolvedField> fields;
+  yaml::Rules rules;
+  rules.fill = [&](Problems& problems) { fill(filled, fields, problems); };
+  rules.check = [&](Problems& problems) { check_pools(filled, problems); };
+  TRY_STATUS(yaml::read(yaml, filename, written, filled, rules));
+  return filled;
+}
+
+v1::PoolsFile default_pools() {
+  return parse_pools("rekindle: 1\npools: [{name: local, local: {}}]\n", "the default pools").value();
+}
+
+const v1::Pool* find_pool(const v1::PoolsFile& pools, std::string_view name) {
+  for (const v1::Pool& pool : pools.pools())
+    if (pool.name() == name) return &pool;
+  return nullptr;
+}
+
+Status no_such_pool(const v1::PoolsFile& pools, std::string_view name) {
+  std::vector<std::string> names;
+  for (const v1::Pool& pool : pools.pools()) names.push_back(pool.name());
+  const std::string near = nearest(name, names);
+  return failed_precondition(fmt::format("pool: there is no pool '{}'{}; `rekindle pools` lists them", name,
+                                         near.empty() ? fmt::format(": there is {}", fmt::join(names, ", "))
+                                                      : fmt::format("; did you mean '{}'?", near)));
+}
+
+}  // namespace rekindle::jobs
