@@ -135,7 +135,7 @@ void describe_placement(const Context& c, const v1::JobSpec& spec, v1::PlanRunRe
 }
 
 void add_pool_service(net::HttpServer& server, Context& context) {
-  add_method(server, context, "AdminService/ListPools", Access::kOperator, &list_pools);
+  add_method(server, context, "AdminService/ListPools", Access::kViewer, &list_pools);
 }
 
 }  // namespace rekindle::coordinator
