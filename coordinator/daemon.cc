@@ -246,7 +246,7 @@ void Daemon::Parts::look_at_pools() {
   std::set<std::string> in_use;
   for (const RunId& id : core.state().working)
     if (const v1::Run& run = core.state().runs.at(id); core::live_attempt(run))
-      in_use.insert(core::pool_of(run));
+      in_use.insert(core::pool_of(core.state(), run));
   if (pools->refresh(in_use)) use_pools();
 }
 

@@ -98,7 +98,7 @@ awaitable<Result<v1::ListPoolsResponse>> list_pools(Context& c, v1::ListPoolsReq
     status.set_trouble(c.launcher.trouble(pool.name()));
     for (const RunId& id : c.core.state().active) {
       const v1::Run& run = c.core.state().runs.at(id);
-      if (core::pool_of(run) != pool.name()) continue;
+      if (core::pool_of(c.core.state(), run) != pool.name()) continue;
       if (core::live_attempt(run))
         status.set_runs(status.runs() + 1);
       else if (run.state() == v1::QUEUED)
