@@ -91,7 +91,8 @@ void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string&
   plan.set_checkpoints(folder_.checkpoints(id.run).string());
   plan.set_environments(folder_.environments().string());
   plan.set_threads_per_rank(options_.threads_per_rank);
-  if (const v1::Pool* pool = jobs::find_pool(pools_.now(), core::pool_of(core_.state(), *run)); pool && pool->has_slurm())
+  if (const v1::Pool* pool = jobs::find_pool(pools_.now(), core::pool_of(core_.state(), *run));
+      pool && pool->has_slurm())
     leave_to_slurm(pool->slurm(), plan);
   plan.set_start_nonce(nonce(id, *run));
   log_info("attempt launched", {{"run", id.run}, {"attempt", id.attempt}, {"ranks", plan.world()}});
