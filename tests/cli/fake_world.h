@@ -95,9 +95,9 @@ class FakeWorld {
   }
   boost::asio::awaitable<Result<v1::ReplayState>> settle(v1::AwaitSettledRequest, net::Caller) {
     log.push_back("await");
-    // As the real one, it answers late; here once a client was answered meanwhile.
+    // As the real one, it answers late; here once a client was answered meanwhile: it asks again only then.
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
-    for (int i = 0; i < 400 && run_active_ && unrecorded == 0; ++i) {
+    for (int i = 0; i < 400 && run_active_ && unrecorded < 2; ++i) {
       timer.expires_after(std::chrono::milliseconds(5));
       co_await timer.async_wait(boost::asio::use_awaitable);
     }
