@@ -84,7 +84,7 @@ Pair begin(const std::string& common_name, long days) {
   X509_set_version(certificate, 2);  // v3
   unsigned char serial[16];
   CHECK(RAND_bytes(serial, sizeof serial) == 1, "OpenSSL has random numbers");
-  serial[0] &= 0x7f;
+  serial[0] = static_cast<unsigned char>(0x40 | (serial[0] & 0x3f));  // above 0, without a needless leading 0
   ASN1_STRING_set(X509_get_serialNumber(certificate), serial, sizeof serial);
   X509_gmtime_adj(X509_getm_notBefore(certificate), -kDay);  // clocks differ
   X509_gmtime_adj(X509_getm_notAfter(certificate), days * kDay);

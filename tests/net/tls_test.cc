@@ -176,6 +176,18 @@ TEST_F(TlsTest, ADamagedAuthorityIsNotReplacedADamagedCertificateIs) {
   EXPECT_THAT(damaged.status().message(), HasSubstr("ca-key.pem"));
 }
 
+// What is drawn for a certificate never makes one that cannot be read: one in 256 once was.
+TEST_F(TlsTest, EveryCertificateCanBeRead) {
+  for (int i = 0; i < 1000; ++i) {
+    const Authority made = authority("tls", {"host-" + std::to_string(i) + ".example"});
+    boost::asio::io_context io;
+    ServerOptions options;
+    options.tls = made.server;
+    const auto started = HttpServer(io, options).start();
+    ASSERT_TRUE(started.ok()) << i << ": " << started.status().message();
+  }
+}
+
 TEST_F(TlsTest, FilesThatDoNotFitAreRefusedAtStart) {
   const Authority made = authority(), other = authority("other");
   boost::asio::io_context io;
