@@ -21,6 +21,17 @@ constexpr Seconds kHousekeeping{1};
 constexpr std::chrono::milliseconds kStopGrace{5'000};
 constexpr size_t kPoolThreads = 2;
 
+bool loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+// When the file was written last; the least of times when there is none.
+fs::file_time_type written(const fs::path& path) {
+  std::error_code none;
+  const auto time = fs::last_write_time(path, none);
+  return none ? fs::file_time_type::min() : time;
+}
+
 // A coroutine that ends with an exception is our bug: loudly, never silently.
 void on_end(std::exception_ptr error) {
   if (!error) return;
@@ -129,17 +140,6 @@ Status Daemon::Parts::open() {
   TRY_STATUS(core.load(TRY(open_sqlite_journal(folder->journal()))));
   TRY_STATUS(make_folders_durably(folder->runs(), 0750));
   return ok_status();
-}
-
-bool loopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1";
-}
-
-// When the file was written last; the least of times when there is none.
-fs::file_time_type written(const fs::path& path) {
-  std::error_code none;
-  const auto time = fs::last_write_time(path, none);
-  return none ? fs::file_time_type::min() : time;
 }
 
 Result<std::vector<net::Token>> Daemon::Parts::all_tokens() const {

@@ -9,76 +9,79 @@
 #include "launch/gang/gang.h"
 
 namespace rekindle::launch {
+namespace {
+
+// What each rank runs, behind the launcher's own words.
+std::vector<std::string> launching_ranks(const GangOptions& options, std::vector<std::string> launcher) {
+  for (const std::string& word :
+       {options.self.string(), std::string("rank"), std::string("--folder"), options.folder.string(),
+        std::string("--trainer"), options.trainer.string()})
+    launcher.push_back(word);
+  return launcher;
+}
+
+}  // namespace
 
 std::vector<std::string> rank_command(const GangOptions& options) {
   return {options.trainer.string(), "--folder", options.folder.string()};
 }
 
 std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t world, const fs::path& scratch) {
-  return {
-      "mpirun",
-      "-n",
-      std::to_string(world),
-      // Two gangs on one host would otherwise both bind to its first cores.
-      "--bind-to",
-      "none",
-      "--oversubscribe",
-      // Ranks that wait for each other give up their core.
-      "--mca",
-      "mpi_yield_when_idle",
-      "1",
-      // One host: shared memory only; also starts in a third of the time.
-      "--mca",
-      "pml",
-      "ob1",
-      "--mca",
-      "btl",
-      "vader,self",
-      // Open MPI's own connections stay on this host (its listener still binds to every address).
-      "--mca",
-      "oob_tcp_if_include",
-      "lo",
-      "--mca",
-      "oob_tcp_disable_ipv6_family",
-      "1",
-      // What a killed mpirun leaves lies in a folder that the supervisor removes.
-      "--mca",
-      "orte_tmpdir_base",
-      scratch.string(),
-      "--mca",
-      "btl_vader_backing_directory",
-      scratch.string(),
-      "--mca",
-      "osc_sm_backing_directory",
-      scratch.string(),
-      options.self.string(),
-      "rank",
-      "--folder",
-      options.folder.string(),
-      "--trainer",
-      options.trainer.string(),
-  };
+  return launching_ranks(
+      options,
+      {
+          "mpirun",
+          "-n",
+          std::to_string(world),
+          // Two gangs on one host would otherwise both bind to its first cores.
+          "--bind-to",
+          "none",
+          "--oversubscribe",
+          // Ranks that wait for each other give up their core.
+          "--mca",
+          "mpi_yield_when_idle",
+          "1",
+          // One host: shared memory only; also starts in a third of the time.
+          "--mca",
+          "pml",
+          "ob1",
+          "--mca",
+          "btl",
+          "vader,self",
+          // Open MPI's own connections stay on this host (its listener still binds to every address).
+          "--mca",
+          "oob_tcp_if_include",
+          "lo",
+          "--mca",
+          "oob_tcp_disable_ipv6_family",
+          "1",
+          // What a killed mpirun leaves lies in a folder that the supervisor removes.
+          "--mca",
+          "orte_tmpdir_base",
+          scratch.string(),
+          "--mca",
+          "btl_vader_backing_directory",
+          scratch.string(),
+          "--mca",
+          "osc_sm_backing_directory",
+          scratch.string(),
+      });
 }
 
 std::vector<std::string> srun_command(const GangOptions& options, const v1::Plan& plan) {
-  return {
-      "srun",
-      fmt::format("--ntasks={}", std::max<uint32_t>(1, plan.world())),
-      // Since 22.05 srun does not take this over from the job.
-      fmt::format("--cpus-per-task={}", std::max<uint32_t>(1, plan.threads_per_rank())),
-      "--mpi=" + options.srun,
-      // As mpirun does it: one rank that fails ends the others, one that is done waits for them.
-      "--kill-on-bad-exit=1",
-      "--wait=0",
-      "--input=none",
-      "--export=ALL",
-      options.self.string(),
-      "rank",
-      "--folder",
-      options.folder.string(),
-      "--trainer",
-      options.trainer.string(),
-  };
+  return launching_ranks(
+      options, {
+                   "srun",
+                   fmt::format("--ntasks={}", std::max<uint32_t>(1, plan.world())),
+                   // Since 22.05 srun does not take this over from the job.
+                   fmt::format("--cpus-per-task={}", std::max<uint32_t>(1, plan.threads_per_rank())),
+                   "--mpi=" + options.srun,
+                   // As mpirun does it: one rank that fails ends the others, one that is done waits for them.
+                   "--kill-on-bad-exit=1",
+                   "--wait=0",
+                   "--input=none",
+                   "--export=ALL",
+               });
 }
 
 StartOfRanks start_of_ranks(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,

@@ -35,8 +35,7 @@ at::Tensor pinned(size_t bytes) {
 // the batch.
 struct DeviceGradients::Shape {
   Shape(const Batch& like, at::Device device, const MakeGraph& graphs) : launch(graphs) {
-    std::vector<size_t> begins;
-    size_t bytes = aligned(sizeof(Figures));
+    size_t bytes = aligned(sizeof(StepFigures));
     for (const auto& tensor : like) {
       begins.push_back(bytes);
       bytes += aligned(tensor.nbytes());
@@ -46,7 +45,6 @@ struct DeviceGradients::Shape {
     figures = view(0, at::kFloat, {FlatParameters::kSpare});
     for (size_t i = 0; i < like.size(); ++i)
       batch.push_back(view(begins[i], like[i].scalar_type(), like[i].sizes()));
-    this->begins = std::move(begins);
   }
 
   at::Tensor view(size_t begin, at::ScalarType type, at::IntArrayRef sizes) const {
@@ -55,7 +53,7 @@ struct DeviceGradients::Shape {
     return on_device.narrow(0, static_cast<int64_t>(begin), bytes).view(type).view(sizes);
   }
 
-  void fill(const Batch& from, const Figures& numbers) {
+  void fill(const Batch& from, const StepFigures& numbers) {
     auto* to = on_host.mutable_data_ptr<uint8_t>();
     std::memcpy(to, numbers.data(), sizeof(numbers));
     for (size_t i = 0; i < from.size(); ++i)
@@ -65,7 +63,7 @@ struct DeviceGradients::Shape {
   at::Tensor on_host, on_device;
   at::Tensor figures;
   Batch batch;
-  std::vector<size_t> begins;
+  std::vector<size_t> begins;  // of each tensor, in bytes
   Repeated launch;
 };
 
@@ -76,7 +74,7 @@ DeviceGradients::DeviceGradients(TensorModule& module, Collectives& collectives,
       autocast_(autocast),
       reporter_(reporter),
       graphs_(std::move(graphs)),
-      answer_(pinned(sizeof(Figures)).view(at::kFloat)) {}
+      answer_(pinned(sizeof(StepFigures)).view(at::kFloat)) {}
 
 DeviceGradients::~DeviceGradients() = default;
 

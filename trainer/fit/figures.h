@@ -10,11 +10,11 @@
 
 namespace rekindle::trainer {
 
-using Figures = std::array<float, FlatParameters::kSpare>;
+using StepFigures = std::array<float, FlatParameters::kSpare>;
 
-inline Figures figures_of(std::span<const double> numbers) {
+inline StepFigures figures_of(std::span<const double> numbers) {
   CHECK(2 * numbers.size() <= FlatParameters::kSpare, "more figures than the message has room for");
-  Figures out{};
+  StepFigures out{};
   for (size_t i = 0; i < numbers.size(); ++i) {
     out[2 * i] = static_cast<float>(numbers[i]);
     out[2 * i + 1] = std::isfinite(numbers[i]) ? static_cast<float>(numbers[i] - out[2 * i]) : 0.0f;
