@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/clock.h"
-#include "drift/adwin.h"
+#include "drift/streams/adwin.h"
 
 namespace rekindle::events {
 

@@ -1,78 +1,45 @@
 // Detectors against their oracles: river 0.26.1, scipy 1.17.1, numpy (golden/make_golden.py).
 #include <gtest/gtest.h>
 
-#include <boost/json.hpp>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
-#include "drift/adwin.h"
 #include "drift/psi.h"
+#include "drift/streams/adwin.h"
+#include "tests/drift/golden.h"
 
 namespace rekindle::drift {
 namespace {
 
 namespace json = boost::json;
 
-const json::object& golden() {
-  static const json::value value = [] {
-    std::ifstream in("tests/drift/golden/golden.json");
-    std::stringstream text;
-    text << in.rdbuf();
-    return json::parse(text.str());
-  }();
-  return value.as_object();
-}
-
-// The generator of make_golden.py.
-class Uniform {
- public:
-  explicit Uniform(uint64_t seed) : state_(seed) {}
-  double operator()() {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<double>(state_ >> 11) / 9007199254740992.0;
-  }
-
- private:
-  uint64_t state_;
-};
-
-double item(Uniform& uniform, const json::object& segment) {
-  const double u = uniform(), p = segment.at("parameter").to_number<double>();
-  return segment.at("kind").as_string() == "bernoulli" ? (u < p ? 1.0 : 0.0) : (u + p) / 2;
-}
-
 // `reload`: the state goes through save() and load() before every item.
 void expect_as_river(const json::object& stream, bool reload) {
   SCOPED_TRACE(stream.at("name").as_string().c_str());
-  Uniform uniform(stream.at("seed").to_number<uint64_t>());
   Adwin adwin(stream.at("delta").to_number<double>());
   std::vector<int64_t> detections;
   const json::array& widths = stream.at("widths").as_array();
   size_t next_width = 0;
   int64_t index = 0;
-  for (const auto& segment : stream.at("segments").as_array())
-    for (int64_t i = 0; i < segment.at("items").to_number<int64_t>(); ++i, ++index) {
-      if (reload) {
-        auto again = Adwin::load(adwin.save());
-        ASSERT_TRUE(again.ok()) << again.status().message();
-        adwin = *again;
-      }
-      const bool found = adwin.update(item(uniform, segment.as_object()));
-      if (found) {
-        detections.push_back(index);
-        EXPECT_GT(std::abs(adwin.before() - adwin.after()), adwin.bound());
-      }
-      if (next_width < widths.size() && widths[next_width].at(0).to_number<int64_t>() == index) {
-        EXPECT_EQ(static_cast<int64_t>(adwin.width()), widths[next_width].at(1).to_number<int64_t>())
-            << "item " << index;
-        EXPECT_NEAR(adwin.mean(), widths[next_width].at(2).to_number<double>(), 1e-9) << "item " << index;
-        ++next_width;
-      }
+  for_each_item(stream, [&](double item) {
+    if (reload) {
+      auto again = Adwin::load(adwin.save());
+      ASSERT_TRUE(again.ok()) << again.status().message();
+      adwin = *again;
     }
+    if (adwin.update(item)) {
+      detections.push_back(index);
+      EXPECT_GT(std::abs(adwin.before() - adwin.after()), adwin.bound());
+    }
+    if (next_width < widths.size() && widths[next_width].at(0).to_number<int64_t>() == index) {
+      EXPECT_EQ(static_cast<int64_t>(adwin.width()), widths[next_width].at(1).to_number<int64_t>())
+          << "item " << index;
+      EXPECT_NEAR(adwin.mean(), widths[next_width].at(2).to_number<double>(), 1e-9) << "item " << index;
+      ++next_width;
+    }
+    ++index;
+  });
   EXPECT_EQ(next_width, widths.size());
-  std::vector<int64_t> expected;
-  for (const auto& at : stream.at("detections").as_array()) expected.push_back(at.to_number<int64_t>());
+  const std::vector<int64_t> expected = numbers<int64_t>(stream.at("detections"));
   EXPECT_EQ(detections, expected);
   EXPECT_EQ(adwin.detections(), expected.size());
 }
@@ -111,9 +78,8 @@ TEST(Adwin, RefusesDamagedState) {
 TEST(Psi, EqualsNumpy) {
   for (const auto& value : golden().at("psi").as_array()) {
     const auto& c = value.as_object();
-    std::vector<int64_t> reference, live;
-    for (const auto& n : c.at("reference").as_array()) reference.push_back(n.to_number<int64_t>());
-    for (const auto& n : c.at("live").as_array()) live.push_back(n.to_number<int64_t>());
+    const std::vector<int64_t> reference = numbers<int64_t>(c.at("reference"));
+    const std::vector<int64_t> live = numbers<int64_t>(c.at("live"));
     const Psi found = psi(reference, live);
     EXPECT_EQ(found.bins, c.at("bins").to_number<int>());
     EXPECT_NEAR(found.value, c.at("value").to_number<double>(), 1e-12);

@@ -1,4 +1,4 @@
-#include "drift/adwin.h"
+#include "drift/streams/adwin.h"
 
 #include <bit>
 #include <cmath>

@@ -1,0 +1,64 @@
+// Detectors that compare the newest items with those before: KSWIN, STEPD, FHDDM. Memory is one window.
+//
+// KSWIN and FHDDM are exactly river 0.26.1's; STEPD is frouros 0.9.0's statistic, starting afresh at the
+// item after a detection (frouros leaves that to its user). Sources: Raab et al., "Reactive soft prototype
+// computing" (KSWIN); Nishida and Yamauchi, "Detecting concept drift using statistical testing" (STEPD);
+// Pesaranghader and Viktor, "Fast Hoeffding drift detection method" (FHDDM).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "drift/streams/python_random.h"
+
+namespace rekindle::drift {
+
+// Numbers of any scale: Kolmogorov-Smirnov between the newest 30 and 30 drawn from the 70 before them.
+class Kswin {
+ public:
+  explicit Kswin(uint32_t seed) : seed_(seed), random_(seed) {}
+  bool update(double value);
+
+ private:
+  static constexpr size_t kWindow = 100, kRecent = 30;
+  static constexpr double kAlpha = 0.005;
+  static constexpr double kDistanceMin = 0.1;
+
+  uint32_t seed_;
+  PythonRandom random_;
+  std::deque<double> window_;
+  std::vector<double> drawn_, recent_;  // kept for their memory alone
+  bool detected_ = false;
+};
+
+// Items are 1 for a CORRECT answer: equal proportions in the newest 30 and in all before them.
+class Stepd {
+ public:
+  bool update(double correct);
+  bool warning() const { return warning_; }
+
+ private:
+  static constexpr size_t kRecent = 30;
+  static constexpr double kDriftAlpha = 0.003, kWarningAlpha = 0.05;
+
+  std::deque<double> recent_;
+  double items_ = 0, correct_ = 0, correct_recent_ = 0;
+  bool warning_ = false, detected_ = false;
+};
+
+// Items are 1 for a CORRECT answer: fires when the share of the newest 100 falls far below its greatest.
+class Fhddm {
+ public:
+  bool update(double correct);
+
+ private:
+  static constexpr size_t kWindow = 100;
+  static constexpr double kConfidence = 1e-6;
+
+  std::deque<double> window_;
+  double correct_ = 0, greatest_ = 0;
+  bool detected_ = false;
+};
+
+}  // namespace rekindle::drift
