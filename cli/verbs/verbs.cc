@@ -37,6 +37,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_registry_verbs(app, context, verb);
   add_serving_verbs(app, context, verb);
   add_score_verb(app, context, verb);
+  add_init_verb(app, context, verb);
   add_dataset_verbs(app, context, verb);
   add_replay_verb(app, context, verb);
   add_access_verbs(app, context, verb);

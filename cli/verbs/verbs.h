@@ -22,6 +22,7 @@ void add_registry_verbs(CLI::App& app, Context& context, Verb& verb);  // versio
 void add_serving_verbs(CLI::App& app, Context& context, Verb& verb);   // serving quarantine
 void add_score_verb(CLI::App& app, Context& context, Verb& verb);
 void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);  // dataset import, dataset list
+void add_init_verb(CLI::App& app, Context& context, Verb& verb);
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb);
 void add_access_verbs(CLI::App& app, Context& context, Verb& verb);  // token, audit
 void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);   // completion version

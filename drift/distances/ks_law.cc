@@ -75,7 +75,8 @@ double matrix_cdf(int64_t n, double d) {
   }
   column[size - 1] = (1 + std::pow(std::max(2 * h - 1, 0.0), m) - 2 * std::pow(h, m)) * inverse;
   for (size_t row = 0; row < size; ++row)
-    for (size_t col = 1; col <= std::min(row + 1, size - 1); ++col) base[row * size + col] = factor[row + 1 - col];
+    for (size_t col = 1; col <= std::min(row + 1, size - 1); ++col)
+      base[row * size + col] = factor[row + 1 - col];
   for (size_t j = 0; j < size; ++j) {
     base[j * size] = column[j];
     base[(size - 1) * size + j] = column[size - 1 - j];
@@ -184,7 +185,8 @@ double kolmogorov_tail(int64_t n, double d) {
     return 1 - std::exp(std::lgamma(size + 1) - size * std::log(size) + size * std::log(2 * nd - 1));
   if (nd >= size - 1) return 2 * std::pow(1 - d, size);
   const double squared = nd * d;
-  if (d >= 0.5 || squared >= (n <= 140 ? 4.0 : 2.2)) return squared >= 370 ? 0 : std::min(1.0, 2 * smirnov_tail(n, d));
+  if (d >= 0.5 || squared >= (n <= 140 ? 4.0 : 2.2))
+    return squared >= 370 ? 0 : std::min(1.0, 2 * smirnov_tail(n, d));
   if (n <= 140 || (n <= 100'000 && size * std::pow(d, 1.5) <= 1.4)) return 1 - matrix_cdf(n, d);
   return 1 - pelz_good_cdf(n, d);
 }

@@ -146,7 +146,8 @@ double exact_mann_whitney(double u, int64_t n, int64_t m) {
   std::vector<Wide> counts(static_cast<size_t>(top) + 1);
   counts[0] = 1;
   for (int64_t i = 1; i <= n; ++i) {
-    for (int64_t k = top; k >= m + i; --k) counts[static_cast<size_t>(k)] -= counts[static_cast<size_t>(k - m - i)];
+    for (int64_t k = top; k >= m + i; --k)
+      counts[static_cast<size_t>(k)] -= counts[static_cast<size_t>(k - m - i)];
     for (int64_t k = i; k <= top; ++k) counts[static_cast<size_t>(k)] += counts[static_cast<size_t>(k - i)];
   }
   double all = 0, beyond = 0;
@@ -188,8 +189,7 @@ Result<TestResult> cramer_von_mises(Sorted a, Sorted b) {
   if (std::max(a.size(), b.size()) <= 20)
     return TestResult{t, exact_cvm(u, static_cast<int64_t>(a.size()), static_cast<int64_t>(b.size()))};
   const double expected = (1 + 1 / all) / 6;
-  const double variance =
-      (all + 1) * (4 * k * all - 3 * (n * n + m * m) - 2 * k) / (45 * all * all * 4 * k);
+  const double variance = (all + 1) * (4 * k * all - 3 * (n * n + m * m) - 2 * k) / (45 * all * all * 4 * k);
   const double normal = 1.0 / 6 + (t - expected) / std::sqrt(45 * variance);
   return TestResult{t, normal < 0.003 ? 1 : std::max(0.0, 1 - limit_law(normal))};
 }

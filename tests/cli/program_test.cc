@@ -71,6 +71,33 @@ TEST(Program, ARefusedSpecNamesThePlace) {
   fs::remove(file);
 }
 
+TEST(Program, InitWritesSpecsThatValidateAccepts) {
+  const fs::path folder = fs::path(::testing::TempDir()) / "rekindle-cli-init";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::string csv = "ordered,km,way,late\n";
+  for (int i = 0; i < 400; ++i)
+    csv += "2020-01-" + std::to_string(10 + i / 20) + "T05:00:00Z," + std::to_string(i * 7 % 90) +
+           (i % 3 ? ",sea," : ",road,") + (i * 5 % 7 < 3 ? "true" : "false") + "\n";
+  ASSERT_TRUE(write_file_durably(folder / "orders.csv", csv).ok());
+  const std::string init =
+      "init " + (folder / "orders.csv").string() + " --time ordered --out " + folder.string();
+  const Done done = run(init + " --label late");
+  EXPECT_EQ(done.code, 0) << done.out;
+  EXPECT_THAT(done.out, HasSubstr("rekindle dataset import"));
+  EXPECT_EQ(
+      run("validate " + (folder / "orders.yaml").string() + " " + (folder / "orders.import.yaml").string())
+          .code,
+      0);
+  const Done again = run(init + " --label late");
+  EXPECT_EQ(again.code, 4);
+  EXPECT_THAT(again.out, HasSubstr("exists and is left as it is"));
+  const Done json = run(init + " --label late --name other --json");
+  EXPECT_EQ(boost::json::parse(json.out).at("columns").as_array().size(), 4u);
+  EXPECT_EQ(run(init + " --label lat").code, 3);
+  fs::remove_all(folder);
+}
+
 TEST(Program, PlanWorksWithoutACoordinator) {
   const Done done = run("plan --resolved jobs/specs/flight-delay.yaml");
   EXPECT_EQ(done.code, 0);

@@ -36,8 +36,9 @@ TEST(Distances, OfSamplesEqualScipy) {
     Uniform uniform(c.at("seed").to_number<uint64_t>());
     const auto steps = c.at("steps").to_number<double>();
     const std::vector<double> a = sample(uniform, c.at("n").to_number<size_t>(), 1, 0, steps);
-    const std::vector<double> b = sample(uniform, c.at("m").to_number<size_t>(), c.at("scale").to_number<double>(),
-                                         c.at("shift").to_number<double>(), steps);
+    const std::vector<double> b =
+        sample(uniform, c.at("m").to_number<size_t>(), c.at("scale").to_number<double>(),
+               c.at("shift").to_number<double>(), steps);
     expect_test(kolmogorov_smirnov(a, b), c.at("ks"), 1e-300);
     // The limit law is summed from 1 downwards, there as here: its rounding is all that a tiny p has.
     expect_test(*cramer_von_mises(a, b), c.at("cvm"), 1e-13);

@@ -40,7 +40,10 @@ std::function<Said(double)> make(const std::string& name) {
       {"page_hinkley", watch(PageHinkley())},
       {"kswin", watch(Kswin(42))},
       {"cusum", watch(Cusum())},
-      {"fhddm", [detector = Fhddm()](double x) mutable { return Said{detector.update(1 - x), false}; }},
+      {"fhddm",
+       [detector = Fhddm()](double x) mutable {
+         return Said{detector.update(1 - x), false};
+       }},
       {"stepd",
        [detector = Stepd()](double x) mutable {
          Said said;
