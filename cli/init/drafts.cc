@@ -101,7 +101,8 @@ std::string draft_import(const Inspection& found, const std::string& name, const
 std::string draft_job(const Inspection& found, const std::string& name, const std::string& dataset) {
   const auto numeric = columns(found, Use::kNumeric), categorical = columns(found, Use::kCategorical);
   std::string text = fmt::format(
-      "# A draft from {} rows, {} to {}. `rekindle plan --resolved THIS` shows every default with its reason.\n"
+      "# A draft from {} rows, {} to {}. `rekindle plan --resolved THIS` shows every default with its "
+      "reason.\n"
       "rekindle: 1\n"
       "name: {}\n"
       "data:\n"

@@ -13,11 +13,11 @@
 namespace rekindle::cli {
 namespace {
 
-constexpr double kSuspect = 0.5;         // of the label's uncertainty: more than an honest column tells alone
-constexpr size_t kNumberCategories = 12; // whole numbers with so few values are as likely codes
-constexpr double kIdentifier = 0.5;      // distinct texts per row: a name of the row, not of a kind
-constexpr double kTextMissing = 0.99;    // a column with less than a hundredth of its values says nothing
-constexpr double kAfterwards = 0.99;     // share of rows in which a time that comes later is a consequence
+constexpr double kSuspect = 0.5;  // of the label's uncertainty: more than an honest column tells alone
+constexpr size_t kNumberCategories = 12;  // whole numbers with so few values are as likely codes
+constexpr double kIdentifier = 0.5;       // distinct texts per row: a name of the row, not of a kind
+constexpr double kTextMissing = 0.99;     // a column with less than a hundredth of its values says nothing
+constexpr double kAfterwards = 0.99;      // share of rows in which a time that comes later is a consequence
 
 bool whole(const dataio::Column& column) {
   return std::ranges::all_of(column.numbers, [](double x) { return std::isnan(x) || x == std::floor(x); });
@@ -51,22 +51,37 @@ Status judge_label(const dataio::Column& column, Inspection& out) {
   if (column.type == v1::TEXT) {
     if (distinct > kDistinctMax)
       return invalid_argument(fmt::format(
-          "label '{}' is text with more than {} values; a label is true/false, a class or a number", column.name,
-          kDistinctMax));
+          "label '{}' is text with more than {} values; a label is true/false, a class or a number",
+          column.name, kDistinctMax));
     out.label_kind = v1::Label::MULTICLASS;
     std::map<std::string, size_t> counts;
     for (size_t row = 0; row < column.rows(); ++row)
       if (!column.missing(row)) ++counts[std::string(column.text(row))];
     for (const auto& [name, count] : counts) out.classes.push_back(name);
-    std::ranges::stable_sort(out.classes, [&](const auto& a, const auto& b) { return counts[a] > counts[b]; });
+    std::ranges::stable_sort(out.classes,
+                             [&](const auto& a, const auto& b) { return counts[a] > counts[b]; });
     return ok_status();
   }
   if (column.type != v1::NUMBER && column.type != v1::BOOL)
-    return invalid_argument(fmt::format("label '{}' is of type {}; a label is true/false, a class or a number",
-                                        column.name, dataio::type_word(column.type)));
-  const bool zero_one = std::ranges::all_of(column.numbers, [](double x) { return std::isnan(x) || x == 0 || x == 1; });
+    return invalid_argument(
+        fmt::format("label '{}' is of type {}; a label is true/false, a class or a number", column.name,
+                    dataio::type_word(column.type)));
+  const bool zero_one =
+      std::ranges::all_of(column.numbers, [](double x) { return std::isnan(x) || x == 0 || x == 1; });
   out.label_kind = zero_one ? v1::Label::BINARY : v1::Label::REGRESSION;
   return ok_status();
+}
+
+// Missing where the label is and hardly elsewhere: what is written down together is known together.
+bool comes_with_label(const dataio::Column& column, std::span<const double> labels) {
+  constexpr double kRowsMin = 50, kTogether = 0.9, kApart = 0.1;
+  double unknown = 0, together = 0, apart = 0;
+  for (size_t row = 0; row < labels.size(); ++row) {
+    unknown += std::isnan(labels[row]);
+    if (column.missing(row)) ++(std::isnan(labels[row]) ? together : apart);
+  }
+  const double known = static_cast<double>(labels.size()) - unknown;
+  return unknown >= kRowsMin && together > kTogether * unknown && apart < kApart * known;
 }
 
 // A time that follows the event in nearly all rows is known only afterwards; how much later tells when the
@@ -108,13 +123,20 @@ Finding judge(const dataio::Column& column, const dataio::Column& time, std::spa
   if (found.distinct == 1 && found.missing == 0) return left_out("always the same value");
   if (found.missing > kTextMissing) return left_out(fmt::format("{:.1f} % missing", 100 * found.missing));
   if (column.type == v1::TIMESTAMP)
-    return left_out(comes_afterwards(column, time, out) ? "LEAK: a time after the event, known only afterwards"
-                                                        : "a timestamp; derive a number or a weekday from it");
+    return left_out(comes_afterwards(column, time, out)
+                        ? "LEAK: a time after the event, known only afterwards"
+                        : "a timestamp; derive a number or a weekday from it");
   found.explains = explained(column, labels, out.label_kind);
+  if (comes_with_label(column, labels)) {
+    found.use = Use::kSuspect;
+    found.reason = "LEAK? missing where the label is: written down with it, so known no earlier?";
+    return found;
+  }
   if (found.explains > kSuspect) {
     found.use = Use::kSuspect;
-    found.reason = fmt::format("LEAK? alone it removes {:.0f} % of what is unknown of the label; known when asked?",
-                               100 * found.explains);
+    found.reason =
+        fmt::format("LEAK? alone it removes {:.0f} % of what is unknown of the label; known when asked?",
+                    100 * found.explains);
     return found;
   }
   if (column.type == v1::TEXT) {
@@ -131,7 +153,8 @@ Finding judge(const dataio::Column& column, const dataio::Column& time, std::spa
   found.use = Use::kNumeric;
   found.reason = column.type == v1::BOOL ? "true or false" : "a number";
   if (column.type == v1::NUMBER && found.distinct <= kNumberCategories && whole(column))
-    found.reason = fmt::format("whole numbers with {} values; under `categorical` if they are codes", found.distinct);
+    found.reason =
+        fmt::format("whole numbers with {} values; under `categorical` if they are codes", found.distinct);
   if (found.missing > 0) found.reason += fmt::format(", {:.1f} % missing", 100 * found.missing);
   return found;
 }
@@ -141,8 +164,8 @@ Result<const dataio::Column*> column_named(const dataio::Table& table, const std
   if (const dataio::Column* column = table.find(name)) return column;
   std::vector<std::string> names;
   for (const dataio::Column& column : table.columns) names.push_back(column.name);
-  return not_found(fmt::format("there is no column '{}' for the {}; columns: {}", name, what,
-                               fmt::join(names, ", ")));
+  return not_found(
+      fmt::format("there is no column '{}' for the {}; columns: {}", name, what, fmt::join(names, ", ")));
 }
 
 }  // namespace
@@ -154,8 +177,8 @@ Result<Inspection> inspect(const dataio::Table& table, const std::string& time, 
   if (time == label) return invalid_argument("the label cannot be the event time");
   if (times->type != v1::TIMESTAMP)
     return invalid_argument(fmt::format(
-        "'{}' is of type {}; the event time is ISO 8601 text (2013-01-01T05:00:00Z) or a Parquet timestamp", time,
-        dataio::type_word(times->type)));
+        "'{}' is of type {}; the event time is ISO 8601 text (2013-01-01T05:00:00Z) or a Parquet timestamp",
+        time, dataio::type_word(times->type)));
   Inspection out;
   out.rows = static_cast<int64_t>(table.rows());
   bool any = false;

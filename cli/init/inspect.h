@@ -34,8 +34,8 @@ struct Inspection {
   std::vector<Finding> findings;     // in the order of the columns
   int64_t rows = 0, labelled = 0;
   Time first{}, last{};
-  Micros matures{};             // what the values say of when labels are known; 0: nothing
-  std::string matures_from;     // the column that says so
+  Micros matures{};          // what the values say of when labels are known; 0: nothing
+  std::string matures_from;  // the column that says so
 };
 
 // invalid_argument and not_found name the column and what to do.

@@ -33,7 +33,8 @@ std::vector<uint32_t> bins_of(const dataio::Column& column) {
     if (!column.missing(row)) sorted.push_back(value(row));
   std::ranges::sort(sorted);
   std::vector<double> edges;
-  for (size_t bin = 1; bin < kBins && !sorted.empty(); ++bin) edges.push_back(sorted[bin * sorted.size() / kBins]);
+  for (size_t bin = 1; bin < kBins && !sorted.empty(); ++bin)
+    edges.push_back(sorted[bin * sorted.size() / kBins]);
   edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
   for (size_t row = 0; row < rows; ++row)
     if (!column.missing(row))

@@ -66,8 +66,7 @@ Result<Drafts> draft(const InitArguments& args, const Inspection& found) {
     return invalid_argument(fmt::format("'{}' is no name: lower-case letters, digits, dashes", out.name));
   bool features = false;
   for (const Finding& f : found.findings) features |= f.use == Use::kNumeric || f.use == Use::kCategorical;
-  if (!features)
-    return invalid_argument("no column is left to predict from; see what was found with --json");
+  if (!features) return invalid_argument("no column is left to predict from; see what was found with --json");
   const std::string dataset = out.name + "-rows";
   out.import_file = fs::path(args.out) / (out.name + ".import.yaml");
   out.job_file = fs::path(args.out) / (out.name + ".yaml");
@@ -77,16 +76,19 @@ Result<Drafts> draft(const InitArguments& args, const Inspection& found) {
   TRY_STATUS(jobs::parse_job(out.job_text, out.job_file.string()).status());
   for (const fs::path& file : {out.import_file, out.job_file})
     if (fs::exists(file))
-      return already_exists(fmt::format("{} exists and is left as it is; take another --name or --out, or remove it",
-                                        file.string()));
+      return already_exists(fmt::format(
+          "{} exists and is left as it is; take another --name or --out, or remove it", file.string()));
   return out;
 }
 
 json::value json_of(const Inspection& found, const Drafts& drafts) {
   json::array columns;
   for (const Finding& f : found.findings) {
-    json::object column{{"column", f.column},     {"use", use_word(f.use)}, {"reason", f.reason},
-                        {"missing", f.missing},   {"distinct", f.distinct}};
+    json::object column{{"column", f.column},
+                        {"use", use_word(f.use)},
+                        {"reason", f.reason},
+                        {"missing", f.missing},
+                        {"distinct", f.distinct}};
     column["explains"] = f.explains < 0 ? json::value() : json::value(f.explains);
     columns.push_back(std::move(column));
   }
@@ -128,12 +130,14 @@ Result<int> init(const Context& context, const InitArguments& args) {
 
 void add_init_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<InitArguments>();
-  CLI::App* sub = app.add_subcommand("init", "write specs from a CSV or Parquet file, and say which columns look like leaks");
+  CLI::App* sub = app.add_subcommand(
+      "init", "write specs from a CSV or Parquet file, and say which columns look like leaks");
   sub->add_option("FILE", args->file, "CSV, a zip that holds one, or Parquet")->required();
   sub->add_option("--label", args->label, "column that is predicted")->required()->type_name("COLUMN");
   sub->add_option("--time", args->time, "column that holds the event time")->required()->type_name("COLUMN");
   sub->add_option("--name", args->name, "of the job; default: the file's")->type_name("NAME");
-  sub->add_option("--out", args->out, "folder that the specs are written to; default: here")->type_name("DIR");
+  sub->add_option("--out", args->out, "folder that the specs are written to; default: here")
+      ->type_name("DIR");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return init(context, *args); }; });
 }
 

@@ -30,23 +30,25 @@ class Random {
 };
 
 // Four thousand orders over 100 days. Late ones come from far away, more often by sea; `refund` is paid for
-// late orders alone, `arrived` is known afterwards.
+// late orders alone, `arrived` and `weight` are known afterwards.
 Table orders() {
   Random random(7);
-  std::vector<double> late, distance, kind, refund, constant;
+  std::vector<double> late, distance, kind, refund, constant, weight;
   std::vector<int64_t> ordered, arrived;
   std::vector<std::string> way, number;
   for (int i = 0; i < kRows; ++i) {
     const double far = random.uniform(), sea = random.uniform();
-    const bool is_late = random.uniform() < 0.15 + 0.4 * far + (sea < 0.3 ? 0.2 : 0);
-    late.push_back(is_late);
+    const bool is_late = random.uniform() < 0.15 + 0.4 * far + (sea < 0.2 ? 0.2 : 0);
+    const bool lost = i % 40 == 7;  // nobody knows of these orders, nor what they weighed on arrival
+    late.push_back(lost ? dataio::kMissingNumber : is_late);
+    weight.push_back(lost ? dataio::kMissingNumber : random.uniform());
     distance.push_back(i % 50 == 0 ? dataio::kMissingNumber : 1000 * far);
     kind.push_back(std::floor(random.uniform() * 4));
     refund.push_back(is_late ? 5 + random.uniform() : 0);
     constant.push_back(1);
     ordered.push_back(1'600'000'000'000'000 + i * Micros(hours(100 * 24)).count() / kRows);
     arrived.push_back(ordered.back() + Micros(hours(20 + static_cast<int>(60 * random.uniform()))).count());
-    way.push_back(sea < 0.3 ? "sea" : sea < 0.6 ? "rail" : "road");
+    way.push_back(sea < 0.2 ? "sea" : sea < 0.5 ? "rail" : "road");
     number.push_back("order " + std::to_string(i));
   }
   Table table;
@@ -57,6 +59,7 @@ Table orders() {
   table.add(dataio::number_column("kind", kind));
   table.add(dataio::number_column("refund", refund));
   table.add(dataio::number_column("constant", constant));
+  table.add(dataio::number_column("weight", weight));
   table.add(dataio::text_column("way", way));
   table.add(dataio::text_column("number", number));
   return table;
@@ -77,7 +80,9 @@ TEST(Init, TakesHonestColumnsAndSuspectsLeaks) {
   EXPECT_THAT(of(found, "kind").reason, HasSubstr("if they are codes"));
   EXPECT_LT(of(found, "kind").explains, 0.01);
   EXPECT_EQ(of(found, "refund").use, Use::kSuspect);
-  EXPECT_GT(of(found, "refund").explains, 0.9);
+  EXPECT_GT(of(found, "refund").explains, 0.8);
+  EXPECT_EQ(of(found, "weight").use, Use::kSuspect);
+  EXPECT_THAT(of(found, "weight").reason, HasSubstr("missing where the label is"));
   EXPECT_EQ(of(found, "constant").use, Use::kLeftOut);
   EXPECT_EQ(of(found, "number").use, Use::kLeftOut);
   EXPECT_THAT(of(found, "number").reason, HasSubstr("names of rows"));
@@ -119,7 +124,8 @@ TEST(Init, RefusesWhatCannotBeALabelOrATime) {
   EXPECT_THAT(message("ordered", "constant"), HasSubstr("there is nothing to learn"));
   EXPECT_THAT(message("ordered", "number"), HasSubstr("is text with more than 1000 values"));
   EXPECT_THAT(message("ordered", "ordered"), HasSubstr("cannot be the event time"));
-  EXPECT_THAT(message("ordered", "lat"), HasSubstr("no column 'lat' for the label; columns: ordered, arrived"));
+  EXPECT_THAT(message("ordered", "lat"),
+              HasSubstr("no column 'lat' for the label; columns: ordered, arrived"));
   EXPECT_THAT(std::string(inspect(Table(), "a", "b").status().message()), HasSubstr("no column 'a'"));
 }
 
