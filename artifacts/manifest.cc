@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/faults/crash_point.h"
 #include "base/hash.h"
 
 namespace rekindle::artifacts {
@@ -121,7 +120,6 @@ Result<std::string> ManifestWriter::finish() {
   std::sort(manifest_.mutable_files()->begin(), manifest_.mutable_files()->end(),
             [](const v1::ManifestFile& a, const v1::ManifestFile& b) { return a.name() < b.name(); });
   const std::string json = TRY(manifest_json(manifest_));
-  crash_point("manifest-storing");
   return store_.put(json);
 }
 

@@ -1,14 +1,12 @@
 // Broadcast on the core's thread: coroutines wait until somebody says that something changed, or until a
-// deadline; they go on in the order in which they came. Nothing is remembered: look at the state, then wait,
-// without suspending in between.
+// deadline. Nothing is remembered: look at the state, then wait, without suspending in between.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <cstdint>
-#include <map>
+#include <set>
 
 namespace rekindle::coordinator {
 
@@ -22,8 +20,7 @@ class Changes {
 
  private:
   boost::asio::io_context& io_;
-  uint64_t came_ = 0;
-  std::map<uint64_t, boost::asio::steady_timer*> waiting_;
+  std::set<boost::asio::steady_timer*> waiting_;
 };
 
 }  // namespace rekindle::coordinator

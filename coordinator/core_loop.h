@@ -25,16 +25,10 @@ namespace rekindle::coordinator {
 
 struct CoreLoopOptions {
   core::place::Cluster cluster = core::place::one_host(1);  // pools and their nodes
-  // A restart replays at most about this many events, or as many as there are runs.
+  // A restart replays at most about this many events.
   uint64_t snapshot_every = 2'000;
   // Wishes are refused while this many events wait for the disk.
   uint64_t backlog_max = 100'000;
-  // In a simulation: how a failed commit ends the process, by an exception.
-  std::function<void()> end_process;
-  // In a simulation: who takes the journal's turns; and what is told, in place of the timer, how long it is
-  // until tick() is due, nothing: it is not.
-  Hands* hands = nullptr;
-  std::function<void(std::optional<Micros>)> alarm;
 };
 
 // What the loop drives and asks, set once before begin().
@@ -61,8 +55,7 @@ class CoreLoop {
   void begin(CoreSeams seams);
 
   const core::State& state() const { return state_; }
-  // Without the nodes that are closed by operators or for their faults.
-  const core::place::Cluster& cluster() const;
+  const core::place::Cluster& cluster() const { return *cluster_; }
   // Pools or nodes have changed: what waits is looked at again.
   void set_cluster(core::place::Cluster cluster);
   // Wall time at start, or the journal's newest if that is later, plus monotonic time: a jump of the host's
@@ -72,9 +65,7 @@ class CoreLoop {
 
   // Decided and applied; the commit is under way.
   Result<Accepted> submit(const core::Command& command, std::string_view actor = core::kSelf);
-  // Looks again: time has passed, or the outside has changed.
-  void tick();
-  // As submit(), durable when it returns.
+  // The same, durable when it returns.
   boost::asio::awaitable<Result<Accepted>> commit(core::Command command, std::string actor);
   // Until everything that is in memory now is durable. For replies that read the state.
   boost::asio::awaitable<void> durable();
@@ -100,9 +91,7 @@ class CoreLoop {
   boost::asio::io_context& io_;
   const Clock& clock_;
   CoreLoopOptions options_;
-  std::shared_ptr<const core::place::Cluster> cluster_;       // as the outside says
-  mutable std::shared_ptr<const core::place::Cluster> open_;  // of it, as of nodes_seq_
-  mutable uint64_t nodes_seq_ = 0;
+  std::shared_ptr<const core::place::Cluster> cluster_;
   CoreSeams seams_;
   core::State state_;
   Time wall_start_;

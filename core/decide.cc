@@ -4,7 +4,6 @@
 
 #include "core/apply.h"
 #include "core/decide/draft.h"
-#include "core/nodes.h"
 
 namespace rekindle::core {
 namespace {
@@ -41,10 +40,9 @@ Status no_such_run(std::string_view id) {
 
 Result<Decision> decide(const State& state, const World& world, const Command& command,
                         std::string_view actor) {
-  World room;
-  Draft draft{state, seen(state, world, room), std::string(actor), {}, {}, {}};
+  Draft draft{state, world, std::string(actor), {}, {}};
   TRY_STATUS(std::visit([&draft](const auto& one) { return decide_one(draft, one); }, command));
-  return Decision{std::move(draft.events), std::move(draft.id), std::move(draft.ids)};
+  return Decision{std::move(draft.events), std::move(draft.id)};
 }
 
 Result<Decision> advance(State& state, const World& world, const Command& command, std::string_view actor) {
@@ -54,8 +52,7 @@ Result<Decision> advance(State& state, const World& world, const Command& comman
   const auto* advanced = std::get_if<AdvanceReplay>(&command);
   for (int round = 0;; ++round) {
     CHECK(round < kRoundsMax, "the core does not come to rest");
-    World room;
-    Draft draft{state, seen(state, world, room), std::string(kSelf), {}, {}, {}};
+    Draft draft{state, world, std::string(kSelf), {}, {}};
     follow_up(draft, advanced);
     if (draft.events.empty()) break;
     number_and_apply(state, draft.events, done);
@@ -73,7 +70,6 @@ void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   // One kind at a time: what comes later sees what came before.
   kill_overdue(draft);
   if (draft.events.empty()) ask_to_leave(draft);
-  if (draft.events.empty()) empty_drained(draft);
   if (draft.events.empty()) step_rollouts(draft, advanced);
   if (draft.events.empty()) place_runs(draft);
   if (draft.events.empty()) make_way(draft);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/faults/crash_point.h"
 #include "base/ids.h"
 #include "events/database.h"
 #include "events/judge.h"
@@ -90,9 +89,7 @@ struct EventStore::Impl {
     TRY_STATUS(count_dropped(*db, batch, log.totals));
     ++log.totals.batches;
     TRY_STATUS(save_model(*db, log));
-    crash_point("events-appending");
     TRY_STATUS(tx.commit());
-    crash_point("events-appended");
     return Appended{std::max(newest, batch.seq()),
                     false,
                     intake.requests_taken(),

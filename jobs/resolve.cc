@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "jobs/values.h"
 #include "jobs/yaml/walk.h"
 
@@ -29,8 +27,7 @@ void set_default(Message& message, const Field& field) {
 
 class Filler {
  public:
-  Filler(std::vector<ResolvedField>& fields, Problems& problems, const std::vector<std::string>& without)
-      : fields_(fields), problems_(problems), without_(without) {}
+  Filler(std::vector<ResolvedField>& fields, Problems& problems) : fields_(fields), problems_(problems) {}
 
   // `inherited`: the reason of a default that set this message as a whole, or null.
   void message(Message& message, const std::string& path, const std::string* inherited) {
@@ -53,7 +50,6 @@ class Filler {
     const std::string* reason = inherited;
     bool written = is_written(message, field);
     if (!written) {
-      if (std::find(without_.begin(), without_.end(), path) != without_.end()) return;
       reason = nullptr;
       if (!spec.required_example().empty()) {
         problems_.add(
@@ -105,14 +101,12 @@ class Filler {
 
   std::vector<ResolvedField>& fields_;
   Problems& problems_;
-  const std::vector<std::string>& without_;
 };
 
 }  // namespace
 
-void fill(Message& message, std::vector<ResolvedField>& fields, Problems& problems,
-          const std::vector<std::string>& without) {
-  Filler(fields, problems, without).message(message, "", nullptr);
+void fill(Message& message, std::vector<ResolvedField>& fields, Problems& problems) {
+  Filler(fields, problems).message(message, "", nullptr);
 }
 
 }  // namespace rekindle::jobs

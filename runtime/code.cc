@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "artifacts/manifest.h"
-#include "base/files/rename.h"
 #include "base/ids.h"
 #include "base/process.h"
 #include "base/units.h"
@@ -221,10 +220,9 @@ Status make_whole(const fs::path& folder, const std::function<Status(const fs::p
   if (error) return Status(Code::kUnavailable, fmt::format("making {}: {}", temp.string(), error.message()));
   Status filled = fill(temp);
   ::chmod(temp.c_str(), 0555);
-  if (filled.ok()) {
-    filled = rename_path(temp, folder);
+  if (filled.ok() && ::rename(temp.c_str(), folder.c_str()) != 0) {
     // Somebody else made the same folder in the meantime: as good as ours.
-    if (!filled.ok() && fs::is_directory(folder, error)) filled = ok_status();
+    if (errno != EEXIST && errno != ENOTEMPTY) filled = errno_status("renaming to", folder);
   }
   remove_folder(temp);
   return filled;

@@ -46,9 +46,8 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
 awaitable<Result<v1::DoctorResponse>> doctor(Context& c, v1::DoctorRequest, Caller) {
   Context* context = &c;
   const size_t nodes = c.nodes.live_count();
-  const v1::PoolsFile pools = c.pools.now();
-  std::function<v1::DoctorResponse()> work = [context, nodes, pools] {
-    return examine(context->folder, context->store, context->options, nodes, pools);
+  std::function<v1::DoctorResponse()> work = [context, nodes] {
+    return examine(context->folder, context->store, context->options, nodes);
   };
   co_return co_await done_on(c.pool, std::move(work));
 }

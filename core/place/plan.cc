@@ -8,9 +8,7 @@ namespace {
 // A seat whose beginning is not known is held from now on: whoever leaves next may make it possible.
 void reserve(Timeline& timeline, const Seat& seat, const Gang& gang, int64_t now_us) {
   const bool known = seat.start_us < kUnknown;
-  const int64_t from_us = known ? seat.start_us : now_us, until_us = later(seat.start_us, gang.limit_us);
-  timeline.take(seat.shares, gang.rank, from_us, until_us);
-  timeline.admit(from_us, until_us);
+  timeline.take(seat.shares, gang.rank, known ? seat.start_us : now_us, later(seat.start_us, gang.limit_us));
 }
 
 }  // namespace
@@ -20,7 +18,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
                           const PlanOptions& options) {
   // 1. What is held, and until when.
   Timeline timeline(pool, now_us);
-  timeline.hold(held);
+  for (const Held& one : held) timeline.take(one.shares, one.rank, now_us, one.until_us);
 
   // 2. In the queue's order: a seat for each.
   std::vector<Verdict> verdicts;
@@ -37,7 +35,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
     std::optional<Gang> gang = next();
     if (!gang) break;
     Verdict& verdict = verdicts.emplace_back();
-    if (gang->barred || ranks_in(pool, *gang, false) < gang->min) {
+    if (ranks_in(pool, *gang, false) < gang->min) {
       verdict.kind = Verdict::kImpossible;
       continue;
     }
