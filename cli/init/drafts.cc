@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cctype>
-#include <cmath>
 #include <filesystem>
 
 #include "base/units.h"
+#include "cli/output.h"
 
 namespace rekindle::cli {
 namespace {
@@ -19,7 +19,7 @@ constexpr int64_t kVerdictRows = 2000;  // a holdout of fewer tells small gains 
 
 // A plain word where YAML reads it as text everywhere, else in double quotes.
 std::string word(const std::string& text) {
-  const bool plain = !text.empty() && text.size() > 3 && std::isalpha(static_cast<unsigned char>(text[0])) &&
+  const bool plain = text.size() > 3 && std::isalpha(static_cast<unsigned char>(text[0])) &&
                      std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) || c == '_'; }) &&
                      text != "true" && text != "false" && text != "null";
   return plain ? text : boost::json::serialize(boost::json::string(text));
@@ -41,21 +41,19 @@ std::vector<std::string> columns(const Inspection& found, Use use) {
 // Rounded up to whole hours, from two days on to whole days.
 std::string up(Micros time) {
   const auto whole = std::max<int64_t>(1, (time + hours(1) - Micros(1)) / hours(1));
-  return whole <= 48 ? fmt::format("{}h", whole) : fmt::format("{}d", (whole + 23) / 24);
+  return format_duration(hours(whole <= 48 ? whole : (whole + 23) / 24 * 24));
 }
 
 // Days of holdout: a week, or more where a week has too few labelled rows, but no more than a fifth of all.
 int64_t holdout_days(const Inspection& found) {
   const auto days = std::max<int64_t>(1, (found.last - found.first) / hours(24));
   const int64_t needed = kVerdictRows * days / std::max<int64_t>(1, found.labelled) + 1;
-  return std::clamp<int64_t>(std::max<int64_t>(7, needed), 1, std::max<int64_t>(1, days / 5));
+  return std::min(std::max<int64_t>(7, needed), std::max<int64_t>(1, days / 5));
 }
 
 std::string label_line(const Inspection& found, const std::string& label) {
   std::string out = fmt::format("  label: {{column: {}, kind: ", word(label));
-  out += found.label_kind == v1::Label::BINARY       ? "binary"
-         : found.label_kind == v1::Label::MULTICLASS ? "multiclass"
-                                                     : "regression";
+  out += lower(v1::Label::Kind_Name(found.label_kind));
   out += fmt::format(", matures: {}", found.matures > Micros(0) ? up(found.matures) : "1d");
   if (!found.classes.empty()) out += fmt::format(", classes: {}", list(found.classes));
   out += "}  # ";

@@ -171,7 +171,7 @@ double ks_p_value(double distance, int64_t n, int64_t m) {
   if (std::max(n, m) <= kExactMax) {
     const auto h = static_cast<int64_t>(std::llround(distance * static_cast<double>(lcm)));
     if (h == 0) return 1;
-    return std::clamp(n == m ? outside_square(n, h / (lcm / n)) : outside_band(n, m, gcd, h), 0.0, 1.0);
+    return std::clamp(n == m ? outside_square(n, h) : outside_band(n, m, gcd, h), 0.0, 1.0);
   }
   const double size = static_cast<double>(n) * static_cast<double>(m) / static_cast<double>(n + m);
   return kolmogorov_tail(std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(size))), distance);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/math/special_functions/bessel.hpp>
-#include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -204,7 +203,6 @@ Result<TestResult> anderson_darling(Sorted a, Sorted b) {
   merge(a, b, [&](double, double in_a, double in_b, double upto_a, double upto_b) {
     const double here = in_a + in_b, upto = upto_a + upto_b - here / 2;
     const double weight = here / all / (upto * (all - upto) - all * here / 4);
-    if (all * here == 4 * upto * (all - upto)) return;
     const double off_a = all * (upto_a - in_a / 2) - upto * n, off_b = all * (upto_b - in_b / 2) - upto * m;
     sum += weight * (off_a * off_a / n + off_b * off_b / m);
   });

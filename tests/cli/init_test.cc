@@ -15,7 +15,6 @@ namespace {
 using dataio::Table;
 using std::chrono::hours;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr int kRows = 4000;
 

@@ -29,7 +29,12 @@ std::function<Said(double)> watch(Detector detector) {
   };
 }
 
-// By the golden file's names; those fed with 1 for a correct answer see 1 - item.
+// Items are errors; these detectors are fed with 1 for a correct answer.
+std::function<Said(double)> of_correct(std::function<Said(double)> detector) {
+  return [detector = std::move(detector)](double error) { return detector(1 - error); };
+}
+
+// By the golden file's names.
 std::function<Said(double)> make(const std::string& name) {
   const std::map<std::string, std::function<Said(double)>> all = {
       {"adwin", watch(Adwin())},
@@ -40,17 +45,8 @@ std::function<Said(double)> make(const std::string& name) {
       {"page_hinkley", watch(PageHinkley())},
       {"kswin", watch(Kswin(42))},
       {"cusum", watch(Cusum())},
-      {"fhddm",
-       [detector = Fhddm()](double x) mutable {
-         return Said{detector.update(1 - x), false};
-       }},
-      {"stepd",
-       [detector = Stepd()](double x) mutable {
-         Said said;
-         said.detected = detector.update(1 - x);
-         said.warning = detector.warning();
-         return said;
-       }},
+      {"fhddm", of_correct(watch(Fhddm()))},
+      {"stepd", of_correct(watch(Stepd()))},
   };
   return all.at(name);
 }
