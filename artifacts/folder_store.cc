@@ -9,7 +9,9 @@
 #include <cerrno>
 
 #include "artifacts/store.h"
+#include "base/faults/crash_point.h"
 #include "base/files.h"
+#include "base/files/rename.h"
 #include "base/hash.h"
 #include "base/ids.h"
 
@@ -200,6 +202,10 @@ class FolderStore final : public Store {
     TempFile temp{random_hex(12), Fd()};
     temp.fd = Fd(
         ::openat(temp_.get(), temp.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
+    // Nobody else has that name: a file server whose answer was lost was asked twice.
+    if (!temp.fd.valid() && errno == EEXIST && ::unlinkat(temp_.get(), temp.name.c_str(), 0) == 0)
+      temp.fd = Fd(::openat(temp_.get(), temp.name.c_str(),
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
     if (!temp.fd.valid()) return full_disk_hint(errno_status("creating", root_ / "tmp" / temp.name), root_);
     return temp;
   }
@@ -210,17 +216,23 @@ class FolderStore final : public Store {
   }
 
   Status commit(TempFile& temp, const std::string& sha) {
+    crash_point("blob-written");
     if (::fsync(temp.fd.get()) != 0) return errno_status("syncing", root_ / "tmp" / temp.name);
+    crash_point("blob-synced");
     const std::string shard = sha.substr(0, 2);
-    if (::mkdirat(blobs_.get(), shard.c_str(), 0750) == 0) {
+    // Where several accounts write (a group's folder, by setgid and umask), each removes its own alone.
+    if (::mkdirat(blobs_.get(), shard.c_str(), 01770) == 0) {
       if (::fsync(blobs_.get()) != 0) return errno_status("syncing", root_ / "blobs");
     } else if (errno != EEXIST) {
       return errno_status("creating folder", root_ / "blobs" / shard);
     }
     const Fd folder(::openat(blobs_.get(), shard.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!folder.valid()) return errno_status("opening", root_ / "blobs" / shard);
-    if (::renameat(temp_.get(), temp.name.c_str(), folder.get(), sha.c_str()) != 0)
-      return errno_status("renaming to", blob_path(sha));
+    struct stat written {};
+    if (::fstat(temp.fd.get(), &written) != 0) return errno_status("looking at", root_ / "tmp" / temp.name);
+    TRY_STATUS(rename_at(temp_.get(), temp.name.c_str(), folder.get(), sha.c_str(), written)
+                   .within((root_ / "blobs" / shard).string()));
+    crash_point("blob-renamed");
     if (::fsync(folder.get()) != 0) return errno_status("syncing", root_ / "blobs" / shard);
     return ok_status();
   }
@@ -238,7 +250,7 @@ class FolderStore final : public Store {
 
 Result<Fd> open_sub_folder(const fs::path& root, const char* name) {
   const fs::path folder = root / name;
-  if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) return errno_status("creating folder", folder);
+  if (::mkdir(folder.c_str(), 0770) != 0 && errno != EEXIST) return errno_status("creating folder", folder);
   Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) {
     if (errno == ELOOP || errno == ENOTDIR)

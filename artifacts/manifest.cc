@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/faults/crash_point.h"
 #include "base/hash.h"
 
 namespace rekindle::artifacts {
@@ -120,6 +121,7 @@ Result<std::string> ManifestWriter::finish() {
   std::sort(manifest_.mutable_files()->begin(), manifest_.mutable_files()->end(),
             [](const v1::ManifestFile& a, const v1::ManifestFile& b) { return a.name() < b.name(); });
   const std::string json = TRY(manifest_json(manifest_));
+  crash_point("manifest-storing");
   return store_.put(json);
 }
 

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/clock.h"
+#include "base/text/printable.h"
 
 namespace rekindle {
 namespace {
@@ -15,17 +17,16 @@ std::atomic<bool> g_json{false};
 
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error"};
 
+// What could end the line, or speak to a terminal, is escaped; what is left needs JSON's own two.
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  for (unsigned char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c < 0x20 || c == 0x7f) {
-      out += fmt::format("\\u{:04x}", c);
-    } else {
-      out += static_cast<char>(c);
-    }
+  for (; !text.empty(); text.remove_prefix(1)) {
+    const size_t plain = std::min(text.find_first_of("\"\\"), text.size());
+    out += printable(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    out += '\\';
+    out += text.front();
   }
   out += '"';
 }
@@ -54,7 +55,7 @@ void log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
     }
     line += "}\n";
   } else {
-    line = fmt::format("{} {} {}: {}", now, name, g_program, message);
+    line = fmt::format("{} {} {}: {}", now, name, g_program, printable(message));
     for (const auto& field : fields) {
       line += fmt::format(" {}=", field.key);
       append_json_string(line, field.value);

@@ -72,6 +72,7 @@ struct ChildPlan {
   bool die_with_parent;
   bool own_group;
   bool confined;
+  const std::function<int()>* enter;
   pid_t parent;
 };
 
@@ -82,15 +83,15 @@ struct ChildPlan {
   ::_exit(127);
 }
 
-void confine(const ChildPlan& plan) {
+bool lay_down_privileges() {
   const rlimit none{0, 0};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::setrlimit(RLIMIT_CORE, &none) != 0)
-    child_fails(plan);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::setrlimit(RLIMIT_CORE, &none) != 0) return false;
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score < 0) return;  // no such kernel, no such help
+  if (score < 0) return true;  // no such kernel, no such help
   ssize_t ignored = ::write(score, "1000", 4);
   (void)ignored;
   ::close(score);
+  return true;
 }
 
 [[noreturn]] void run_child(const ChildPlan& plan) {
@@ -106,7 +107,7 @@ void confine(const ChildPlan& plan) {
     if (second > 0) ::_exit(0);
   }
   if (plan.own_group && ::setpgid(0, 0) != 0) child_fails(plan);
-  if (plan.confined) confine(plan);
+  if (plan.confined && !lay_down_privileges()) child_fails(plan);
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &by_default, nullptr);
@@ -116,6 +117,10 @@ void confine(const ChildPlan& plan) {
   if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0)
     child_fails(plan);
   ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+  if (*plan.enter) {
+    errno = (*plan.enter)();
+    if (errno != 0) child_fails(plan);
+  }
   if (::chdir(plan.folder) != 0) child_fails(plan);
   ::execve(plan.program, plan.argv, plan.environment);
   child_fails(plan);
@@ -214,6 +219,11 @@ std::vector<ProcessInfo> descendants_of(pid_t pid) {
   return out;
 }
 
+bool childless() {
+  siginfo_t ignored;
+  return ::waitid(P_ALL, 0, &ignored, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+}
+
 std::vector<pid_t> processes_with_environment(const std::string& entry) {
   std::vector<pid_t> out;
   for (const pid_t pid : all_pids()) {
@@ -269,6 +279,7 @@ Result<pid_t> spawn(const SpawnOptions& options) {
                        .die_with_parent = options.die_with_parent,
                        .own_group = options.own_group,
                        .confined = options.confined,
+                       .enter = &options.enter,
                        .parent = ::getpid()};
   const pid_t child = ::fork();
   if (child < 0) return errno_status("starting", program);
@@ -284,6 +295,21 @@ Result<pid_t> spawn(const SpawnOptions& options) {
     return errno_status("starting", program);
   }
   return options.new_session ? 0 : child;
+}
+
+Result<pid_t> spawn_within(const std::function<int()>& body, const SpawnOptions& options) {
+  const Fd out(::open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!out.valid()) return errno_status("opening", options.output);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) return errno_status("starting a process for", options.output);
+  if (child > 0) return child;
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(127);
+  if (options.confined && !lay_down_privileges()) ::_exit(127);
+  if (::dup2(out.get(), 1) < 0 || ::dup2(out.get(), 2) < 0) ::_exit(127);
+  if (options.enter && options.enter() != 0) ::_exit(127);  // it may need descriptors that are open here
+  ::syscall(SYS_close_range, 3, ~0U, 0);
+  ::_exit(body());
 }
 
 Status become(const std::vector<std::string>& argv, const fs::path& output) {
@@ -302,6 +328,12 @@ Status become(const std::vector<std::string>& argv, const fs::path& output) {
   ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::execv(program.c_str(), pointers_of_argv.data());
   return errno_status("starting", program);
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) out.emplace_back(*entry);
+  return out;
 }
 
 std::vector<std::string> bare_environment() {

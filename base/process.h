@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct ProcessInfo {
 std::vector<ProcessInfo> all_processes();
 // Children, their children and so on; the dead ones too.
 std::vector<ProcessInfo> descendants_of(pid_t pid);
+// No child of this process is left, dead or alive. Of a subreaper: nor any descendant, and that at the price
+// of one system call.
+bool childless();
 // Living processes of this user whose environment has exactly `entry` ("NAME=value").
 std::vector<pid_t> processes_with_environment(const std::string& entry);
 
@@ -46,16 +50,26 @@ struct SpawnOptions {
   // Code that is not ours: gains no privileges, writes no core dump, and is the first to go when the host
   // runs out of memory.
   bool confined = false;
+  // Called in the child, after all of the above but before it goes to `folder`: nothing but async-signal-safe
+  // calls. An errno makes the start fail; 0 lets it go on.
+  std::function<int()> enter;
 };
 // Starts a program with /dev/null as input, no descriptor from 3 up, default signal handling and an empty
 // signal mask. A program that cannot be executed is a failure here. The pid of the child, or 0 when it has
 // been orphaned.
 Result<pid_t> spawn(const SpawnOptions& options);
 
+// A child that runs `body` in this very program, and ends with what it returns: the start of a process
+// without that of a program. Of the options it heeds output, confined and enter; descriptors from 3 up are
+// closed; it dies with this thread. Only for processes without other threads.
+Result<pid_t> spawn_within(const std::function<int()>& body, const SpawnOptions& options);
+
 // Turns this process into another program, with the same clean slate but for ignored signals, which stay
 // ignored. Returns only when that failed.
 Status become(const std::vector<std::string>& argv, const fs::path& output);
 
+// All of this process.
+std::vector<std::string> own_environment();
 // Environment for children: PATH, HOME, LANG, USER and TZ of this process, nothing else.
 std::vector<std::string> bare_environment();
 

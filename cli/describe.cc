@@ -103,11 +103,13 @@ std::string figures_text(const v1::ScoreResult& score, v1::Label::Kind kind) {
 
 std::string outcome_lines(const v1::Run& run) {
   const v1::Outcome& o = run.outcome();
-  std::string text = fmt::format(
-      "trained     {} rows in {:.1f} s ({:.0f} rows/s), {} steps, {} epochs, best {}; validation loss "
-      "{:.4f}\n",
-      o.train_rows(), o.train_seconds(), o.rows_per_second(), o.steps(), o.epochs(), o.best_epoch(),
-      o.valid_loss());
+  std::string text;
+  if (o.train_rows() > 0)
+    text = fmt::format(
+        "trained     {} rows in {:.1f} s ({:.0f} rows/s), {} steps, {} epochs, best {}; validation loss "
+        "{:.4f}\n",
+        o.train_rows(), o.train_seconds(), o.rows_per_second(), o.steps(), o.epochs(), o.best_epoch(),
+        o.valid_loss());
   if (o.resumed_from_step() > 0) text += fmt::format("resumed     from step {}\n", o.resumed_from_step());
   if (!o.started_from().empty()) text += fmt::format("began with  {}\n", o.started_from());
   if (!o.reduction().empty()) text += fmt::format("reduction   {}\n", o.reduction());

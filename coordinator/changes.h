@@ -1,12 +1,14 @@
 // Broadcast on the core's thread: coroutines wait until somebody says that something changed, or until a
-// deadline. Nothing is remembered: look at the state, then wait, without suspending in between.
+// deadline; they go on in the order in which they came. Nothing is remembered: look at the state, then wait,
+// without suspending in between.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <set>
+#include <cstdint>
+#include <map>
 
 namespace rekindle::coordinator {
 
@@ -20,7 +22,8 @@ class Changes {
 
  private:
   boost::asio::io_context& io_;
-  std::set<boost::asio::steady_timer*> waiting_;
+  uint64_t came_ = 0;
+  std::map<uint64_t, boost::asio::steady_timer*> waiting_;
 };
 
 }  // namespace rekindle::coordinator

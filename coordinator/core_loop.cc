@@ -1,21 +1,33 @@
 #include "coordinator/core_loop.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/faults/crash_point.h"
+#include "base/faults/fail_stop.h"
 #include "base/log.h"
 #include "core/apply.h"
 #include "core/invariants.h"
+#include "core/nodes.h"
 
 namespace rekindle::coordinator {
 
 namespace {
-constexpr int kExitJournal = 74;  // EX_IOERR
 constexpr uint32_t kPage = 1'000;
 // A wake that is due but changes nothing (it waits for the outside) must not spin.
 constexpr Micros kTickLeast{20'000};
+
+// Decided and applied in memory; the journal knows nothing of it yet.
+void come_to_crash_points(const std::vector<v1::Event>& events) {
+  crash_point("core-decided");
+  for (const v1::Event& event : events) {
+    if (event.has_attempt_placed()) crash_point("placement-decided");
+    if (event.has_version_published()) crash_point("publication-decided");
+    if (event.has_rollout_changed()) crash_point("rollout-decided");
+  }
+}
 }  // namespace
 
 CoreLoop::CoreLoop(boost::asio::io_context& io, const Clock& clock, CoreLoopOptions options)
@@ -54,17 +66,18 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
   log_info("journal replayed",
            {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
 
+  crash_point("daemon-loaded");
+
   CommitObserver observer;
   observer.on_durable = [this](uint64_t seq) { boost::asio::post(io_, [this, seq] { on_durable(seq); }); };
   observer.on_commit = [this](double seconds, size_t events) {
     if (seams_.on_commit) seams_.on_commit(seconds, events);
   };
-  observer.on_failure = [](const Status& status) {
-    log_error("journal commit failed; ending, so that nothing is answered that is not stored",
-              {{"error", status.message()}});
-    _exit(kExitJournal);
+  observer.on_failure = [this](const Status& status) {
+    if (options_.end_process) options_.end_process();
+    end_unsynced("the journal", status.message());
   };
-  journal_ = std::make_unique<CommitThread>(std::move(journal), observer);
+  journal_ = std::make_unique<CommitThread>(std::move(journal), observer, options_.hands);
   return ok_status();
 }
 
@@ -72,6 +85,14 @@ void CoreLoop::begin(CoreSeams seams) {
   seams_ = std::move(seams);
   begun_ = true;
   after_change();
+}
+
+const core::place::Cluster& CoreLoop::cluster() const {
+  if (!open_ || nodes_seq_ != state_.nodes_seq) {
+    open_ = core::closed_by(state_, cluster_);
+    nodes_seq_ = state_.nodes_seq;
+  }
+  return *open_;
 }
 
 Time CoreLoop::now() const {
@@ -88,8 +109,13 @@ core::World CoreLoop::world() const {
 }
 
 void CoreLoop::set_cluster(core::place::Cluster cluster) {
+  if (cluster == *cluster_) return;
   cluster_ = std::make_shared<const core::place::Cluster>(std::move(cluster));
-  if (!begun_) return;
+  open_.reset();
+  if (begun_) tick();
+}
+
+void CoreLoop::tick() {
   auto ticked = submit(core::Tick());
   if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
 }
@@ -100,8 +126,10 @@ Result<Accepted> CoreLoop::submit(const core::Command& command, std::string_view
   Accepted accepted;
   accepted.seq = state_.seq;
   if (!decision.events.empty()) {
+    come_to_crash_points(decision.events);
     journal_->append(decision.events);
-    if (state_.seq - snapshot_seq_ >= options_.snapshot_every) {
+    // As many events as there are runs, so that a large state is copied as much more rarely.
+    if (state_.seq - snapshot_seq_ >= std::max<uint64_t>(options_.snapshot_every, state_.runs.size())) {
       snapshot_seq_ = state_.seq;
       journal_->save_snapshot(core::to_snapshot(state_));
     }
@@ -133,6 +161,7 @@ boost::asio::awaitable<void> CoreLoop::durable(uint64_t seq) {
 }
 
 void CoreLoop::on_durable(uint64_t seq) {
+  crash_point("core-durable");
   durable_seq_ = seq;
   durable_changes_.notify();
   changes_.notify();
@@ -159,6 +188,7 @@ void CoreLoop::perform_if_durable() {
   wanted_pending_ = false;
   std::vector<core::Effect> effects;
   effects.swap(wanted_);
+  if (!effects.empty()) crash_point("core-effects");
   seams_.perform(effects);
   if (state_.seq > wanted_seq_ && !wanted_pending_) {
     want();
@@ -168,13 +198,14 @@ void CoreLoop::perform_if_durable() {
 
 void CoreLoop::arm_timer() {
   timer_.cancel();
-  std::optional<Time> wake = core::next_wake(state_, *cluster_, now());
-  if (!wake) return;
-  timer_.expires_after(std::max(kTickLeast, *wake - now()));
+  const std::optional<Time> wake = core::next_wake(state_, cluster(), now());
+  std::optional<Micros> rest;
+  if (wake) rest = std::max(kTickLeast, *wake - now());
+  if (options_.alarm) return options_.alarm(rest);
+  if (!rest) return;
+  timer_.expires_after(*rest);
   timer_.async_wait([this](boost::system::error_code error) {
-    if (error) return;
-    auto ticked = submit(core::Tick());
-    if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
+    if (!error) tick();
   });
 }
 

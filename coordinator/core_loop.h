@@ -25,10 +25,16 @@ namespace rekindle::coordinator {
 
 struct CoreLoopOptions {
   core::place::Cluster cluster = core::place::one_host(1);  // pools and their nodes
-  // A restart replays at most about this many events.
+  // A restart replays at most about this many events, or as many as there are runs.
   uint64_t snapshot_every = 2'000;
   // Wishes are refused while this many events wait for the disk.
   uint64_t backlog_max = 100'000;
+  // In a simulation: how a failed commit ends the process, by an exception.
+  std::function<void()> end_process;
+  // In a simulation: who takes the journal's turns; and what is told, in place of the timer, how long it is
+  // until tick() is due, nothing: it is not.
+  Hands* hands = nullptr;
+  std::function<void(std::optional<Micros>)> alarm;
 };
 
 // What the loop drives and asks, set once before begin().
@@ -55,7 +61,8 @@ class CoreLoop {
   void begin(CoreSeams seams);
 
   const core::State& state() const { return state_; }
-  const core::place::Cluster& cluster() const { return *cluster_; }
+  // Without the nodes that are closed by operators or for their faults.
+  const core::place::Cluster& cluster() const;
   // Pools or nodes have changed: what waits is looked at again.
   void set_cluster(core::place::Cluster cluster);
   // Wall time at start, or the journal's newest if that is later, plus monotonic time: a jump of the host's
@@ -65,7 +72,9 @@ class CoreLoop {
 
   // Decided and applied; the commit is under way.
   Result<Accepted> submit(const core::Command& command, std::string_view actor = core::kSelf);
-  // The same, durable when it returns.
+  // Looks again: time has passed, or the outside has changed.
+  void tick();
+  // As submit(), durable when it returns.
   boost::asio::awaitable<Result<Accepted>> commit(core::Command command, std::string actor);
   // Until everything that is in memory now is durable. For replies that read the state.
   boost::asio::awaitable<void> durable();
@@ -91,7 +100,9 @@ class CoreLoop {
   boost::asio::io_context& io_;
   const Clock& clock_;
   CoreLoopOptions options_;
-  std::shared_ptr<const core::place::Cluster> cluster_;
+  std::shared_ptr<const core::place::Cluster> cluster_;       // as the outside says
+  mutable std::shared_ptr<const core::place::Cluster> open_;  // of it, as of nodes_seq_
+  mutable uint64_t nodes_seq_ = 0;
   CoreSeams seams_;
   core::State state_;
   Time wall_start_;

@@ -1,14 +1,20 @@
 #include "coordinator/daemon.h"
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <optional>
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "coordinator/api/api.h"
 #include "coordinator/context.h"
+#include "coordinator/credentials.h"
+#include "coordinator/disk_room.h"
 #include "coordinator/journal/sqlite_journal.h"
 #include "core/schedule.h"
+#include "launch/confine/confinement.h"
 #include "net/tls/authority.h"
 #include "net/token_file.h"
 #include "net/tokens.h"
@@ -57,11 +63,14 @@ struct Daemon::Parts {
         housekeeping_timer(io) {}
 
   Status open();
-  Result<std::vector<net::Token>> all_tokens() const;
+  Result<std::vector<net::Token>> all_tokens();
   Result<std::optional<net::TlsFiles>> open_tls() const;
   void follow_tokens();
   void use_pools();
+  void say_what_confines() const;
   void look_at_pools();
+  void look_at_nodes();
+  void look_at_disks();
   void adopt();
   Status serve();
   boost::asio::awaitable<void> housekeeping();
@@ -86,8 +95,11 @@ struct Daemon::Parts {
   std::unique_ptr<net::HttpServer> server;
   boost::asio::steady_timer housekeeping_timer;
   std::optional<Audit> audit;
+  std::string lacks_room;  // why nothing is placed; empty: it is
   std::string operator_token, serving_token, url;
-  fs::file_time_type tokens_seen;  // of STATE/tokens.json
+  fs::file_time_type tokens_seen;       // of STATE/tokens.json
+  fs::file_time_type credentials_seen;  // of STATE/credentials.pb
+  int64_t next_expiry_us = INT64_MAX;
   bool stopping = false;
   bool housekeeping_runs = false;
 };
@@ -102,6 +114,9 @@ const std::string& Daemon::url() const {
 }
 const std::string& Daemon::operator_token() const {
   return parts_->operator_token;
+}
+std::vector<std::tuple<std::string, std::string, net::Access>> Daemon::routes() const {
+  return parts_->server->routes();
 }
 const std::string& Daemon::serving_token() const {
   return parts_->serving_token;
@@ -127,8 +142,10 @@ void Daemon::shut_down() {
 
 Status Daemon::Parts::open() {
   folder.emplace(TRY(StateFolder::open(options.state, options.shared)));
+  crash_point("daemon-locked");
   pools.emplace(options.pools.empty() ? folder->pools() : fs::absolute(options.pools));
   TRY_STATUS(pools->load());
+  say_what_confines();
   use_pools();
   operator_token = TRY(net::load_or_create_token(folder->operator_token()));
   serving_token = TRY(net::load_or_create_token(folder->serving_token()));
@@ -139,15 +156,22 @@ Status Daemon::Parts::open() {
   audit.emplace(TRY(Audit::open(folder->audit(), clock)));
   TRY_STATUS(core.load(TRY(open_sqlite_journal(folder->journal()))));
   TRY_STATUS(make_folders_durably(folder->runs(), 0750));
+  look_at_disks();
   return ok_status();
 }
 
-Result<std::vector<net::Token>> Daemon::Parts::all_tokens() const {
+Result<std::vector<net::Token>> Daemon::Parts::all_tokens() {
   // Who can read the state folder can do everything to it.
   std::vector<net::Token> out = {net::token_of(operator_token, net::Role::kAdmin, "operator"),
                                  net::token_of(serving_token, net::Role::kServing, "serving")};
   const auto given = TRY(net::TokenFile(folder->tokens()).read());
-  for (const auto& named : given) out.push_back(named.token);
+  const int64_t now = to_micros(clock.wall());
+  next_expiry_us = INT64_MAX;
+  for (const auto& named : given) {
+    if (named.expires_us != 0 && named.expires_us <= now) continue;
+    if (named.expires_us != 0) next_expiry_us = std::min(next_expiry_us, named.expires_us);
+    out.push_back(named.token);
+  }
   return out;
 }
 
@@ -171,10 +195,10 @@ Result<std::optional<net::TlsFiles>> Daemon::Parts::open_tls() const {
   return std::optional(std::move(authority.server));
 }
 
-// A token that was given or taken counts within a second.
+// A token that was given or taken, or whose time is over, counts within a second.
 void Daemon::Parts::follow_tokens() {
   const auto now = written(folder->tokens());
-  if (now == tokens_seen) return;
+  if (now == tokens_seen && to_micros(clock.wall()) < next_expiry_us) return;
   tokens_seen = now;
   auto tokens = all_tokens();
   if (!tokens.ok()) return log_error("the tokens stay as they were", {{"reason", tokens.status().message()}});
@@ -231,15 +255,42 @@ Status Daemon::Parts::serve() {
   add_data_service(*server, *context);
   add_replay_service(*server, *context);
   add_pool_service(*server, *context);
+  add_credential_service(*server, *context);
+  add_inventory_service(*server, *context);
   add_admin_service(*server, *context);
   TRY(server->start());
   url = server->url();
+  crash_point("daemon-listening");
   return folder->write_address(url);
+}
+
+// Once: what this host does not offer for keeping runs apart. `rekindle doctor` says it with what to do.
+void Daemon::Parts::say_what_confines() const {
+  for (const v1::Pool& pool : pools->now().pools()) {
+    if (!pool.has_local()) continue;
+    for (const auto& lack : launch::confinable().lacks())
+      log_warning("runs are confined less than they could be", {{"lack", lack.what}, {"fix", lack.fix}});
+  }
 }
 
 void Daemon::Parts::use_pools() {
   launcher.use(pools->now());
-  core.set_cluster(cluster_of(pools->now(), options));
+  look_at_nodes();
+}
+
+// What has not changed changes nothing.
+void Daemon::Parts::look_at_nodes() {
+  // One that is damaged is as good as none, and says so wherever it is asked for.
+  credentials_seen = written(folder->credentials());
+  Result<std::vector<v1::Credential>> credentials = Credentials(folder->credentials()).list();
+  if (!credentials.ok()) log_error("credentials", {{"reason", credentials.status().message()}});
+  core::place::Cluster cluster =
+      cluster_of(pools->now(), options, credentials.ok() ? *credentials : std::vector<v1::Credential>());
+  for (auto& [name, pool] : cluster) close_silent(pool, launcher.nodes(name));
+  if (!lacks_room.empty())
+    for (auto& [name, pool] : cluster)
+      for (core::place::Node& node : pool.nodes) node.closed = lacks_room;
+  core.set_cluster(std::move(cluster));
 }
 
 void Daemon::Parts::look_at_pools() {
@@ -247,7 +298,24 @@ void Daemon::Parts::look_at_pools() {
   for (const RunId& id : core.state().working)
     if (const v1::Run& run = core.state().runs.at(id); core::live_attempt(run))
       in_use.insert(core::pool_of(core.state(), run));
-  if (pools->refresh(in_use)) use_pools();
+  if (pools->refresh(in_use))
+    use_pools();
+  else
+    look_at_nodes();
+}
+
+// Runs that could not write what they make are not begun.
+void Daemon::Parts::look_at_disks() {
+  tend_reserve(folder->path() / "reserve");
+  const std::array folders = {folder->path(), folder->runs(), options.artifacts};
+  const Status room = check_room(folders);
+  if (room.ok() == lacks_room.empty()) return;
+  lacks_room = room.ok() ? std::string() : room.message();
+  if (room.ok())
+    log_info("the disks have room again: runs are placed");
+  else
+    log_error("new work is refused and no run is placed", {{"why", lacks_room}});
+  use_pools();
 }
 
 void Daemon::Parts::adopt() {
@@ -261,6 +329,7 @@ void Daemon::Parts::adopt() {
   seams.saved = [this] { return effects->saved(); };
   seams.on_commit = [this](double seconds, size_t count) { metrics.commit(seconds, count); };
   core.begin(std::move(seams));
+  crash_point("daemon-ready");
 }
 
 // Once a second: nodes that went silent, effects to be tried again, and the judgement of models on the
@@ -272,8 +341,8 @@ boost::asio::awaitable<void> Daemon::Parts::housekeeping() {
     nodes.expire();
     follow_tokens();
     look_at_pools();
-    auto ticked = core.submit(core::Tick());
-    if (!ticked.ok()) log_error("tick refused", {{"error", ticked.status().to_string()}});
+    look_at_disks();
+    core.tick();
     core.changes().notify();
     if (clock.monotonic() - judged >= options.judge_every) {
       judged = clock.monotonic();
@@ -296,6 +365,7 @@ boost::asio::awaitable<void> Daemon::Parts::stop() {
   effects->stop();
   events_worker.stop();
   pool.stop();
+  crash_point("daemon-stopping");
   core.stop();
   folder->remove_address();
   log_info("stopped", {{"seq", core.state().seq}});

@@ -6,6 +6,8 @@
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -26,6 +28,8 @@ class Daemon {
   const std::string& url() const;
   const std::string& operator_token() const;
   const std::string& serving_token() const;
+  // (method, pattern, access) of every route, for the test that enumerates who may call what.
+  std::vector<std::tuple<std::string, std::string, net::Access>> routes() const;
 
   // Asks the daemon to leave: requests in flight are answered, everything accepted is durable, the
   // address file is gone, then the io_context is stopped. Harmless when asked twice.

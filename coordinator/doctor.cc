@@ -4,11 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <thread>
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "launch/check_pool.h"
 
 namespace rekindle::coordinator {
 
@@ -23,6 +23,7 @@ class Findings {
   void ok(std::string what) { add(v1::Finding::OK, std::move(what), ""); }
   void warn(std::string what, std::string fix) { add(v1::Finding::WARNING, std::move(what), std::move(fix)); }
   void error(std::string what, std::string fix) { add(v1::Finding::ERROR, std::move(what), std::move(fix)); }
+  void add(v1::Finding finding) { *out_.add_findings() = std::move(finding); }
   v1::DoctorResponse take() { return std::move(out_); }
 
  private:
@@ -68,18 +69,6 @@ void check_private(const fs::path& path, Findings& out) {
   out.ok(path.string() + " is private");
 }
 
-bool in_path(const char* program) {
-  const char* path = std::getenv("PATH");
-  if (path == nullptr) return false;
-  std::string_view rest = path;
-  while (true) {
-    const size_t colon = rest.find(':');
-    if (access((fs::path(rest.substr(0, colon)) / program).c_str(), X_OK) == 0) return true;
-    if (colon == std::string_view::npos) return false;
-    rest.remove_prefix(colon + 1);
-  }
-}
-
 void check_program(const fs::path& program, Findings& out) {
   if (access(program.c_str(), X_OK) == 0) return out.ok(program.string() + " can be run");
   out.error(program.string() + " cannot be run", "install the whole of rekindle in one folder: ./dev build");
@@ -101,16 +90,12 @@ uint32_t gpus_of_host(const fs::path& devices) {
 }
 
 v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
-                           size_t nodes) {
+                           size_t nodes, const v1::PoolsFile& pools) {
   Findings out;
   check_store(store, out);
   check_disk(folder.path(), out);
   check_private(folder.operator_token(), out);
   check_private(folder.serving_token(), out);
-  if (in_path("mpirun"))
-    out.ok("mpirun is there");
-  else
-    out.error("mpirun is not in PATH", "apt install openmpi-bin; jobs with one rank run without it");
   check_program(options.gang_program, out);
   check_program(options.trainer_program, out);
   if (options.slots > std::max(1u, std::thread::hardware_concurrency()))
@@ -120,6 +105,8 @@ v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, c
     out.ok(fmt::format("{} GPUs for ranks that ask for one", options.gpus));
   else
     out.ok("no GPU: jobs with train.ranks.gpus are refused");
+  for (const v1::Pool& pool : pools.pools())
+    for (v1::Finding& finding : launch::check_pool(pool, folder.runs())) out.add(std::move(finding));
   if (nodes == 0)
     out.warn("no serving node reports", "start rekindle-serve, if models are to be served");
   else

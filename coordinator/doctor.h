@@ -5,6 +5,7 @@
 #include "coordinator/options.h"
 #include "coordinator/state_folder.h"
 #include "rekindle/v1/api.pb.h"
+#include "rekindle/v1/pool.pb.h"
 
 namespace rekindle::coordinator {
 
@@ -12,6 +13,6 @@ namespace rekindle::coordinator {
 uint32_t gpus_of_host(const fs::path& devices);
 
 v1::DoctorResponse examine(const StateFolder& folder, artifacts::Store& store, const Options& options,
-                           size_t nodes);
+                           size_t nodes, const v1::PoolsFile& pools);
 
 }  // namespace rekindle::coordinator

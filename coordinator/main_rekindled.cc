@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "coordinator/credentials.h"
 #include "coordinator/daemon.h"
 #include "coordinator/doctor.h"
 #include "launch/pools.h"
@@ -141,7 +142,14 @@ int main(int argc, char** argv) {
   launch::LauncherOptions launching;
   launching.gang_program = options->gang_program;
   launching.trainer_program = options->trainer_program;
-  auto launcher = launch::make_pool_launcher(launching);
+  launching.hidden = {std::filesystem::absolute(options->state)};
+  if (!options->shared.empty())
+    launching.hidden.push_back(std::filesystem::absolute(options->shared) / "runs");
+  const coordinator::Credentials credentials(std::filesystem::absolute(options->state) / "credentials.pb");
+  auto launcher = launch::make_pool_launcher(
+      launching, [&credentials, &clock](const std::string& pool, const std::string& owner) {
+        return credentials.identity(pool, owner, clock.wall());
+      });
   coordinator::Daemon daemon(io, clock, *launcher, *options);
   Status started = daemon.start();
   if (!started.ok()) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/place/outside.h"
 #include "jobs/pools/pools.h"
@@ -30,7 +31,20 @@ std::string taken_away(const v1::PoolsFile& before, const v1::PoolsFile& after,
 constexpr uint32_t kClusterSlots = 100'000;
 constexpr uint32_t kClusterGpus = 10'000;
 
+core::place::Pool hosts_of(const v1::HostsPool& hosts) {
+  core::place::Pool out;
+  out.suspects = {hosts.suspect().faults(), hosts.suspect().of()};
+  for (const v1::Host& host : hosts.inventory()) {
+    core::place::Node& node = out.nodes.emplace_back();
+    node.name = host.name();
+    node.room = {host.slots(), host.gpus(), host.memory()};
+    node.labels.insert(host.labels().begin(), host.labels().end());
+  }
+  return out;
+}
+
 core::place::Pool nodes_of(const v1::Pool& pool, const Options& options) {
+  if (pool.has_hosts()) return hosts_of(pool.hosts());
   core::place::Pool out;
   core::place::Node node;
   if (pool.has_local()) {
@@ -51,10 +65,33 @@ core::place::Pool nodes_of(const v1::Pool& pool, const Options& options) {
 
 }  // namespace
 
-core::place::Cluster cluster_of(const v1::PoolsFile& pools, const Options& options) {
+core::place::Cluster cluster_of(const v1::PoolsFile& pools, const Options& options,
+                                const std::vector<v1::Credential>& credentials) {
   core::place::Cluster out;
-  for (const v1::Pool& pool : pools.pools()) out[pool.name()] = nodes_of(pool, options);
+  for (const v1::Pool& pool : pools.pools()) {
+    core::place::Pool& made = out[pool.name()] = nodes_of(pool, options);
+    made.runs = pool.limits().runs();
+    if (pool.slurm().submit_as() != v1::SlurmPool::OWNER) continue;
+    made.owners.emplace();
+    for (const v1::Credential& one : credentials)
+      if (one.pool() == pool.name())
+        (*made.owners)[one.owner()] = one.expires_us() == 0 ? core::place::kForever : one.expires_us();
+  }
   return out;
+}
+
+void close_silent(core::place::Pool& pool, const std::vector<launch::NodeSight>& sights) {
+  for (const launch::NodeSight& sight : sights) {
+    if (sight.kind == launch::NodeSight::kAnswers) continue;
+    for (core::place::Node& node : pool.nodes)
+      if (node.name == sight.node)
+        node.closed =
+            sight.kind == launch::NodeSight::kUnheard
+                ? "has not answered yet"
+                : fmt::format("unreachable{}{}: {}", sight.answered_us > 0 ? ", last heard at " : "",
+                              sight.answered_us > 0 ? format_time(time_from_micros(sight.answered_us)) : "",
+                              sight.detail);
+  }
 }
 
 Pools::Pools(fs::path file) : file_(std::move(file)), now_(jobs::default_pools()) {}

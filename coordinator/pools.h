@@ -6,11 +6,14 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/result.h"
 #include "coordinator/options.h"
 #include "core/place/cluster.h"
+#include "launch/launcher.h"
+#include "rekindle/v1/credential.pb.h"
 #include "rekindle/v1/pool.pb.h"
 
 namespace rekindle::coordinator {
@@ -43,7 +46,10 @@ class Pools {
 };
 
 // The pools as the scheduler sees them. A cluster with a queue of its own is one node, as large as the pool's
-// limits say.
-core::place::Cluster cluster_of(const v1::PoolsFile& pools, const Options& options);
+// limits say. `credentials`: by which pools that submit as owners do so.
+core::place::Cluster cluster_of(const v1::PoolsFile& pools, const Options& options,
+                                const std::vector<v1::Credential>& credentials);
+// Closes nodes that do not answer, or have not yet.
+void close_silent(core::place::Pool& pool, const std::vector<launch::NodeSight>& sights);
 
 }  // namespace rekindle::coordinator

@@ -23,7 +23,8 @@ class StateFolder {
   fs::path events() const { return path_ / "events.db"; }
   fs::path operator_token() const { return path_ / "token"; }
   fs::path serving_token() const { return path_ / "serving-token"; }
-  fs::path tokens() const { return path_ / "tokens.json"; }  // named ones
+  fs::path tokens() const { return path_ / "tokens.json"; }          // named ones
+  fs::path credentials() const { return path_ / "credentials.pb"; }  // of users, in clusters
   fs::path tls() const { return path_ / "tls"; }
   fs::path audit() const { return path_ / "audit.log"; }
   fs::path address() const { return path_ / "address"; }

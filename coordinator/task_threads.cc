@@ -2,8 +2,9 @@
 
 namespace rekindle::coordinator {
 
-TaskThreads::TaskThreads(boost::asio::io_context& io, size_t threads) : io_(io) {
-  for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
+TaskThreads::TaskThreads(boost::asio::io_context& io, size_t threads, Hands* hands) : io_(io) {
+  for (size_t i = 0; i < threads; ++i)
+    workers_.push_back(std::make_unique<Worker>([this] { return turn(); }, hands));
 }
 
 TaskThreads::~TaskThreads() {
@@ -16,7 +17,7 @@ void TaskThreads::post(std::function<void()> task) {
     if (stopping_) return;
     tasks_.push_back(std::move(task));
   }
-  wake_.notify_one();
+  for (const auto& worker : workers_) worker->wake();
 }
 
 void TaskThreads::stop() {
@@ -24,9 +25,9 @@ void TaskThreads::stop() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
-  for (std::thread& thread : threads_)
-    if (thread.joinable()) thread.join();
+  for (const auto& worker : workers_) worker->stop();
+  while (turn().has_value()) {
+  }
 }
 
 size_t TaskThreads::waiting() const {
@@ -34,18 +35,16 @@ size_t TaskThreads::waiting() const {
   return tasks_.size();
 }
 
-void TaskThreads::loop() {
-  for (;;) {
-    std::function<void()> task;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-      if (tasks_.empty()) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
+std::optional<Micros> TaskThreads::turn() {
+  std::function<void()> task;
+  {
+    std::lock_guard lock(mutex_);
+    if (tasks_.empty()) return std::nullopt;
+    task = std::move(tasks_.front());
+    tasks_.pop_front();
   }
+  task();
+  return Micros(0);
 }
 
 }  // namespace rekindle::coordinator

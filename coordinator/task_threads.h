@@ -7,37 +7,36 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
+
+#include "base/worker.h"
 
 namespace rekindle::coordinator {
 
 // Tasks run in order on one thread, or in any order on several.
 class TaskThreads {
  public:
-  TaskThreads(boost::asio::io_context& io, size_t threads);
+  TaskThreads(boost::asio::io_context& io, size_t threads, Hands* hands = nullptr);
   ~TaskThreads();
 
   void post(std::function<void()> task);  // from any thread
-  // Runs what is queued, then joins. Later tasks are dropped.
+  // Lets the threads go and runs what is still queued. Later tasks are dropped.
   void stop();
   size_t waiting() const;
   boost::asio::io_context& io() { return io_; }
 
  private:
-  void loop();
+  std::optional<Micros> turn();  // one task
   boost::asio::io_context& io_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
   bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<std::unique_ptr<Worker>> workers_;
 };
 
 // Awaits `work` done on one of the threads. To be awaited on their io_context, whose one thread resumes.

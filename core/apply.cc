@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "core/nodes.h"
 #include "jobs/retry.h"
 #include "registry/aliases.h"
 
@@ -116,6 +117,15 @@ void queue(State& state, const v1::Run& run) {
   if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
   auto& job = state.jobs[JobName(run.job())];
   job.set_next_run(job.next_run() + 1);
+}
+
+void record_node(State& state, const v1::NodeState& node) {
+  state.nodes_seq = state.seq;
+  const auto key = std::make_pair(node.pool(), node.node());
+  if (says_nothing(node))
+    state.nodes.erase(key);
+  else
+    state.nodes[key] = node;
 }
 
 }  // namespace
@@ -234,7 +244,7 @@ void apply(State& state, const v1::Event& event) {
     case v1::Event::kJobApplied: {
       JobName name(event.job_applied().name());
       state.jobs[name] = event.job_applied();
-      state.specs.try_emplace(event.job_applied().spec_sha256(), event.job_applied().spec());
+      state.specs.keep(event.job_applied().spec_sha256(), event.job_applied().spec());
       state.models[name].set_name(name.value);
       return;
     }
@@ -248,6 +258,9 @@ void apply(State& state, const v1::Event& event) {
     case v1::Event::kQuarantineChanged:
       state.quarantines[event.quarantine_changed().id()] = event.quarantine_changed();
       state.next_quarantine = std::max(state.next_quarantine, event.quarantine_changed().id() + 1);
+      return;
+    case v1::Event::kNodeChanged:
+      record_node(state, event.node_changed());
       return;
     default:
       break;

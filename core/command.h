@@ -8,6 +8,8 @@
 
 #include "base/ids.h"
 #include "rekindle/v1/api.pb.h"
+#include "rekindle/v1/array.pb.h"
+#include "rekindle/v1/node.pb.h"
 
 namespace rekindle::core {
 
@@ -18,6 +20,10 @@ struct Apply {
 };
 struct StartRun {
   v1::StartRunRequest request;
+};
+// All of them, or none.
+struct StartRuns {
+  v1::StartRunsRequest request;
 };
 struct CancelRun {
   v1::CancelRunRequest request;
@@ -41,6 +47,9 @@ struct AddSnapshot {
 };
 struct ResolveQuarantine {
   v1::ResolveQuarantineRequest request;
+};
+struct ChangeNode {
+  v1::ChangeNodeRequest request;
 };
 
 // --- A replay. The order for one advance of the clock, on which determinism rests:
@@ -75,12 +84,14 @@ struct AttemptEnded {
   v1::EndClass end = v1::END_UNSPECIFIED;
   std::string message;
   std::optional<v1::Outcome> outcome;
+  std::string node;  // where it went wrong, as far as is known
 };
 struct HangDetected {
   RunId run;
   uint32_t attempt = 0;
   std::string message;  // which rank, in which phase, for how long
   v1::EndClass end = v1::END_HANG;
+  std::string node;  // of that rank, as far as is known
 };
 // Every file of the candidate's manifest was hashed again. A store that cannot be reached is no verdict:
 // keep trying.
@@ -93,8 +104,9 @@ struct ArtifactsVerified {
 // Look again: time has passed, or the World has changed (a node reported, came or went).
 struct Tick {};
 
-using Command = std::variant<Apply, StartRun, CancelRun, ApproveRun, SetAlias, RollBack, Freeze, AddSnapshot,
-                             ResolveQuarantine, BeginReplay, AdvanceReplay, EndReplay, JudgeWindow,
-                             GangStarted, AttemptEnded, HangDetected, ArtifactsVerified, Tick>;
+using Command =
+    std::variant<Apply, StartRun, StartRuns, CancelRun, ApproveRun, SetAlias, RollBack, Freeze, AddSnapshot,
+                 ResolveQuarantine, ChangeNode, BeginReplay, AdvanceReplay, EndReplay, JudgeWindow,
+                 GangStarted, AttemptEnded, HangDetected, ArtifactsVerified, Tick>;
 
 }  // namespace rekindle::core

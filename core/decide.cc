@@ -4,6 +4,7 @@
 
 #include "core/apply.h"
 #include "core/decide/draft.h"
+#include "core/nodes.h"
 
 namespace rekindle::core {
 namespace {
@@ -40,9 +41,10 @@ Status no_such_run(std::string_view id) {
 
 Result<Decision> decide(const State& state, const World& world, const Command& command,
                         std::string_view actor) {
-  Draft draft{state, world, std::string(actor), {}, {}};
+  World room;
+  Draft draft{state, seen(state, world, room), std::string(actor), {}, {}, {}};
   TRY_STATUS(std::visit([&draft](const auto& one) { return decide_one(draft, one); }, command));
-  return Decision{std::move(draft.events), std::move(draft.id)};
+  return Decision{std::move(draft.events), std::move(draft.id), std::move(draft.ids)};
 }
 
 Result<Decision> advance(State& state, const World& world, const Command& command, std::string_view actor) {
@@ -52,7 +54,8 @@ Result<Decision> advance(State& state, const World& world, const Command& comman
   const auto* advanced = std::get_if<AdvanceReplay>(&command);
   for (int round = 0;; ++round) {
     CHECK(round < kRoundsMax, "the core does not come to rest");
-    Draft draft{state, world, std::string(kSelf), {}, {}};
+    World room;
+    Draft draft{state, seen(state, world, room), std::string(kSelf), {}, {}, {}};
     follow_up(draft, advanced);
     if (draft.events.empty()) break;
     number_and_apply(state, draft.events, done);
@@ -70,6 +73,7 @@ void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   // One kind at a time: what comes later sees what came before.
   kill_overdue(draft);
   if (draft.events.empty()) ask_to_leave(draft);
+  if (draft.events.empty()) empty_drained(draft);
   if (draft.events.empty()) step_rollouts(draft, advanced);
   if (draft.events.empty()) place_runs(draft);
   if (draft.events.empty()) make_way(draft);

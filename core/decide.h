@@ -16,6 +16,7 @@ inline constexpr std::string_view kSelf = "rekindled";
 struct Decision {
   std::vector<v1::Event> events;  // seq is not set yet; empty: nothing changes
   std::string id;                 // StartRun: the run, new or old
+  std::vector<std::string> ids;   // StartRuns: the runs, new or old, in order of their index
 };
 
 // What this one command changes. A refusal's code and message go to the caller as they are.

@@ -16,7 +16,7 @@ using Broken = std::vector<std::string>;
 void check_run(const State& state, const RunId& id, const v1::Run& run, Broken& broken) {
   auto wrong = [&](const std::string& what) { broken.push_back(fmt::format("run {}: {}", id.value, what)); };
   if (run.id() != id.value) wrong("is filed under another id");
-  if (run.has_spec() || !state.specs.contains(run.spec_sha256())) return wrong("its spec is not kept apart");
+  if (run.has_spec() || !state.specs.has(run.kept_spec())) return wrong("its spec is not kept apart");
   int live = 0;
   for (int i = 0; i < run.attempts_size(); ++i) {
     if (run.attempts(i).number() != static_cast<uint32_t>(i) + 1)
@@ -79,6 +79,16 @@ void check_placement(const State& state, const v1::Run& run, const v1::Attempt& 
   if (attempt.slots() != attempt.world()) wrong("holds other than a slot per rank");
   if (static_cast<uint32_t>(attempt.devices_size()) != attempt.world() * gpus_per_rank(state, run))
     wrong("holds other GPUs than its ranks use");
+}
+
+void check_pools(const State& state, const place::Cluster& cluster, Broken& broken) {
+  std::map<std::string, uint32_t> runs;
+  for (const RunId& id : state.working)
+    if (const v1::Run& run = state.runs.at(id); live_attempt(run)) ++runs[pool_of(state, run)];
+  for (const auto& [name, pool] : cluster)
+    if (pool.runs > 0 && runs[name] > pool.runs)
+      broken.push_back(
+          fmt::format("pool {} has {} runs at once, it may have {}", name, runs[name], pool.runs));
 }
 
 void check_nodes(const place::Cluster& cluster, const Uses& uses, Broken& broken) {
@@ -186,6 +196,7 @@ std::vector<std::string> broken_invariants(const State& state, const place::Clus
     }
   }
   check_nodes(cluster, uses, broken);
+  check_pools(state, cluster, broken);
   check_filing(state, broken);
   for (const auto& [name, job] : state.jobs)
     if (!state.models.contains(name)) broken.push_back(fmt::format("job {} has no model", name.value));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/nodes.h"
 #include "proto/time.h"
 
 namespace rekindle::core {
@@ -37,7 +38,8 @@ int64_t kill_us(const State& state, const v1::Run& run, const v1::Attempt& attem
   if (!attempt.yield_requested() || attempt.resize_requested() || attempt.kill_requested()) return 0;
   // Still in a queue outside, it has nothing to save.
   if (attempt.queues() && attempt.state() == v1::Attempt::PLACED) return attempt.yield_requested_us();
-  if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(state, run) == 0)
+  if (run.cancel_requested() || !attempt.makes_way_for().empty() || limit_us(state, run) == 0 ||
+      !drained_from(state, run, attempt).empty())
     return attempt.yield_requested_us() + grace_us(state, run);
   // A coordinator that was away asks late: the ranks get their time all the same.
   return std::max(leave_by_us(state, run, attempt), attempt.yield_requested_us() + reserve_us(state, run));

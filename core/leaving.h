@@ -2,7 +2,7 @@
 // clock in microseconds, 0: never.
 //
 //   placed ─────────────── asked ── cancel_grace ──► leave_by: what is still there is killed
-//   placed ── cancel, or another run needs the room: asked ── cancel_grace ──► killed
+//   placed ── cancel, a drain, or another run needs the room: asked ── cancel_grace ──► killed
 #pragma once
 
 #include <cstdint>

@@ -44,8 +44,11 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
   plan.set_task(run.task());
   plan.set_run(run.id());
   plan.set_attempt(attempt);
+  plan.set_submitted_by(run.submitted_by());
+  plan.set_index(run.index());
+  plan.set_count(run.count());
   *plan.mutable_spec() = spec_of(state, run);
-  plan.set_spec_sha256(run.spec_sha256());
+  plan.set_spec_sha256(spec_sha256_of(state, run));
   plan.set_cause(cause_text(run.cause(), run.cause_detail()));
   if (const v1::Attempt* placed = find_attempt(run, attempt)) fill_placement(state, run, *placed, plan);
   *plan.mutable_data() = run.data();

@@ -25,7 +25,7 @@ std::string where(const std::string& pool) {
 }
 
 // What no passing of time mends; empty: the pool could hold it.
-std::string impossible(const State& state, const v1::Run& run, const place::Cluster& cluster) {
+std::string impossible(const State& state, const v1::Run& run, const place::Cluster& cluster, Time now) {
   const std::string& name = pool_of(state, run);
   auto found = cluster.find(name);
   if (found == cluster.end())
@@ -34,6 +34,7 @@ std::string impossible(const State& state, const v1::Run& run, const place::Clus
       !missing.empty())
     return missing;
   const place::Pool& pool = found->second;
+  if (std::string lacking = not_in_its_name(state, run, pool, now); !lacking.empty()) return lacking;
   const place::Gang gang = gang_of(state, run);
   const uint32_t ever = place::ranks_in(pool, gang, true), open = place::ranks_in(pool, gang, false);
   if (open >= gang.min) return {};
@@ -84,6 +85,8 @@ class Look {
     all_ = capacity_of(cluster, name);
     const Capacity used = used_now(state, name);
     free_ = {all_.slots - std::min(all_.slots, used.slots), all_.gpus - std::min(all_.gpus, used.gpus)};
+    if (auto pool = cluster.find(name); pool != cluster.end()) runs_most_ = pool->second.runs;
+    if (runs_most_ > 0) runs_ = static_cast<uint32_t>(held_now(state, name, cluster.at(name), now).size());
   }
 
   // Calls `tell` for each queued run that is wanted and does not start at once, until it says false. The
@@ -116,8 +119,11 @@ class Look {
     return place::plan(
         pool->second, held_now(state_, name_, pool->second, now_),
         [&]() {
-          return at == queue_->end() ? std::nullopt
-                                     : std::optional(gang_of(state_, state_.runs.at(at++->run)));
+          if (at == queue_->end()) return std::optional<place::Gang>();
+          const v1::Run& run = state_.runs.at(at++->run);
+          place::Gang gang = gang_of(state_, run);
+          gang.barred = !not_in_its_name(state_, run, pool->second, now_).empty();
+          return std::optional(gang);
         },
         to_micros(now_), options);
   }
@@ -147,14 +153,20 @@ class Look {
     if (run.not_before_us() > to_micros(now_))
       return fmt::format("{}; not before {}", run.reason().empty() ? "a retry" : run.reason(),
                          format_time(time_from_micros(run.not_before_us())));
-    if (std::string never = impossible(state_, run, cluster_); !never.empty()) return never;
+    if (std::string never = impossible(state_, run, cluster_, now_); !never.empty()) return never;
     std::string text =
-        head_ ? fmt::format("behind {}, which waits for {}", head_->id(), text_of(gang_of(state_, *head_)))
-              : lack(gang, free_, all_);
+        runs_most_ > 0 && runs_ >= runs_most_ ? no_place()
+        : head_ ? fmt::format("behind {}, which waits for {}", head_->id(), text_of(gang_of(state_, *head_)))
+                : lack(gang, free_, all_);
     if (!head_) head_ = &run;
     if (start_us != 0)
       text += fmt::format("; expected to start by {}", format_time(time_from_micros(start_us)));
     return text;
+  }
+
+  std::string no_place() const {
+    return fmt::format("waits for a run of its pool to end: limits.runs allows {} at once{}", runs_most_,
+                       head_ ? fmt::format("; {} stands before it", head_->id()) : "");
   }
 
   const State& state_;
@@ -163,6 +175,7 @@ class Look {
   Time now_;
   const std::set<QueueKey>* queue_ = nullptr;
   Capacity all_, free_;
+  uint32_t runs_ = 0, runs_most_ = 0;
   const v1::Run* head_ = nullptr;  // the first that room alone keeps waiting
 };
 

@@ -32,9 +32,15 @@ std::string counted(uint32_t count, std::string_view what) {
 // Passes over the runs of one pool's queue, in order, and remembers which they were.
 class QueueReader {
  public:
-  QueueReader(const State& state, const place::Cluster& cluster, const std::set<QueueKey>& queue,
+  QueueReader(const State& state, const place::Cluster& cluster, const std::string& pool, Time now,
               std::vector<Waiting>& refused)
-      : state_(state), cluster_(cluster), at_(queue.begin()), end_(queue.end()), refused_(refused) {}
+      : state_(state),
+        cluster_(cluster),
+        pool_(cluster.at(pool)),
+        now_(now),
+        at_(state.queues.at(pool).begin()),
+        end_(state.queues.at(pool).end()),
+        refused_(refused) {}
 
   std::optional<place::Gang> next() {
     for (; at_ != end_; ++at_) {
@@ -47,7 +53,9 @@ class QueueReader {
         continue;
       }
       read.push_back(at_++->run);
-      return gang_of(state_, run);
+      place::Gang gang = gang_of(state_, run);
+      gang.barred = !not_in_its_name(state_, run, pool_, now_).empty();
+      return gang;
     }
     return std::nullopt;
   }
@@ -57,6 +65,8 @@ class QueueReader {
  private:
   const State& state_;
   const place::Cluster& cluster_;
+  const place::Pool& pool_;
+  Time now_;
   std::set<QueueKey>::const_iterator at_, end_;
   std::vector<Waiting>& refused_;
 };
@@ -66,7 +76,7 @@ const v1::Run* head_of(const State& state, const std::set<QueueKey>& queue, cons
                        Time now) {
   for (const QueueKey& key : queue) {
     const v1::Run& run = state.runs.at(key.run);
-    if (run.not_before_us() > to_micros(now)) continue;
+    if (run.not_before_us() > to_micros(now) || !not_in_its_name(state, run, pool, now).empty()) continue;
     const place::Gang gang = gang_of(state, run);
     if (place::ranks_in(pool, gang, false) >= gang.min) return &run;
   }
@@ -95,7 +105,7 @@ void evict_for(const State& state, const std::string& name, const place::Pool& p
   if (candidates.empty()) return;
   const place::Gang gang = gang_of(state, *head);
   place::Timeline timeline(pool, to_micros(now));
-  for (const place::Held& one : held) timeline.take(one.shares, one.rank, to_micros(now), one.until_us);
+  timeline.hold(held);
   const std::optional<place::Seat> seat = timeline.earliest(gang);
   if (seat && seat->start_us <= to_micros(now + kPatience)) return;
   for (size_t victim : place::victims(pool, held, candidates, gang))
@@ -112,6 +122,24 @@ jobs::RankRange ranks_wanted(const State& state, const v1::Run& run) {
 
 uint32_t gpus_per_rank(const State& state, const v1::Run& run) {
   return run.task() == v1::Plan::SCORE ? 0 : spec_of(state, run).train().ranks().gpus();
+}
+
+std::string not_in_its_name(const State& state, const v1::Run& run, const place::Pool& pool, Time now) {
+  if (!pool.owners) return {};
+  const std::string& name = pool_of(state, run);
+  const std::string fix = fmt::format("`rekindle credential set --pool {}`", name);
+  const std::string& owner = run.submitted_by();
+  if (owner.empty())
+    return fmt::format(
+        "pool {} launches runs in the name of whoever asked for them, and of this one it is not "
+        "known who that was: cancel it and start it anew",
+        name);
+  const auto found = pool.owners->find(owner);
+  if (found == pool.owners->end())
+    return fmt::format("waits for a credential: '{}' has stored none for pool {}: {}", owner, name, fix);
+  if (found->second > to_micros(now)) return {};
+  return fmt::format("waits for a credential: that of '{}' for pool {} expired at {}: {}", owner, name,
+                     format_time(time_from_micros(found->second)), fix);
 }
 
 place::Gang gang_of(const State& state, const v1::Run& run) {
@@ -192,7 +220,7 @@ Schedule schedule(const State& state, const place::Cluster& cluster, Time now) {
   for (const auto& [name, queue] : state.queues) {
     auto pool = cluster.find(name);
     if (pool == cluster.end()) continue;
-    QueueReader reader(state, cluster, queue, plan.refused);
+    QueueReader reader(state, cluster, name, now, plan.refused);
     const std::vector<place::Verdict> verdicts = place::plan(
         pool->second, held_now(state, name, pool->second, now), [&reader] { return reader.next(); },
         to_micros(now));

@@ -51,6 +51,8 @@ Capacity used_now(const State& state, const std::string& pool = place::kLocal);
 jobs::RankRange ranks_wanted(const State& state, const v1::Run& run);
 // GPUs of each rank; scoring takes none.
 uint32_t gpus_per_rank(const State& state, const v1::Run& run);
+// Why its pool may not launch it in its owner's name, and what to do; empty: it may.
+std::string not_in_its_name(const State& state, const v1::Run& run, const place::Pool& pool, Time now);
 // The same for the rule of placement: with labels, memory, time limit and a retry's delay.
 place::Gang gang_of(const State& state, const v1::Run& run);
 // What the live attempts of a pool hold, with the runs in the same order.

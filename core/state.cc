@@ -9,6 +9,12 @@
 namespace rekindle::core {
 namespace {
 
+bool works(const v1::Run& run) {
+  return run.state() == v1::RUNNING || run.state() == v1::JUDGING;
+}
+
+}  // namespace
+
 uint64_t run_number(const v1::Run& run) {
   uint64_t number = 0;
   const size_t dash = run.id().rfind('-');
@@ -17,34 +23,35 @@ uint64_t run_number(const v1::Run& run) {
   return number;
 }
 
-bool works(const v1::Run& run) {
-  return run.state() == v1::RUNNING || run.state() == v1::JUDGING;
-}
-
-}  // namespace
-
 bool QueueKey::operator<(const QueueKey& other) const {
   return std::tie(other.priority, turn_us, number, run) <
          std::tie(priority, other.turn_us, other.number, other.run);
 }
 
 const v1::JobSpec& spec_of(const State& state, const v1::Run& run) {
-  if (run.has_spec()) return run.spec();
-  auto found = state.specs.find(run.spec_sha256());
-  CHECK(found != state.specs.end(), "the spec of every run is kept");
-  return found->second;
+  // One that is not in the state brings its own: what a run would be.
+  return run.has_spec() ? run.spec() : state.specs.spec(run.kept_spec());
+}
+
+const std::string& spec_sha256_of(const State& state, const v1::Run& run) {
+  return run.has_spec() ? run.spec_sha256() : state.specs.sha256(run.kept_spec());
 }
 
 v1::Run whole(const State& state, v1::Run run) {
-  if (!run.has_spec()) *run.mutable_spec() = spec_of(state, run);
+  if (run.has_spec()) return run;
+  run.set_spec_sha256(spec_sha256_of(state, run));
+  *run.mutable_spec() = spec_of(state, run);
+  run.clear_kept_spec();
   return run;
 }
 
 void add_run(State& state, v1::Run run) {
-  if (run.has_spec()) {
-    state.specs.try_emplace(run.spec_sha256(), std::move(*run.mutable_spec()));
-    run.clear_spec();
-  }
+  // Journals of old hold a spec in each run.
+  run.set_kept_spec(run.has_spec() ? state.specs.keep(run.spec_sha256(), run.spec())
+                                   : state.specs.number(run.spec_sha256()));
+  CHECK(run.kept_spec() != 0, "the spec of every run is kept");
+  delete run.release_spec();
+  delete run.release_spec_sha256();
   RunId id(run.id());
   file_run(state, state.runs[id] = std::move(run));
 }
@@ -154,16 +161,22 @@ v1::Snapshot to_snapshot(const State& state) {
   snapshot.set_time_us(state.time_us);
   snapshot.set_next_quarantine(state.next_quarantine);
   for (const auto& [name, job] : state.jobs) *snapshot.add_jobs() = job;
-  for (const auto& [sha256, spec] : state.specs) {
+  for (uint32_t number = 1; number <= state.specs.size(); ++number) {
     v1::KeptSpec& kept = *snapshot.add_specs();
-    kept.set_sha256(sha256);
-    *kept.mutable_spec() = spec;
+    kept.set_sha256(state.specs.sha256(number));
+    *kept.mutable_spec() = state.specs.spec(number);
   }
-  for (const auto& [id, run] : state.runs) *snapshot.add_runs() = run;
+  for (const auto& [id, run] : state.runs) {
+    v1::Run& kept = *snapshot.add_runs();
+    kept = run;
+    kept.set_spec_sha256(spec_sha256_of(state, run));
+    kept.clear_kept_spec();
+  }
   for (const auto& [name, model] : state.models) *snapshot.add_models() = model;
   for (const auto& [dataset, snapshots] : state.datasets)
     for (const auto& [name, one] : snapshots) *snapshot.add_datasets() = one;
   for (const auto& [id, item] : state.quarantines) *snapshot.add_quarantines() = item;
+  for (const auto& [key, node] : state.nodes) *snapshot.add_nodes() = node;
   return snapshot;
 }
 
@@ -176,9 +189,10 @@ State from_snapshot(const v1::Snapshot& snapshot) {
   for (const auto& model : snapshot.models()) state.models[JobName(model.name())] = model;
   for (const auto& one : snapshot.datasets()) state.datasets[one.dataset()][one.name()] = one;
   for (const auto& item : snapshot.quarantines()) state.quarantines[item.id()] = item;
+  for (const auto& node : snapshot.nodes()) state.nodes[{node.pool(), node.node()}] = node;
+  for (const auto& kept : snapshot.specs()) state.specs.keep(kept.sha256(), kept.spec());
   // Snapshots of old kept them within jobs and runs.
-  for (const auto& job : snapshot.jobs()) state.specs.try_emplace(job.spec_sha256(), job.spec());
-  for (const auto& kept : snapshot.specs()) state.specs.try_emplace(kept.sha256(), kept.spec());
+  for (const auto& job : snapshot.jobs()) state.specs.keep(job.spec_sha256(), job.spec());
   for (const auto& run : snapshot.runs()) {
     RunId id(run.id());
     if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "core/kept_specs.h"
 #include "core/place/cluster.h"
 #include "registry/rollout.h"
 #include "rekindle/v1/api.pb.h"
@@ -34,13 +35,14 @@ struct State {
   uint64_t seq = 0;     // of the newest event applied
   int64_t time_us = 0;  // the latest time of any event, wall clock: a new process never goes behind it
   std::map<JobName, v1::Job> jobs;
-  // Without their specs, which many runs share: spec_of.
+  // With the numbers of their specs in place of specs and hashes: spec_of.
   std::map<RunId, v1::Run> runs;
-  std::map<std::string, v1::JobSpec> specs;  // resolved, by SHA-256; of every revision of every job
+  KeptSpecs specs;                           // of every revision of every job
   std::map<JobName, v1::ModelState> models;  // one per job, of the same name
   std::map<std::string, std::map<std::string, v1::DatasetSnapshot>>
       datasets;  // by dataset, then snapshot name
   std::map<uint64_t, v1::Quarantine> quarantines;
+  std::map<std::pair<std::string, std::string>, v1::NodeState> nodes;  // by pool and node, where on record
   uint64_t next_quarantine = 1;
 
   // Derived from the above, kept by apply.
@@ -49,6 +51,7 @@ struct State {
   std::set<RunId> working;                           // of these, RUNNING and JUDGING ones
   std::map<std::string, std::set<QueueKey>> queues;  // QUEUED ones, by pool, in order
   std::set<std::pair<int64_t, RunId>> delayed;       // QUEUED ones that wait for their time
+  uint64_t nodes_seq = 0;                            // of the newest change of a node
   int64_t moved_us = 0;  // newest change of who holds slots or waits for them, wall clock
 };
 
@@ -70,11 +73,13 @@ const v1::ModelState* find_model(const State& state, std::string_view name);
 bool terminal(v1::RunState state);
 // Resolved, as of the run's submission.
 const v1::JobSpec& spec_of(const State& state, const v1::Run& run);
+const std::string& spec_sha256_of(const State& state, const v1::Run& run);
 // The run as the API shows it, with its spec.
 v1::Run whole(const State& state, v1::Run run);
 // The operator's name of the nodes that it runs on.
 const std::string& pool_of(const State& state, const v1::Run& run);
 QueueKey queue_key(const v1::Run& run);
+uint64_t run_number(const v1::Run& run);  // of its id, "flight-delay-3"
 // Into the derived sets, and out again before the run changes.
 void add_run(State& state, v1::Run run);
 void file_run(State& state, const v1::Run& run);

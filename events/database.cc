@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/faults/fail_stop.h"
 #include "base/files.h"
 
 namespace rekindle::events {
@@ -77,6 +78,8 @@ Status Database::error(std::string_view doing) const {
   const int rc = db_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(db_);
   const std::string text = fmt::format("{}: {}: {}", file_.string(), doing.substr(0, 80),
                                        db_ ? sqlite3_errmsg(db_) : "out of memory");
+  const int exactly = db_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db_);
+  if (exactly == SQLITE_IOERR_FSYNC || exactly == SQLITE_IOERR_DIR_FSYNC) end_unsynced(file_.string(), text);
   switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/clock.h"
+#include "base/faults/crash_point.h"
 #include "dataio/parquet_events.h"
 #include "dataio/snapshot.h"
 #include "drift/profile.h"
@@ -197,6 +198,7 @@ class Settling {
     if (table.rows() > 0)
       *settled.mutable_snapshot() =
           TRY(dataio::make_snapshot(artifacts_, log_.name, name, table, spec_.data().time(), source));
+    crash_point("day-stored");
     const std::string bytes = settled.SerializeAsString();
     Totals totals = log_.totals;
     totals.settled_rows += table.rows();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/faults/crash_point.h"
 #include "base/ids.h"
 #include "events/database.h"
 #include "events/judge.h"
@@ -89,7 +90,9 @@ struct EventStore::Impl {
     TRY_STATUS(count_dropped(*db, batch, log.totals));
     ++log.totals.batches;
     TRY_STATUS(save_model(*db, log));
+    crash_point("events-appending");
     TRY_STATUS(tx.commit());
+    crash_point("events-appended");
     return Appended{std::max(newest, batch.seq()),
                     false,
                     intake.requests_taken(),

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/ids.h"
+#include "base/text/printable.h"
 #include "base/units.h"
 #include "jobs/check_command.h"
 #include "jobs/check_fit.h"
@@ -14,6 +15,7 @@
 #include "jobs/explain.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
+#include "jobs/task.h"
 #include "jobs/values.h"
 #include "proto/time.h"
 
@@ -31,8 +33,8 @@ std::string column_problem(const std::string& name) {
   if (name.size() > 128) return "is longer than 128 bytes";
   if (name == "request_id" || name == "row" || name == "prediction")
     return "is a name that rekindle uses itself";
-  if (name.find_first_of("\n\r\t\"\\") != std::string::npos)
-    return "has a line break, tab, quote or backslash in it";
+  if (name.find_first_of("\"\\") != std::string::npos || !is_printable(name))
+    return "has a line break, another control character, a quote or a backslash in it";
   return {};
 }
 
@@ -88,9 +90,23 @@ void check_data(const v1::JobSpec& spec, Problems& problems) {
                  fmt::format("{} does not divide a day; 15m, 1h or 6h do", format_duration(slot)));
 }
 
+// Labels stand beside those that an operator writes.
+void check_node_labels(const v1::Ranks& ranks, Problems& problems) {
+  constexpr size_t kLabelsMax = 64, kLabelBytesMax = 128;
+  if (ranks.nodes().size() > kLabelsMax)
+    problems.add("train.ranks.nodes", fmt::format("{} labels; at most {}", ranks.nodes().size(), kLabelsMax));
+  for (const auto& [label, value] : ranks.nodes())
+    for (const std::string* text : {&label, &value})
+      if (text->empty() || text->size() > kLabelBytesMax || !is_printable(*text))
+        problems.add("train.ranks.nodes",
+                     fmt::format("label '{}': 1 to {} bytes without control characters",
+                                 printable(label.substr(0, kLabelBytesMax)), kLabelBytesMax));
+}
+
 void check_train(const v1::JobSpec& spec, Problems& problems) {
   const v1::Train& train = spec.train();
   const v1::Ranks& ranks = train.ranks();
+  check_node_labels(ranks, problems);
   if (const uint32_t most = rank_range(ranks).max; train.command_size() == 0 && most > train.batch())
     problems.add(
         ranks.max() ? "train.ranks.max" : "train.ranks.count",
@@ -102,6 +118,7 @@ void check_train(const v1::JobSpec& spec, Problems& problems) {
   if (train.has_model() == (train.command_size() > 0))
     problems.add("train",
                  "say one of model and command; write for example: model: {tabular: {hidden: [128, 64]}}");
+  if (is_task(spec)) return;
   const Micros rows = from_proto(train.rows().last());
   const Micros holdout = from_proto(spec.gate().holdout());
   if (holdout >= rows)
@@ -144,6 +161,9 @@ void check_serve(const v1::JobSpec& spec, Problems& problems) {
 
 void check_waived(const v1::JobSpec& spec, Problems& problems) {
   const std::vector<std::string> paths = field_paths();
+  if (static_cast<size_t>(spec.waive_size()) > paths.size())
+    return problems.add("waive",
+                        fmt::format("{} entries; a spec has {} fields", spec.waive_size(), paths.size()));
   for (int i = 0; i < spec.waive_size(); ++i) {
     if (std::find(paths.begin(), paths.end(), spec.waive(i)) != paths.end()) continue;
     const std::string near = nearest(spec.waive(i), paths);
@@ -172,11 +192,12 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_name_at("name", spec.name(), problems);
   check_name_at("pool", spec.pool(), problems);
   check_waived(spec, problems);
-  check_data(spec, problems);
   check_train(spec, problems);
+  check_command(spec, problems);
+  if (is_task(spec)) return check_task(spec, problems);
+  check_data(spec, problems);
   check_kind(spec, problems);
   check_fit(spec, problems);
-  check_command(spec, problems);
   check_retrain(spec, problems);
   check_label(spec, problems);
   check_metric(spec, problems);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "jobs/resolve.h"
+#include "jobs/task.h"
 #include "jobs/values.h"
 
 namespace rekindle::jobs {
@@ -34,6 +35,16 @@ std::string only(const v1::Train& train, const std::string& field) {
     if (other->name() != field) out.GetReflection()->ClearField(&out, other);
   }
   return out.SerializeAsString();
+}
+
+const google::protobuf::Message* field_at(const google::protobuf::Message& message, const std::string& path,
+                                          const Field*& field) {
+  const size_t dot = path.find('.');
+  field = message.GetDescriptor()->FindFieldByName(path.substr(0, dot));
+  CHECK(field != nullptr, "a field of the job spec");
+  if (dot == std::string::npos) return &message;
+  if (!message.GetReflection()->HasField(message, field)) return nullptr;
+  return field_at(message.GetReflection()->GetMessage(message, field), path.substr(dot + 1), field);
 }
 
 // What the built-in trainer does and a script decides for itself. A default cannot be told from silence.
@@ -112,12 +123,14 @@ void check_command(const v1::JobSpec& spec, Problems& problems) {
   check_code(spec, problems);
   if (train.command_size() > 0) {
     check_words(train.command(), "train.command", problems);
-    check_unused(train, problems);
     if (train.has_env()) check_environment(train, problems);
+    if (is_task(spec)) return;
+    check_unused(train, problems);
     if (!spec.has_predict())
       problems.add("predict",
                    "versions of a command job are answered by a program of yours; write for example: "
-                   "predict: {command: [python, predict.py]}");
+                   "predict: {command: [python, predict.py]}; or leave out data: then it is a plain task, "
+                   "which makes no version");
     else
       check_predict(spec.predict(), problems);
     return;
@@ -128,6 +141,41 @@ void check_command(const v1::JobSpec& spec, Problems& problems) {
     problems.add("predict", "goes with train.command; versions of built-in kinds answer by themselves");
   if (!train.code().empty() && train.has_model() && !train.model().has_plugin())
     problems.add("train.code", "goes with train.command or the kind plugin");
+}
+
+const std::vector<std::string>& unused_by_tasks() {
+  static const std::vector<std::string> paths = {"data",
+                                                 "gate",
+                                                 "serve",
+                                                 "retrain",
+                                                 "train.rows",
+                                                 "train.batch",
+                                                 "train.stop",
+                                                 "train.optimizer",
+                                                 "train.start",
+                                                 "train.precision",
+                                                 "train.accumulate",
+                                                 "train.reduction",
+                                                 "train.tf32",
+                                                 "train.validation",
+                                                 "train.deterministic",
+                                                 "train.checkpoints.best",
+                                                 "train.limits.digest"};
+  return paths;
+}
+
+void check_task(const v1::JobSpec& spec, Problems& problems) {
+  for (const std::string& path : unused_by_tasks()) {
+    const Field* field = nullptr;
+    const auto* message = field_at(spec, path, field);
+    if (message == nullptr || !is_written(*message, *field)) continue;
+    const bool version = path == "gate" || path == "serve" || path == "retrain";
+    problems.add(path, version
+                           ? "takes versions, and a command without data and predict makes none: leave it "
+                             "out, or say data and predict"
+                           : "not for a plain task (a command without data): it has no rows and no "
+                             "built-in trainer; leave it out, or say data and predict");
+  }
 }
 
 }  // namespace rekindle::jobs

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "base/text/printable.h"
+
 namespace rekindle::jobs {
 namespace {
 
@@ -29,7 +31,7 @@ std::string_view kind_word(Kind kind) {
 std::string class_problem(const std::string& name, Kind kind) {
   if (name.empty()) return "an empty name is no class";
   if (name.size() > 128) return fmt::format("'{}...' is longer than 128 bytes", name.substr(0, 32));
-  if (name.find_first_of("\n\r\t\"\\") != std::string::npos)
+  if (name.find_first_of("\"\\") != std::string::npos || !is_printable(name))
     return fmt::format("class '{}' has a line break, tab, quote or backslash in it", name);
   if (kind == v1::Label::MULTILABEL && name.find('|') != std::string::npos)
     return fmt::format("class '{}' has a '|' in it, which stands between the names of a label", name);

@@ -171,6 +171,8 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 - `gate.holdout` is shorter than `train.rows.last`; `train.ranks.count` is at most `train.batch`; at most 16 hidden layers.
 - A job has `train.model` or `train.command`. With a command goes `predict` (a command or a package), and what is the
   built-in trainer's is not said: [command jobs](command-jobs.md). `code` is for `rekindle apply` to fill in.
+- A command without `data` and `predict` is a [plain task](command-jobs.md#plain-tasks): it makes no version, so `gate`, `serve`
+  and `retrain` are not said, nor what belongs to rows (`train.rows`, `train.validation`). `data` is required of all others.
 - Each kind of trigger once; `persistence.hits` at most `of`; `at_most.burst` at most `runs` (its default gives way).
 - `serve.canary` is 0% or at least 0.01%.
 - `data.label.classes` belong to `multiclass` (2 to 10,000) and `multilabel` (1 to 50) alone: names once each, without `|` for

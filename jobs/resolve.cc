@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "jobs/values.h"
 #include "jobs/yaml/walk.h"
 
@@ -27,7 +29,8 @@ void set_default(Message& message, const Field& field) {
 
 class Filler {
  public:
-  Filler(std::vector<ResolvedField>& fields, Problems& problems) : fields_(fields), problems_(problems) {}
+  Filler(std::vector<ResolvedField>& fields, Problems& problems, const std::vector<std::string>& without)
+      : fields_(fields), problems_(problems), without_(without) {}
 
   // `inherited`: the reason of a default that set this message as a whole, or null.
   void message(Message& message, const std::string& path, const std::string* inherited) {
@@ -50,6 +53,7 @@ class Filler {
     const std::string* reason = inherited;
     bool written = is_written(message, field);
     if (!written) {
+      if (std::find(without_.begin(), without_.end(), path) != without_.end()) return;
       reason = nullptr;
       if (!spec.required_example().empty()) {
         problems_.add(
@@ -101,12 +105,14 @@ class Filler {
 
   std::vector<ResolvedField>& fields_;
   Problems& problems_;
+  const std::vector<std::string>& without_;
 };
 
 }  // namespace
 
-void fill(Message& message, std::vector<ResolvedField>& fields, Problems& problems) {
-  Filler(fields, problems).message(message, "", nullptr);
+void fill(Message& message, std::vector<ResolvedField>& fields, Problems& problems,
+          const std::vector<std::string>& without) {
+  Filler(fields, problems, without).message(message, "", nullptr);
 }
 
 }  // namespace rekindle::jobs

@@ -9,7 +9,9 @@
 #include "jobs/check.h"
 #include "jobs/check_label.h"
 #include "jobs/resolve.h"
+#include "jobs/task.h"
 #include "jobs/yaml/read.h"
+#include "jobs/yaml/tree.h"
 
 namespace rekindle::jobs {
 namespace {
@@ -39,7 +41,7 @@ void settle_hang(v1::Limits& limits, std::vector<ResolvedField>& fields) {
 }
 
 void fill_spec(v1::JobSpec& spec, std::vector<ResolvedField>& fields, Problems& problems) {
-  fill(spec, fields, problems);
+  fill(spec, fields, problems, is_task(spec) ? unused_by_tasks() : std::vector<std::string>());
   if (spec.train().command_size() > 0) settle_hang(*spec.mutable_train()->mutable_limits(), fields);
   if (spec.has_retrain()) settle_burst(spec, fields);
   settle_metric(spec, fields);
@@ -83,6 +85,9 @@ Result<v1::ImportSpec> parse_import(std::string_view yaml, std::string_view file
 }
 
 Result<Resolved> resolve(const v1::JobSpec& spec) {
+  // As for the text of one: what comes through the API is looked at on a thread that others wait for.
+  if (const size_t bytes = spec.ByteSizeLong(); bytes > yaml::kMostBytes)
+    return invalid_argument(fmt::format("{} bytes long; a spec has at most {}", bytes, yaml::kMostBytes));
   Resolved out{spec, {}};
   Problems problems;
   fill_spec(out.spec, out.fields, problems);

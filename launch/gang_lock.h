@@ -19,6 +19,9 @@ Result<std::optional<Fd>> take_gang_lock(const AttemptFolder& folder);
 // Whether any process holds the lock. False when the file is not there.
 Result<bool> gang_lock_held(const AttemptFolder& folder);
 
+// Its exit record. A damaged one is none: whoever left it has ended, and nothing says how.
+Result<std::optional<v1::ExitRecord>> whole_exit(const AttemptFolder& folder);
+
 // Proves that no gang of this attempt lives or can live: under the lock, writes the exit record that keeps
 // every later one out. False when a gang holds the lock; true also when the attempt has ended already, whose
 // record stands.

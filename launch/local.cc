@@ -4,7 +4,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <mutex>
+
+#include "base/base64.h"
+#include "base/faults/crash_point.h"
 #include "base/process.h"
+#include "jobs/pools/pools.h"
+#include "launch/confine/confinement.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
 #include "runtime/environment.h"
@@ -26,7 +33,7 @@ class LocalLauncher final : public Launcher {
   explicit LocalLauncher(LauncherOptions options) : options_(with_programs(std::move(options))) {}
 
   Status start(const AttemptFolder& folder) override {
-    TRY(folder.read_plan());
+    const v1::Plan plan = TRY(folder.read_plan());
     for (const fs::path& program : {options_.gang_program, options_.trainer_program}) {
       if (::access(program.c_str(), X_OK) != 0) return errno_status("finding the program", program);
     }
@@ -40,16 +47,25 @@ class LocalLauncher final : public Launcher {
                      "--trainer",
                      options_.trainer_program.string(),
                      "--stop-grace-ms",
-                     std::to_string(options_.stop_grace.count())};
+                     std::to_string(options_.stop_grace.count()),
+                     "--confine",
+                     base64_encode(policy_of(plan).SerializeAsString())};
     spawning.environment = runtime::host_environment();
     spawning.output = folder.gang_log();
     spawning.new_session = true;
+    crash_point("local-starting");
     TRY(spawn(spawning));
     return ok_status();
   }
 
+  void use(const v1::PoolsFile& pools) override {
+    std::lock_guard lock(mutex_);
+    for (const v1::Pool& pool : pools.pools())
+      if (pool.has_local()) confine_ = pool.local().confine();
+  }
+
   Status signal(const AttemptFolder& folder, Signal signal) override {
-    const std::optional<v1::GangRecord> gang = TRY(folder.read_gang());
+    const std::optional<v1::GangRecord> gang = TRY(read_own_gang(folder));
     if (!gang.has_value())
       return not_found(fmt::format("no gang has started in {} yet", folder.root().string()));
     if (gang->boot_id() != boot_id()) return ok_status();  // ended with the host
@@ -61,8 +77,8 @@ class LocalLauncher final : public Launcher {
 
   Result<GangState> probe(const AttemptFolder& folder) override {
     GangState state;
-    state.exit = TRY(folder.read_exit());
-    state.gang = TRY(folder.read_gang());
+    state.exit = TRY(whole_exit(folder));
+    state.gang = TRY(read_own_gang(folder));
     if (state.exit.has_value()) {
       state.kind = GangState::kEnded;
       return state;
@@ -73,7 +89,7 @@ class LocalLauncher final : public Launcher {
     }
     if (!state.gang.has_value()) return state;  // not started
     // It may have ended between the first look and the second.
-    state.exit = TRY(folder.read_exit());
+    state.exit = TRY(whole_exit(folder));
     if (state.exit.has_value()) {
       state.kind = GangState::kEnded;
       return state;
@@ -82,6 +98,29 @@ class LocalLauncher final : public Launcher {
   }
 
  private:
+  v1::ConfinePolicy policy_of(const v1::Plan& plan) {
+    v1::ConfinePolicy out;
+    {
+      std::lock_guard lock(mutex_);
+      *out.mutable_confine() = confine_;
+    }
+    std::call_once(looked_, [this] { host_ = as_message(confinable()); });
+    *out.mutable_host() = host_;
+    for (const fs::path& folder : options_.hidden) out.add_hidden(folder.string());
+    const uint64_t each = plan.spec().train().ranks().memory();
+    out.set_memory(each > 0 ? each * std::max<uint32_t>(1, plan.world()) : out.confine().memory());
+    if (out.memory() > 0)
+      out.set_memory_field(each > 0 ? "train.ranks.memory" : "confine.memory of this pool in pools.yaml");
+    return out;
+  }
+
+  // It is not synced: one that a power failure tore is of a gang that this host's end took along.
+  static Result<std::optional<v1::GangRecord>> read_own_gang(const AttemptFolder& folder) {
+    Result<std::optional<v1::GangRecord>> gang = folder.read_gang();
+    if (gang.status().code() == Code::kDataLoss) return std::optional<v1::GangRecord>(v1::GangRecord());
+    return gang;
+  }
+
   static int number_of(Signal signal) {
     switch (signal) {
       case Signal::kYield:
@@ -103,7 +142,7 @@ class LocalLauncher final : public Launcher {
       state.detail = "the lock is free though the gang lives";
       return state;
     }
-    if (same_boot && kill_remains(folder)) {
+    if (same_boot && (!end_groups_of(folder) || kill_remains(folder))) {
       state.kind = GangState::kAlive;
       state.detail = "the gang is gone; its ranks are being ended";
       return state;
@@ -120,6 +159,12 @@ class LocalLauncher final : public Launcher {
     return state;
   }
 
+  // False when something in them is not dead yet.
+  static bool end_groups_of(const AttemptFolder& folder) {
+    const std::optional<v1::Confinement> record = read_confinement(folder);
+    return !record || end_groups(*record);
+  }
+
   // Whether there were any. The kernel kills ranks when their parent dies; this is for one that is stopped
   // half-way, and the proof that none is left.
   static bool kill_remains(const AttemptFolder& folder) {
@@ -128,7 +173,11 @@ class LocalLauncher final : public Launcher {
     return !remains.empty();
   }
 
-  LauncherOptions options_;
+  const LauncherOptions options_;
+  std::once_flag looked_;
+  v1::ConfineHost host_;
+  std::mutex mutex_;
+  v1::Confine confine_ = jobs::default_pools().pools(0).local().confine();
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "launch/launcher.h"
 
@@ -14,6 +15,8 @@ struct LauncherOptions {
   fs::path trainer_program;
   // From kStop to SIGKILL.
   std::chrono::milliseconds stop_grace{30'000};
+  // Of the coordinator's own: no run sees them, but for what it needs in them.
+  std::vector<fs::path> hidden;
 };
 
 // With the siblings filled in.

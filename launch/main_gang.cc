@@ -1,13 +1,19 @@
-// rekindle-gang --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] [--srun MPI]   supervises one attempt
+// rekindle-gang --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] [--srun MPI] [--confine POLICY]
+//     supervises one attempt; POLICY is a ConfinePolicy in Base64
 // rekindle-gang rank --folder ATTEMPT --trainer PROGRAM      one rank, started by mpirun or srun
+// rekindle-gang as UID:GID PROGRAM ...                       a program of Slurm's, in somebody's name
 // rekindle-gang prepare --folder ATTEMPT --trainer PROGRAM   code and environment of a command job
+// rekindle-gang answer | prove | sweep ...                   on a host of a pool (launch/hosts/parts.h)
 #include <charconv>
 #include <cstdio>
 #include <string_view>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "launch/command/prepare.h"
 #include "launch/gang/gang.h"
+#include "launch/hosts/parts.h"
+#include "launch/slurm/stand_in.h"
 
 namespace {
 
@@ -15,8 +21,8 @@ using rekindle::launch::GangOptions;
 
 int usage() {
   std::fputs(
-      "usage: rekindle-gang [rank | prepare] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] [--srun "
-      "MPI]\n"
+      "usage: rekindle-gang [rank | prepare] --folder ATTEMPT --trainer PROGRAM [--stop-grace-ms N] "
+      "[--srun MPI] [--confine POLICY]\n"
       "Started by rekindled, one for each attempt; see docs/architecture.md.\n",
       stderr);
   return rekindle::launch::kGangBadUsage;
@@ -38,6 +44,9 @@ bool parse(int argc, char** argv, int first, GangOptions* options) {
       options->stop_grace = std::chrono::milliseconds(number);
     } else if (name == "--srun") {
       options->srun = value;
+    } else if (name == "--confine") {
+      const auto policy = rekindle::base64_decode(value);
+      if (!policy.ok() || !options->confine.emplace().ParseFromString(*policy)) return false;
     } else {
       return false;
     }
@@ -45,11 +54,41 @@ bool parse(int argc, char** argv, int first, GangOptions* options) {
   return !options->folder.empty() && !options->trainer.empty();
 }
 
+bool on_a_host(std::string_view part) {
+  return part == "answer" || part == "prove" || part == "sweep";
+}
+
+bool parse_host_part(int argc, char** argv, rekindle::launch::HostPart* part) {
+  part->part = argv[1];
+  for (int i = 2; i < argc; i += 2) {
+    if (i + 1 >= argc) return false;
+    const std::string_view name = argv[i];
+    if (name == "--folder")
+      part->folder = argv[i + 1];
+    else if (name == "--scratch")
+      part->scratch = argv[i + 1];
+    else if (name == "--trainer")
+      part->trainer = argv[i + 1];
+    else if (name == "--host")
+      part->host = argv[i + 1];
+    else if (name == "--nonce")
+      part->nonce = argv[i + 1];
+    else
+      return false;
+  }
+  return part->part == "answer" || part->folder.is_absolute();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   rekindle::start_logging("rekindle-gang", rekindle::LogLevel::kInfo, true);
   const std::string_view part = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+  if (part == "as" && argc > 3) return rekindle::launch::slurm::stand_in(argv[2], {argv + 3, argv + argc});
+  if (on_a_host(part)) {
+    rekindle::launch::HostPart here;
+    return parse_host_part(argc, argv, &here) ? rekindle::launch::run_on_host(here) : usage();
+  }
   GangOptions options;
   if (!parse(argc, argv, part.empty() ? 1 : 2, &options)) return usage();
   std::error_code error;

@@ -7,6 +7,7 @@
 
 #include "jobs/pools/pools.h"
 #include "launch/gang/gang.h"
+#include "launch/hosts/launcher.h"
 #include "launch/slurm/launcher.h"
 
 namespace rekindle::launch {
@@ -14,26 +15,31 @@ namespace {
 
 class PoolLauncher final : public Launcher {
  public:
-  explicit PoolLauncher(LauncherOptions options)
-      : options_(with_programs(std::move(options))), local_(make_local_launcher(options_)) {}
+  PoolLauncher(LauncherOptions options, slurm::Identities identities, std::shared_ptr<Launcher> local,
+               slurm::Host host)
+      : options_(with_programs(std::move(options))),
+        identities_(std::move(identities)),
+        local_(local ? std::move(local) : make_local_launcher(options_)),
+        host_(std::move(host)) {}
 
   void use(const v1::PoolsFile& pools) override {
-    std::map<std::string, Slurm> next;
-    std::map<std::string, Slurm> before;
+    local_->use(pools);
+    std::map<std::string, Elsewhere> next;
+    std::map<std::string, Elsewhere> before;
     {
       std::lock_guard lock(mutex_);
       for (const v1::Pool& pool : pools.pools()) {
-        if (!pool.has_slurm()) continue;
-        const std::string how = pool.slurm().SerializeAsString();
-        const auto known = slurm_.find(pool.name());
+        if (pool.has_local()) continue;
+        const std::string how = how_of(pool);
+        const auto known = elsewhere_.find(pool.name());
         // One that stays as it was goes on with what it has heard.
-        if (known != slurm_.end() && known->second.how == how)
+        if (known != elsewhere_.end() && known->second.how == how)
           next.emplace(pool.name(), known->second);
         else
-          next.emplace(pool.name(), Slurm{how, make_slurm_launcher(pool, options_)});
+          next.emplace(pool.name(), Elsewhere{how, {}});
       }
-      before.swap(slurm_);
-      slurm_.swap(next);
+      before.swap(elsewhere_);
+      elsewhere_.swap(next);
       pools_ = pools;
     }
     // Out of the lock: those that are gone end their commands first.
@@ -68,20 +74,40 @@ class PoolLauncher final : public Launcher {
   }
 
   std::string trouble(const std::string& pool) override {
-    std::shared_ptr<Launcher> launcher;
+    std::map<std::string, std::shared_ptr<Launcher>> launchers;
     {
       std::lock_guard lock(mutex_);
-      const auto found = slurm_.find(pool);
-      if (found == slurm_.end()) return {};
-      launcher = found->second.launcher;
+      const auto found = elsewhere_.find(pool);
+      if (found == elsewhere_.end()) return {};
+      launchers = found->second.of;
     }
-    return launcher->trouble(pool);
+    std::string all;
+    for (const auto& [owner, launcher] : launchers) {
+      const std::string one = launcher->trouble(pool);
+      if (one.empty()) continue;
+      all += fmt::format("{}{}{}", all.empty() ? "" : "; ", owner.empty() ? "" : "for " + owner + ": ", one);
+    }
+    return all;
+  }
+
+  std::vector<NodeSight> nodes(const std::string& pool) override {
+    std::shared_ptr<Launcher> hosts;
+    {
+      std::lock_guard lock(mutex_);
+      const v1::Pool* spec = jobs::find_pool(pools_, pool);
+      if (spec != nullptr && spec->has_hosts()) hosts = elsewhere(*spec, "");
+    }
+    return hosts ? hosts->nodes(pool) : std::vector<NodeSight>();
   }
 
  private:
-  struct Slurm {
+  // What does not run on this host.
+  struct Elsewhere {
     std::string how;
-    std::shared_ptr<Launcher> launcher;
+    std::map<std::string, std::shared_ptr<Launcher>> of;  // by owner; one of nobody's where it submits as us
+  };
+  struct Names {
+    std::string pool, owner;
   };
   struct Chosen {
     std::shared_ptr<Launcher> launcher;  // null: the pool is not there
@@ -89,51 +115,82 @@ class PoolLauncher final : public Launcher {
     std::string lack;
   };
 
+  static std::string how_of(const v1::Pool& pool) {
+    if (pool.has_slurm()) return "slurm " + pool.slurm().SerializeAsString();
+    // What a host has is the scheduler's affair.
+    v1::HostsPool hosts = pool.hosts();
+    for (v1::Host& host : *hosts.mutable_inventory()) {
+      v1::Host bare;
+      bare.set_name(host.name());
+      host = std::move(bare);
+    }
+    return "hosts " + hosts.SerializeAsString();
+  }
+
   Result<Chosen> choose(const AttemptFolder& folder) {
-    std::string name;
+    Names names;
     {
       std::lock_guard lock(mutex_);
-      if (const auto found = names_.find(folder.root()); found != names_.end()) name = found->second;
+      if (const auto found = names_.find(folder.root()); found != names_.end()) names = found->second;
     }
-    if (name.empty()) {
-      const v1::Plan plan = TRY(folder.read_plan());
-      name = plan.spec().pool().empty() ? "local" : plan.spec().pool();
+    if (names.pool.empty()) {
+      // One that a power failure tore is of this host: others are synced.
+      Result<v1::Plan> plan = folder.read_plan();
+      if (plan.status().code() == Code::kDataLoss) plan = v1::Plan();
+      if (!plan.ok()) return plan.status();
+      names = {plan->spec().pool().empty() ? "local" : plan->spec().pool(), plan->submitted_by()};
     }
     std::lock_guard lock(mutex_);
     if (names_.size() >= kNamesMost) names_.clear();
-    names_[folder.root()] = name;
+    names_[folder.root()] = names;
     Chosen out;
-    const v1::Pool* pool = jobs::find_pool(pools_, name);
+    const v1::Pool* pool = jobs::find_pool(pools_, names.pool);
     if (pool == nullptr) {
       out.lack = fmt::format(
           "pool '{}' is not in pools.yaml: put it back, nothing is known of its attempts "
           "until then",
-          name);
+          names.pool);
       return out;
     }
     out.pool = *pool;
-    out.launcher = pool->has_slurm() ? slurm_.at(name).launcher : local_;
+    out.launcher = pool->has_local() ? local_ : elsewhere(*pool, names.owner);
     return out;
+  }
+
+  // Under the lock. Made when it is first asked for.
+  std::shared_ptr<Launcher> elsewhere(const v1::Pool& pool, const std::string& owner) {
+    const bool own = pool.has_slurm() && pool.slurm().submit_as() == v1::SlurmPool::OWNER;
+    std::shared_ptr<Launcher>& found = elsewhere_.at(pool.name()).of[own ? owner : ""];
+    if (found) return found;
+    if (pool.has_hosts()) return found = make_hosts_launcher(pool, options_);
+    Whose whose;
+    if (own) whose = [this, pool = pool.name(), owner] { return identities_(pool, owner); };
+    return found = make_slurm_launcher(pool, options_, std::move(whose), host_);
   }
 
   static constexpr size_t kNamesMost = 10'000;  // remembered only so as not to read plans again
   const LauncherOptions options_;
+  const slurm::Identities identities_;
   const std::shared_ptr<Launcher> local_;
+  const slurm::Host host_;
   std::mutex mutex_;
   v1::PoolsFile pools_;
-  std::map<std::string, Slurm> slurm_;     // by pool
-  std::map<fs::path, std::string> names_;  // of pools, by attempt
+  std::map<std::string, Elsewhere> elsewhere_;  // by pool
+  std::map<fs::path, Names> names_;             // by attempt
 };
 
 }  // namespace
 
-std::unique_ptr<Launcher> make_pool_launcher(LauncherOptions options) {
-  return std::make_unique<PoolLauncher>(std::move(options));
+std::unique_ptr<Launcher> make_pool_launcher(LauncherOptions options, slurm::Identities identities,
+                                             std::shared_ptr<Launcher> local, slurm::Host host) {
+  return std::make_unique<PoolLauncher>(std::move(options), std::move(identities), std::move(local),
+                                        std::move(host));
 }
 
 std::string launch_text(const v1::Pool& pool, const LauncherOptions& options, const v1::Plan& plan,
                         const AttemptFolder& folder) {
   if (pool.has_slurm()) return slurm_launch_text(pool, options, plan, folder);
+  if (pool.has_hosts()) return hosts_launch_text(pool, options, plan, folder);
   const LauncherOptions programs = with_programs(options);
   GangOptions gang;
   gang.folder = folder.root();

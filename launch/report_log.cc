@@ -1,14 +1,13 @@
 #include "launch/report_log.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/files/plain_file.h"
 #include "base/hash.h"
 
 namespace rekindle::launch {
@@ -41,36 +40,18 @@ Result<std::optional<std::string_view>> next_frame(std::string_view bytes, const
   return std::optional<std::string_view>(payload);
 }
 
-// Bytes from `offset` on, at most `limit`; nothing when the file is not there.
+// Nothing when the file is not there.
 Result<std::string> read_from(const fs::path& path, uint64_t offset, size_t limit) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) {
-    if (errno == ENOENT) return std::string();
-    return errno_status("opening", path);
-  }
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return errno_status("reading", path);
-  const uint64_t size = static_cast<uint64_t>(info.st_size);
-  limit = static_cast<size_t>(std::min<uint64_t>(limit, size > offset ? size - offset : 0));
-  std::string out(limit, '\0');
-  size_t have = 0;
-  while (have < limit) {
-    const ssize_t n = ::pread(fd.get(), out.data() + have, limit - have, static_cast<off_t>(offset + have));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_status("reading", path);
-    if (n == 0) break;
-    have += static_cast<size_t>(n);
-  }
-  out.resize(have);
-  return out;
+  Result<std::string> bytes = read_plain_file_at(path, offset, limit);
+  if (!bytes.ok() && bytes.status().code() == Code::kNotFound) return std::string();
+  return bytes;
 }
 
 }  // namespace
 
 Result<ReportWriter> ReportWriter::open(const AttemptFolder& folder, int rank) {
   const fs::path path = folder.report(rank);
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!fd.valid()) return errno_status("opening", path);
+  Fd fd = TRY(append_to_plain_file(path, 0640));
   ReportReader reader(folder, rank);
   while (!TRY(reader.read_new()).empty()) {
   }

@@ -34,11 +34,13 @@ std::optional<NamedToken> token_from(const json::value& value) {
   NamedToken out;
   const auto role = role_of_word(text("role"));
   const auto* made = object->if_contains("made_us");
+  const auto* expires = object->if_contains("expires_us");
   out.token.name = text("name");
   out.token.sha256 = text("sha256");
   if (!role || !valid_name(out.token.name) || out.token.sha256.size() != kSha256Digits || made == nullptr ||
-      !made->is_int64())
+      !made->is_int64() || (expires != nullptr && (!expires->is_int64() || expires->get_int64() <= 0)))
     return std::nullopt;
+  if (expires != nullptr) out.expires_us = expires->get_int64();
   out.token.role = *role;
   out.made_us = made->get_int64();
   return out;
@@ -46,11 +48,14 @@ std::optional<NamedToken> token_from(const json::value& value) {
 
 std::string text_of(const std::vector<NamedToken>& tokens) {
   json::array list;
-  for (const auto& t : tokens)
-    list.push_back(json::object{{"name", t.token.name},
-                                {"role", role_word(t.token.role)},
-                                {"sha256", t.token.sha256},
-                                {"made_us", t.made_us}});
+  for (const auto& t : tokens) {
+    json::object entry{{"name", t.token.name},
+                       {"role", role_word(t.token.role)},
+                       {"sha256", t.token.sha256},
+                       {"made_us", t.made_us}};
+    if (t.expires_us != 0) entry["expires_us"] = t.expires_us;
+    list.push_back(std::move(entry));
+  }
   return json::serialize(json::object{{"tokens", std::move(list)}}) + "\n";
 }
 
@@ -89,7 +94,8 @@ Status TokenFile::change(Change change) const {
   return write_file_durably(path_, text_of(tokens), 0600);
 }
 
-Result<std::string> TokenFile::add(const std::string& name, Role role, int64_t now_us) const {
+Result<std::string> TokenFile::add(const std::string& name, Role role, int64_t now_us,
+                                   int64_t expires_us) const {
   TRY_STATUS(check_name("token", name));
   if (reserved(name))
     return invalid_argument(fmt::format("'{}' is the name of a token that every state folder has", name));
@@ -101,7 +107,7 @@ Result<std::string> TokenFile::add(const std::string& name, Role role, int64_t n
       if (t.token.name == name)
         return already_exists(
             fmt::format("there is a token '{}' already: revoke it first, or take another name", name));
-    tokens.push_back({token_of(secret, role, name), now_us});
+    tokens.push_back({token_of(secret, role, name), now_us, expires_us});
     return ok_status();
   }));
   return secret;

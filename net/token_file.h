@@ -14,6 +14,7 @@ namespace rekindle::net {
 struct NamedToken {
   Token token;
   int64_t made_us = 0;
+  int64_t expires_us = 0;  // 0: never
 };
 
 class TokenFile {
@@ -25,7 +26,8 @@ class TokenFile {
 
   // A new token; answers its secret, which cannot be had again. already_exists, invalid_argument (a name that
   // is none) and resource_exhausted change nothing.
-  Result<std::string> add(const std::string& name, Role role, int64_t now_us) const;
+  // `expires_us`: when it ceases to be valid; 0: never.
+  Result<std::string> add(const std::string& name, Role role, int64_t now_us, int64_t expires_us = 0) const;
   // not_found names those that are there.
   Status revoke(const std::string& name) const;
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "artifacts/manifest.h"
+#include "base/files/rename.h"
 #include "base/ids.h"
 #include "base/process.h"
 #include "base/units.h"
@@ -220,9 +221,10 @@ Status make_whole(const fs::path& folder, const std::function<Status(const fs::p
   if (error) return Status(Code::kUnavailable, fmt::format("making {}: {}", temp.string(), error.message()));
   Status filled = fill(temp);
   ::chmod(temp.c_str(), 0555);
-  if (filled.ok() && ::rename(temp.c_str(), folder.c_str()) != 0) {
+  if (filled.ok()) {
+    filled = rename_path(temp, folder);
     // Somebody else made the same folder in the meantime: as good as ours.
-    if (errno != EEXIST && errno != ENOTEMPTY) filled = errno_status("renaming to", folder);
+    if (!filled.ok() && fs::is_directory(folder, error)) filled = ok_status();
   }
   remove_folder(temp);
   return filled;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/files/passing_files.h"
 #include "base/process.h"
 #include "runtime/venv.h"
 
@@ -100,10 +101,10 @@ Result<Environment> prepare_environment(const v1::Environment& spec, const fs::p
 }
 
 Status keep(const Environment& environment, const fs::path& file) {
-  return write_file_durably(file,
-                            fmt::format("{}\n{}\n{}\n", environment.venv.string(), environment.tool.string(),
-                                        environment.described),
-                            0640);
+  return write_file_atomically(file,
+                               fmt::format("{}\n{}\n{}\n", environment.venv.string(),
+                                           environment.tool.string(), environment.described),
+                               0640);
 }
 
 Result<Environment> read_kept(const v1::Environment& spec, const fs::path& file) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 
 namespace rekindle::serving {
@@ -221,7 +222,9 @@ void Follower::settle(Followed& model) {
   // Without anything in service, some of a plan is better than none of it.
   const bool better_than_nothing = (!current || !current->ready()) && next.ready();
   if (!live && !better_than_nothing) return;
+  crash_point("plan-swapping");
   model.slot->swap(std::move(next));
+  crash_point("plan-swapped");
   ++swaps_;
   if (!all) return;
   model.in_force = model.wanted.revision();
@@ -241,7 +244,9 @@ bool Follower::keep_next(std::unique_lock<std::mutex>& lock) {
     const fs::path path = kept_path(name);
     const std::vector<std::string> manifests = needed();
     lock.unlock();
+    crash_point("plan-keeping");
     const Status written = write_file_durably(path, bytes);
+    crash_point("plan-kept");
     if (!written.ok())
       log_warning("serving plan could not be kept for the next start", {{"why", written.message()}});
     if (written.ok()) hooks_.retain(manifests);

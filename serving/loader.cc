@@ -7,6 +7,7 @@
 #include <set>
 
 #include "artifacts/manifest.h"
+#include "base/faults/crash_point.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "models/process/version.h"
@@ -87,6 +88,7 @@ Result<Loader> Loader::open(std::unique_ptr<artifacts::Store> store, const fs::p
 }
 
 Status Loader::fetch(const std::string& manifest_sha256) const {
+  crash_point("version-fetching");
   const v1::Manifest manifest = TRY(artifacts::load_manifest(*store_, manifest_sha256));
   for (const v1::ManifestFile& file : manifest.files()) {
     const fs::path path = TRY(store_->path(file.sha256()));
@@ -95,8 +97,10 @@ Status Loader::fetch(const std::string& manifest_sha256) const {
   }
   if (const std::string code = TRY(code_of(*copy_, manifest)); !code.empty())
     TRY(copy_->put_file(TRY(store_->path(code))));
+  crash_point("version-fetched");
   // Last: a manifest in the copy says that its files are there.
   TRY(copy_->put(TRY(store_->get(manifest_sha256))));
+  crash_point("version-copied");
   return ok_status();
 }
 
@@ -122,6 +126,7 @@ Result<VersionPtr> Loader::load(const std::string& model, const v1::PlannedVersi
   version->bins = TRY(read_profile(*copy_, *manifest));
   if (version->bins && version->bins->prediction.categorical() != version->rule.counted_as_category())
     return failed_precondition("profile.json counts other predictions than those that model.json tells of");
+  crash_point("version-warming");
   TRY_STATUS(warm_up(*version).within("warming up"));
   return VersionPtr(std::move(version));
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 
+#include "base/faults/crash_point.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "net/metrics.h"
@@ -44,6 +45,7 @@ Result<std::unique_ptr<Node>> Node::start(asio::io_context& io, NodeOptions opti
   node->recorder_ = std::make_unique<Recorder>(RecorderOptions{.node = its.name, .boot = boot}, *node->spool_,
                                                *node->sender_);
   node->follower_->restore();
+  crash_point("node-restored");
   TRY_STATUS(node->listen(io));
   node->link_ = std::make_unique<Link>(LinkOptions{.coordinator = its.coordinator,
                                                    .token = its.serving_token,
@@ -84,6 +86,7 @@ Status Node::open_state() {
         fmt::format("another serving node uses the state folder {}: stop it, or give this one a "
                     "--state of its own",
                     options_.state.string()));
+  crash_point("node-locked");
   TRY_STATUS(make_folders_durably(options_.state / "plans"));
   spool_ = TRY(Spool::open({.folder = options_.state / "spool", .bytes_max = options_.spool_bytes_max}));
   return ok_status();
@@ -130,6 +133,7 @@ Status Node::listen(asio::io_context& io) {
     metrics_.refresh({follower_.get(), spool_.get(), recorder_.get(), sender_.get(), link_.get()});
   });
   TRY(server_->start());
+  crash_point("node-listening");
   return write_file_durably(options_.state / "address", server_->url() + "\n");
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
 import goodput  # noqa: E402
+import journal  # noqa: E402
 import measure  # noqa: E402
 import scheduler  # noqa: E402
 import start  # noqa: E402
@@ -20,7 +21,10 @@ import trainer  # noqa: E402
 
 BENCHES = {
     "scheduler": (scheduler.run, "decisions a second, one pass over 100,000 waiting runs and 1,000 nodes, memory per queued "
-                                 "run: in memory, against goals"),
+                                 "run, all in memory; trivial jobs beside Slurm and HyperQueue; submission to start "
+                                 "(--only PART,PART; --jobs N)"),
+    "journal": (journal.run, "restart of a coordinator with 1,000,000 events, beside reading the file; pauses by snapshots and "
+                             "archives"),
     "start": (start.run, "submit to first optimizer step, and steps per second of a small MLP on 2 ranks, beside torchrun "
                          "with PyTorch DDP on gloo"),
     "trainer": (trainer.run, "the engine: start, MLP and ResNet steps, sums of all sizes, checkpoint stalls, efficiency at "
@@ -36,7 +40,11 @@ def main():
     parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--only", help=f"parts of `trainer`: {', '.join(trainer.PARTS)}")
+    parser.add_argument("--only", help=f"parts of `trainer`: {', '.join(trainer.PARTS)}; of `scheduler`: {', '.join(scheduler.PARTS)}")
+    parser.add_argument("--jobs", type=int, default=2000, help="scheduler: trivial jobs a sample (Slurm gets at most 200)")
+    parser.add_argument("--queued", type=int, default=100_000, help=argparse.SUPPRESS)
+    parser.add_argument("--probes", type=int, default=300, help=argparse.SUPPRESS)
+    parser.add_argument("--hyperqueue", help=argparse.SUPPRESS)
     parser.add_argument("--kill-every", type=float, default=20, help="goodput: seconds between kills")
     parser.add_argument("--seconds", type=float, default=120, help="goodput: length of each sample")
     parser.add_argument("--build", help=argparse.SUPPRESS)

@@ -23,4 +23,5 @@ formatting() {
 run 'formatting (clang-format 16)' formatting
 run 'structure (arrows, sizes, awaited braces)' /usr/bin/python3 tests/tidy/tidy.py
 run 'contracts (protobuf numbers and types)' /usr/bin/python3 tests/tidy/contracts.py
+run 'crash points (each listed, placed and tried once)' /usr/bin/python3 tests/kills/points.py
 exit $failed

@@ -1,5 +1,6 @@
 #include "trainer/rank.h"
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "dataio/transforms.h"
@@ -120,6 +121,7 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   files.profile = TRY(make_profile(plan.spec().data(), rows.train, candidate_scores));
   files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data(), answers));
   out.set_manifest(TRY(publish(context.store, files)));
+  crash_point("version-stored");
   return out;
 }
 
@@ -292,6 +294,7 @@ int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collecti
   if (outcome.ok() && collectives.rank() == 0) {
     auto written = folder.write_outcome(*outcome);
     if (!written.ok()) outcome = written;
+    crash_point("outcome-written");
   }
   if (!outcome.ok()) {
     // Peers may wait in a collective: leaving with a failure has mpirun end them.

@@ -16,6 +16,7 @@
 #include "cli/verbs/verbs.h"
 #include "jobs/explain.h"
 #include "jobs/spec.h"
+#include "jobs/task.h"
 #include "rekindle/v1/api.pb.h"
 #include "runtime/code.h"
 
@@ -123,10 +124,13 @@ struct PlanArguments {
   bool resolved = false;
 };
 
-void print_placement(const v1::PlanRunResponse& plan) {
+void print_placement(const v1::PlanRunResponse& plan, bool task) {
   uint64_t rows = 0;
   for (const v1::DatasetSnapshot& snapshot : plan.data()) rows += snapshot.rows();
-  print(fmt::format("data        {} snapshots, {} rows\n", plan.data_size(), rows));
+  if (task)
+    print("task        a command without data: its runs end `completed` and make no version\n");
+  else
+    print(fmt::format("data        {} snapshots, {} rows\n", plan.data_size(), rows));
   if (plan.has_windows()) {
     const v1::Windows& w = plan.windows();
     print(fmt::format("train       {} to {}{}\n", time_text(w.train_from_us()), time_text(w.valid_from_us()),
@@ -135,8 +139,9 @@ void print_placement(const v1::PlanRunResponse& plan) {
         fmt::format("validation  {} to {}\n", time_text(w.valid_from_us()), time_text(w.holdout_from_us())));
     print(fmt::format("holdout     {} to {}\n", time_text(w.holdout_from_us()), time_text(w.until_us())));
   }
-  print(fmt::format("champion    {}\n",
-                    plan.champion() == 0 ? "none yet" : fmt::format("version {}", plan.champion())));
+  if (!task)
+    print(fmt::format("champion    {}\n",
+                      plan.champion() == 0 ? "none yet" : fmt::format("version {}", plan.champion())));
   if (!plan.placement().empty()) print(fmt::format("placement   {}\n", plan.placement()));
   for (const v1::Unheeded& one : plan.unheeded())
     print(fmt::format("{} {}: {}\n", paint(Colour::kYellow, one.waived() ? "waived     " : "unheeded   "),
@@ -192,7 +197,7 @@ Result<int> plan(const Context& context, const PlanArguments& args) {
                     jobs::spec_sha256(resolved.spec).substr(0, 12)));
   if (args.resolved) print_resolved(resolved.fields);
   if (placed.ok()) {
-    print_placement(*placed);
+    print_placement(*placed, jobs::is_task(resolved.spec));
     if (!args.pool.empty()) print_launch(*placed);
   } else {
     print(fmt::format("placement   unknown: {}\n", placed.status().message()));

@@ -99,6 +99,8 @@ Result<int> top(const Context& context, uint32_t limit) {
 
 std::string launcher_of(const v1::Pool& pool) {
   if (pool.has_local()) return "local";
+  if (pool.has_hosts())
+    return fmt::format("{} hosts by {}", pool.hosts().inventory_size(), pool.hosts().agent(0));
   const v1::SlurmPool& slurm = pool.slurm();
   std::string text = "slurm";
   if (!slurm.partition().empty()) text += " " + slurm.partition();
@@ -133,7 +135,7 @@ Result<int> pools(const Context& context) {
   }
   TextTable table({"POOL", "LAUNCHER", "RANKS", "GPUS", "RUNS", "QUEUED", "LIMITS"});
   for (const v1::PoolStatus& status : answer.pools()) {
-    const bool known = status.pool().has_local();
+    const bool known = !status.pool().has_slurm();
     table.add({status.pool().name(), launcher_of(status.pool()),
                used_of(status.slots_used(), status.slots(), known),
                used_of(status.gpus_used(), status.gpus(), known), fmt::format("{}", status.runs()),

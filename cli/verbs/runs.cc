@@ -1,15 +1,18 @@
 // run, wait, cancel, approve.
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "cli/describe.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "cli/watch.h"
 #include "rekindle/v1/api.pb.h"
+#include "rekindle/v1/array.pb.h"
 
 namespace rekindle::cli {
 namespace {
@@ -17,7 +20,48 @@ namespace {
 struct RunArguments {
   std::string job, as_of, key, fault;
   bool no_publish = false, wait = false;
+  uint32_t count = 0;  // 0: one run, no array
 };
+
+// Of all runs the exit code that is worst; of several bad ones the first.
+Result<int> wait_for_all(const Context& context, const v1::StartRunsResponse& array) {
+  Context quiet = context;
+  quiet.quiet = true;
+  std::map<std::string, int> ends;
+  int worst = kOk;
+  for (const std::string& id : array.runs()) {
+    const v1::Run run = TRY(wait_for_run(quiet, id, {}));
+    if (context.json)
+      print(json_of(run));
+    else if (exit_code_of(run.state()) != kOk)
+      context.say(fmt::format("{} {}: {}", run.id(), state_text(run.state()), outcome_text(run)));
+    ++ends[state_text(run.state())];
+    if (worst == kOk) worst = exit_code_of(run.state());
+  }
+  std::string text;
+  for (const auto& [state, count] : ends)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, state);
+  context.say(fmt::format("{} runs: {}", array.runs_size(), text));
+  return worst;
+}
+
+Result<int> run_array(const Context& context, const v1::StartRunRequest& request, const RunArguments& args) {
+  v1::StartRunsRequest array;
+  *array.mutable_run() = request;
+  array.set_count(args.count);
+  const auto started =
+      TRY((call<v1::StartRunsResponse>(context, "rekindle.v1.ArrayService/StartRuns", array)));
+  if (args.wait) return wait_for_all(context, started);
+  if (context.json) {
+    print(json_of(started));
+  } else if (context.quiet) {
+    for (const std::string& id : started.runs()) print(id + "\n");
+  } else {
+    print(fmt::format("{} to {} queued; see them with: rekindle list\n", *started.runs().begin(),
+                      *started.runs().rbegin()));
+  }
+  return kOk;
+}
 
 Result<int> run(const Context& context, const RunArguments& args) {
   v1::StartRunRequest request;
@@ -26,6 +70,7 @@ Result<int> run(const Context& context, const RunArguments& args) {
   request.set_no_publish(args.no_publish);
   request.set_fault(args.fault);
   if (!args.as_of.empty()) request.set_as_of_us(to_micros(TRY(parse_time(args.as_of))));
+  if (args.count > 0) return run_array(context, request, args);
   const auto started = TRY((call<v1::Run>(context, "rekindle.v1.RunService/StartRun", request)));
   if (args.wait) return report_end(context, TRY(wait_for_run(context, started.id(), {})));
   if (context.json)
@@ -84,6 +129,9 @@ void add_run_verbs(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--as-of", args->as_of, "use only what was known then")->type_name("TIME");
   sub->add_flag("--no-publish", args->no_publish, "train and judge, publish nothing");
   sub->add_option("--key", args->key, "idempotency key: the same key never makes a second run");
+  sub->add_option("--count", args->count,
+                  "an array of so many runs, all accepted or none; each finds its number in $REKINDLE_INDEX")
+      ->check(CLI::Range(1, 10'000));
   sub->add_flag("--wait", args->wait, "wait until it has ended");
   sub->add_option("--fault", args->fault, "for tests of rekindle itself")->group("");
   sub->callback([&context, &verb, args] { verb = [&context, args] { return run(context, *args); }; });

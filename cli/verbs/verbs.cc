@@ -34,6 +34,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_run_verbs(app, context, verb);
   add_show_verbs(app, context, verb);
   add_queue_verbs(app, context, verb);
+  add_inventory_verbs(app, context, verb);
   add_registry_verbs(app, context, verb);
   add_serving_verbs(app, context, verb);
   add_score_verb(app, context, verb);

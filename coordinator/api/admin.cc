@@ -46,8 +46,9 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
 awaitable<Result<v1::DoctorResponse>> doctor(Context& c, v1::DoctorRequest, Caller) {
   Context* context = &c;
   const size_t nodes = c.nodes.live_count();
-  std::function<v1::DoctorResponse()> work = [context, nodes] {
-    return examine(context->folder, context->store, context->options, nodes);
+  const v1::PoolsFile pools = c.pools.now();
+  std::function<v1::DoctorResponse()> work = [context, nodes, pools] {
+    return examine(context->folder, context->store, context->options, nodes, pools);
   };
   co_return co_await done_on(c.pool, std::move(work));
 }

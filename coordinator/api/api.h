@@ -17,10 +17,12 @@ void add_serving_service(net::HttpServer& server, Context& context);
 void add_event_service(net::HttpServer& server, Context& context);
 void add_data_service(net::HttpServer& server, Context& context);
 void add_replay_service(net::HttpServer& server, Context& context);
-void add_pool_service(net::HttpServer& server, Context& context);   // AdminService/ListPools
+void add_pool_service(net::HttpServer& server, Context& context);  // AdminService/ListPools
+void add_credential_service(net::HttpServer& server, Context& context);
+void add_inventory_service(net::HttpServer& server, Context& context);
 void add_admin_service(net::HttpServer& server, Context& context);  // and GET /health, /metrics
 
-// Refusal of a text that is longer than any honest one.
+// Refusal of a text that is longer than any honest one, or would forge a line where it is shown.
 Status check_length(std::string_view what, std::string_view text, size_t bytes_max);
 
 // The pool that a resolved spec names, if its runs may be launched there.

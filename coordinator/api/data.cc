@@ -4,6 +4,7 @@
 #include <set>
 
 #include "coordinator/api/api.h"
+#include "coordinator/api/checks/disks.h"
 #include "dataio/snapshot.h"
 
 namespace rekindle::coordinator {
@@ -44,6 +45,7 @@ awaitable<Result<v1::DatasetSnapshot>> add_snapshot(Context& c, v1::AddSnapshotR
                                                     Caller caller) {
   v1::DatasetSnapshot snapshot = std::move(*request.mutable_snapshot());
   Status dataset = check_name("dataset", snapshot.dataset());
+  if (dataset.ok()) dataset = check_disks(c);
   if (!dataset.ok()) co_return dataset;
   Status name = check_name("snapshot", snapshot.name());
   if (!name.ok()) co_return name;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "coordinator/api/api.h"
+#include "coordinator/api/checks/disks.h"
 #include "dataio/labels.h"
 
 namespace rekindle::coordinator {
@@ -17,7 +18,7 @@ constexpr int kLabelsMax = 100'000;
 // Tasks that wait for the event store's thread: beyond it nodes are told to come again.
 constexpr size_t kEventTasksMax = 1'000;
 
-Status check_room(const Context& c) {
+Status check_backlog(const Context& c) {
   if (c.events_worker.waiting() <= kEventTasksMax) return ok_status();
   return resource_exhausted("event intake is behind: send again in a few seconds");
 }
@@ -29,7 +30,8 @@ v1::Label label_of(const Context& c, const std::string& model) {
 }
 
 awaitable<Result<v1::AppendResponse>> append(Context& c, v1::EventBatch request, Caller) {
-  Status room = check_room(c);
+  Status room = check_backlog(c);
+  if (room.ok()) room = check_disks(c);
   if (!room.ok()) co_return room;
   auto batch = std::make_shared<const v1::EventBatch>(std::move(request));
   events::EventStore* store = &c.events;
@@ -51,7 +53,8 @@ awaitable<Result<v1::AppendResponse>> append(Context& c, v1::EventBatch request,
 }
 
 awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest request, Caller) {
-  Status room = check_room(c);
+  Status room = check_backlog(c);
+  if (room.ok()) room = check_disks(c);
   if (!room.ok()) co_return room;
   if (request.labels_size() > kLabelsMax)
     co_return invalid_argument(

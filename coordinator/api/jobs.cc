@@ -3,10 +3,14 @@
 
 #include <algorithm>
 
+#include "base/text/printable.h"
 #include "coordinator/api/api.h"
+#include "coordinator/api/checks/disks.h"
+#include "coordinator/api/checks/owner.h"
 #include "core/windows.h"
 #include "dataio/snapshot.h"
 #include "jobs/spec.h"
+#include "jobs/task.h"
 #include "registry/aliases.h"
 
 namespace rekindle::coordinator {
@@ -30,6 +34,7 @@ awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request,
   auto resolved = jobs::resolve(request.spec());
   if (!resolved.ok()) co_return resolved.status();
   Status checked = jobs::check(resolved->spec);
+  if (checked.ok()) checked = check_disks(c);
   if (!checked.ok()) co_return checked;
   auto pool = pool_for(c, resolved->spec);
   if (!pool.ok()) co_return pool.status();
@@ -38,6 +43,9 @@ awaitable<Result<v1::ApplyResponse>> apply(Context& c, v1::ApplyRequest request,
   std::function<Status()> find_code = [store, shared] { return check_code(*store, *shared); };
   Status code = co_await done_on(c.pool, std::move(find_code));
   if (!code.ok()) co_return code;
+  // Last, where nothing is waited for any more.
+  Status allowed = check_owner(c.core.state(), caller, resolved->spec.name());
+  if (!allowed.ok()) co_return allowed;
   core::Apply command{resolved->spec, jobs::spec_sha256(resolved->spec)};
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
   if (!accepted.ok()) co_return accepted.status();
@@ -85,6 +93,7 @@ awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest r
   if (const v1::ModelState* model = core::find_model(c.core.state(), spec.name()))
     out.set_champion(registry::champion(*model));
   describe_placement(c, spec, out);
+  if (jobs::is_task(spec)) co_return out;
   auto selection = core::training_rows(c.core.state(), spec, as_of);
   if (!selection.ok()) {
     out.add_problems(selection.status().message());
@@ -106,8 +115,12 @@ awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest r
 }  // namespace
 
 Status check_length(std::string_view what, std::string_view text, size_t bytes_max) {
-  if (text.size() <= bytes_max) return ok_status();
-  return invalid_argument(fmt::format("{} has {} bytes, at most {} are taken", what, text.size(), bytes_max));
+  if (text.size() > bytes_max)
+    return invalid_argument(
+        fmt::format("{} has {} bytes, at most {} are taken", what, text.size(), bytes_max));
+  if (!is_printable(text))
+    return invalid_argument(fmt::format("{} holds a line break or another control character", what));
+  return ok_status();
 }
 
 void add_job_service(net::HttpServer& server, Context& context) {

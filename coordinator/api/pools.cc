@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/api/api.h"
+#include "core/place/timeline.h"
 #include "core/schedule.h"
 #include "jobs/pools/pools.h"
 #include "jobs/ranks.h"
@@ -41,7 +42,8 @@ void check_room(const Room& room, const v1::JobSpec& spec, const v1::Pool& pool,
     out.add_problems(fmt::format("train.ranks asks for {} at once but {} has {} slots: lower it{}", ranks, of,
                                  room.all.slots,
                                  pool.has_local() ? fmt::format(", or start rekindled with --slots {}", ranks)
-                                                  : ", or raise the pool's limits"));
+                                 : pool.has_hosts() ? ", or add hosts to the pool"
+                                                    : ", or raise the pool's limits"));
   else if (ranks > room.slots_free())
     out.add_problems(
         fmt::format("{} slots are free now, {} are needed: it would wait", room.slots_free(), ranks));
@@ -57,11 +59,34 @@ std::string in_words(const Room& room, const v1::JobSpec& spec, const v1::Pool& 
   if (pool.has_slurm())
     return fmt::format("pool {}: a job of Slurm's with {} {}; {} ranks of this pool's runs now", pool.name(),
                        count, count == "1" ? "rank" : "ranks", room.used.slots);
-  std::string text = fmt::format("pool {}: {} of this host's {} slots, {} in use now", pool.name(), count,
-                                 room.all.slots, room.used.slots);
+  std::string text = fmt::format(
+      "pool {}: {} of {} {} slots, {} in use now", pool.name(), count,
+      pool.has_local() ? "this host's" : fmt::format("its {} hosts'", pool.hosts().inventory_size()),
+      room.all.slots, room.used.slots);
   if (spec.train().ranks().gpus() > 0)
     text += fmt::format("; a GPU for each rank, {} of {} in use now", room.used.gpus, room.all.gpus);
   return text + (ranks.max == 1 ? "; one rank" : fmt::format("; mpirun -n {}", count));
+}
+
+// As many ranks as fit, were the pool all free.
+void seat(const v1::JobSpec& spec, const core::place::Pool& nodes, v1::Plan& plan) {
+  const v1::Ranks& asked = spec.train().ranks();
+  core::place::Gang gang;
+  gang.min = jobs::rank_range(asked).min;
+  gang.max = jobs::rank_range(asked).max;
+  gang.rank = {1, asked.gpus(), asked.memory()};
+  gang.labels.insert(asked.nodes().begin(), asked.nodes().end());
+  core::place::Timeline timeline(nodes, 0);
+  std::optional<core::place::Seat> found = timeline.earliest(gang);
+  if (!found) return;
+  timeline.take(found->shares, gang.rank, 0, core::place::kForever);
+  timeline.widen(*found, gang, true);
+  for (const core::place::Share& share : found->shares) {
+    v1::NodeShare& one = *plan.add_shares();
+    one.set_node(nodes.nodes[share.node].name);
+    one.set_ranks(share.ranks);
+  }
+  plan.set_world(found->ranks());
 }
 
 // As the next run would be.
@@ -75,6 +100,7 @@ std::string launch_text_of(const Context& c, const v1::JobSpec& spec, const v1::
   plan.set_world(jobs::rank_range(spec.train().ranks()).max);
   plan.set_gpus_per_rank(spec.train().ranks().gpus());
   plan.set_start_nonce("NONCE");
+  if (pool.has_hosts()) seat(spec, cluster_of(c.pools.now(), c.options, {}).at(pool.name()), plan);
   launch::LauncherOptions programs;
   programs.gang_program = c.options.gang_program;
   programs.trainer_program = c.options.trainer_program;

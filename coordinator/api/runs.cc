@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "base/faults/crash_point.h"
 #include "coordinator/api/api.h"
+#include "coordinator/api/checks/disks.h"
+#include "coordinator/api/checks/owner.h"
 #include "core/queue.h"
 
 namespace rekindle::coordinator {
@@ -34,6 +37,7 @@ Result<v1::Run> run_of(Context& c, const std::string& id) {
 }
 
 Status check_start(const Context& c, const v1::StartRunRequest& request) {
+  if (const v1::Job* job = core::find_job(c.core.state(), request.job())) TRY(pool_for(c, job->spec()));
   TRY_STATUS(check_length("idempotency_key", request.idempotency_key(), kKeyBytesMax));
   TRY_STATUS(check_length("dataset", request.dataset(), kKeyBytesMax));
   if (request.score_size() > kScoreTargetsMax)
@@ -46,16 +50,29 @@ Status check_start(const Context& c, const v1::StartRunRequest& request) {
 
 awaitable<Result<v1::Run>> start_run(Context& c, v1::StartRunRequest request, Caller caller) {
   Status checked = check_start(c, request);
+  if (checked.ok()) checked = check_disks(c);
   if (!checked.ok()) co_return checked;
-  if (const v1::Job* job = core::find_job(c.core.state(), request.job())) {
-    auto pool = pool_for(c, job->spec());
-    if (!pool.ok()) co_return pool.status();
-  }
+  checked = check_owner(c.core.state(), caller, request.job());
+  if (!checked.ok()) co_return checked;
   core::StartRun command{std::move(request)};
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
   if (!accepted.ok()) co_return accepted.status();
+  crash_point("submission-durable");
   // Why it waits is told to who asks: at the end of a long queue that takes longer than the submission.
   co_return core::whole(c.core.state(), *core::find_run(c.core.state(), accepted->decision.id));
+}
+
+awaitable<Result<v1::StartRunsResponse>> start_runs(Context& c, v1::StartRunsRequest request, Caller caller) {
+  Status checked = check_start(c, request.run());
+  if (!checked.ok()) co_return checked;
+  checked = check_owner(c.core.state(), caller, request.run().job());
+  if (!checked.ok()) co_return checked;
+  core::StartRuns command{std::move(request)};
+  auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
+  if (!accepted.ok()) co_return accepted.status();
+  v1::StartRunsResponse out;
+  for (std::string& id : accepted->decision.ids) out.add_runs(std::move(id));
+  co_return out;
 }
 
 awaitable<Result<v1::Run>> get_run(Context& c, v1::GetRunRequest request, Caller) {
@@ -107,6 +124,9 @@ awaitable<Result<v1::Run>> cancel_run(Context& c, v1::CancelRunRequest request, 
   Status checked = check_length("reason", request.reason(), kReasonBytesMax);
   if (!checked.ok()) co_return checked;
   const std::string id = request.id();
+  if (const v1::Run* run = core::find_run(c.core.state(), id))
+    checked = check_owner(c.core.state(), caller, run->job());
+  if (!checked.ok()) co_return checked;
   core::CancelRun command{std::move(request)};
   auto accepted = co_await c.core.commit(std::move(command), caller.who.name);
   if (!accepted.ok()) co_return accepted.status();
@@ -142,6 +162,7 @@ void explain_waiting(const Context& context, std::vector<v1::Run*> runs) {
 
 void add_run_service(net::HttpServer& server, Context& context) {
   add_method(server, context, "RunService/StartRun", Access::kSubmitter, &start_run);
+  add_method(server, context, "ArrayService/StartRuns", Access::kSubmitter, &start_runs);
   add_method(server, context, "RunService/GetRun", Access::kViewer, &get_run);
   add_method(server, context, "RunService/ListRuns", Access::kViewer, &list_runs);
   add_method(server, context, "RunService/CancelRun", Access::kSubmitter, &cancel_run);

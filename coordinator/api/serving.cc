@@ -1,6 +1,7 @@
 // ServingService: the plan that nodes watch, and what they report.
 #include <fmt/format.h>
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "coordinator/api/api.h"
 
@@ -62,6 +63,7 @@ awaitable<Result<v1::ReportNodeResponse>> report_node(Context& c, v1::NodeReport
   auto told = c.core.submit(core::Tick());
   if (!told.ok()) co_return told.status();
   co_await c.core.durable(told->seq);
+  crash_point("node-reported");
   c.core.changes().notify();
   v1::ReportNodeResponse out;
   if (const v1::ModelState* state = core::find_model(c.core.state(), model))

@@ -6,10 +6,13 @@
 #include <boost/asio/post.hpp>
 
 #include "artifacts/manifest.h"
+#include "base/faults/crash_point.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "core/nodes.h"
 #include "core/plan.h"
 #include "jobs/pools/pools.h"
+#include "jobs/task.h"
 
 namespace rekindle::coordinator {
 
@@ -19,8 +22,8 @@ constexpr Seconds kSignalAgain{2};
 constexpr Seconds kVerifyAgain{1};
 
 // Proves to the ranks that they share the folder; the same for each write of the same plan.
-std::string nonce(const AttemptId& id, const v1::Run& run) {
-  return sha256_hex(fmt::format("{}/{} {} {}", id.run, id.attempt, run.spec_sha256(), run.queued_us()))
+std::string nonce(const AttemptId& id, const v1::Plan& plan, const v1::Run& run) {
+  return sha256_hex(fmt::format("{}/{} {} {}", id.run, id.attempt, plan.spec_sha256(), run.queued_us()))
       .substr(0, 32);
 }
 
@@ -30,6 +33,9 @@ void leave_to_slurm(const v1::SlurmPool& slurm, v1::Plan& plan) {
   plan.clear_shares();
   plan.clear_leave_by_us();
   plan.set_threads_per_rank(slurm.cpus());
+  // What one user built is no other's to run.
+  if (slurm.submit_as() == v1::SlurmPool::OWNER)
+    plan.set_environments(plan.environments() + "/of-" + plan.submitted_by());
 }
 
 }  // namespace
@@ -38,6 +44,7 @@ Effects::Effects(CoreLoop& core, launch::Launcher& launcher, artifacts::Store& s
                  const StateFolder& folder, const Pools& pools, TaskThreads& pool, const Clock& clock,
                  EffectsOptions options)
     : core_(core),
+      launcher_(launcher),
       store_(store),
       folder_(folder),
       pools_(pools),
@@ -78,7 +85,8 @@ void Effects::perform(const core::WatchAttempt& watch, const std::string& key) {
   attempts_.watch({watch.run.value, watch.attempt},
                   launch::AttemptFolder(folder_.attempt(watch.run.value, watch.attempt)),
                   core::world_of(*attempt), core::spec_of(core_.state(), *run).train().limits(),
-                  attempt->state() == v1::Attempt::STARTED);
+                  attempt->state() == v1::Attempt::STARTED,
+                  run->task() == v1::Plan::TRAIN && jobs::is_task(core::spec_of(core_.state(), *run)));
 }
 
 void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string& key) {
@@ -91,12 +99,16 @@ void Effects::perform(const core::WritePlanAndLaunch& launch, const std::string&
   plan.set_checkpoints(folder_.checkpoints(id.run).string());
   plan.set_environments(folder_.environments().string());
   plan.set_threads_per_rank(options_.threads_per_rank);
-  if (const v1::Pool* pool = jobs::find_pool(pools_.now(), core::pool_of(core_.state(), *run));
-      pool && pool->has_slurm())
-    leave_to_slurm(pool->slurm(), plan);
-  plan.set_start_nonce(nonce(id, *run));
+  const v1::Pool* pool = jobs::find_pool(pools_.now(), core::pool_of(core_.state(), *run));
+  if (pool && pool->has_slurm()) leave_to_slurm(pool->slurm(), plan);
+  if (pool && pool->has_hosts()) plan.set_threads_per_rank(1);  // a slot is a core there
+  plan.set_start_nonce(nonce(id, plan, *run));
   log_info("attempt launched", {{"run", id.run}, {"attempt", id.attempt}, {"ranks", plan.world()}});
-  attempts_.start(std::move(id), std::move(plan));
+  // A plain task's ranks on this host go down with it, and nothing of it is needed then; ranks elsewhere go
+  // on, and those that train keep their checkpoints beside it.
+  const v1::Attempt* attempt = core::find_attempt(*run, id.attempt);
+  const bool passing = jobs::is_task(plan.spec()) && plan.shares().empty() && !attempt->queues();
+  attempts_.start(std::move(id), std::move(plan), passing ? launch::Sync::kNo : launch::Sync::kYes);
 }
 
 void Effects::perform(const core::SignalAttempt& signal, const std::string& key) {
@@ -124,6 +136,7 @@ void Effects::perform(const core::VerifyArtifacts& verify, const std::string& ke
         log_warning("artifact store not reached", {{"run", verify.run.value}, {"error", status.message()}});
         return;
       }
+      crash_point("artifacts-verified");
       core::ArtifactsVerified seen{verify.run, verify.manifest, status.ok(), status.message()};
       auto told = core_.submit(seen);
       if (!told.ok())
@@ -144,14 +157,15 @@ void Effects::observe(const Observation& seen) {
                                  {"end", v1::EndClass_Name(seen.ending.end)},
                                  {"message", seen.ending.message}});
       progress_.erase(seen.id.run);
-      told = core_.submit(core::AttemptEnded{RunId(seen.id.run), seen.id.attempt, seen.ending.end,
-                                             seen.ending.message, seen.ending.outcome});
+      told = core_.submit(core::AttemptEnded{
+          RunId(seen.id.run), seen.id.attempt, seen.ending.end, seen.ending.message, seen.ending.outcome,
+          seen.ending.host.empty() ? node_of(seen.id, seen.ending.rank) : seen.ending.host});
       break;
     }
     case Observation::kHang:
       log_warning("attempt hangs",
                   {{"run", seen.id.run}, {"attempt", seen.id.attempt}, {"message", seen.message}});
-      told = core_.submit(core::HangDetected{RunId(seen.id.run), seen.id.attempt, seen.message, seen.end});
+      told = core_.submit(hang_of(seen));
       break;
     case Observation::kNote:
       if (!seen.message.empty())
@@ -178,6 +192,32 @@ void Effects::observe(const Observation& seen) {
   if (!told.ok())
     log_error("observation refused", {{"run", seen.id.run}, {"error", told.status().to_string()}});
   if (on_observation) on_observation(seen);
+}
+
+std::string Effects::node_of(const AttemptId& id, std::optional<int> rank) const {
+  const v1::Run* run = rank ? core::find_run(core_.state(), id.run) : nullptr;
+  const v1::Attempt* attempt = run ? core::find_attempt(*run, id.attempt) : nullptr;
+  return attempt ? core::node_of_rank(*attempt, static_cast<uint32_t>(*rank)) : std::string();
+}
+
+// Ranks that stand still because one of their nodes does not answer are not the job's hang.
+core::HangDetected Effects::hang_of(const Observation& seen) const {
+  core::HangDetected out{RunId(seen.id.run), seen.id.attempt, seen.message, seen.end,
+                         node_of(seen.id, seen.rank)};
+  const v1::Run* run = core::find_run(core_.state(), seen.id.run);
+  const v1::Attempt* attempt = run ? core::find_attempt(*run, seen.id.attempt) : nullptr;
+  if (!attempt) return out;
+  for (const launch::NodeSight& sight : launcher_.nodes(core::pool_of(core_.state(), *run))) {
+    const bool of_it =
+        std::any_of(attempt->shares().begin(), attempt->shares().end(),
+                    [&sight](const v1::NodeShare& share) { return share.node() == sight.node; });
+    if (!of_it || !sight.missed) continue;
+    out.end = v1::END_NODE_LOST;
+    out.node = sight.node;
+    out.message = fmt::format("node {} does not answer ({}); {}", sight.node, sight.detail, seen.message);
+    break;
+  }
+  return out;
 }
 
 std::map<RunId, int64_t> Effects::saved() const {

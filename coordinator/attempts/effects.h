@@ -53,8 +53,11 @@ class Effects {
   void perform(const core::SignalAttempt& signal, const std::string& key);
   void perform(const core::VerifyArtifacts& verify, const std::string& key);
   void observe(const Observation& seen);
+  std::string node_of(const AttemptId& id, std::optional<int> rank) const;  // empty: not known
+  core::HangDetected hang_of(const Observation& seen) const;
 
   CoreLoop& core_;
+  launch::Launcher& launcher_;
   artifacts::Store& store_;
   const StateFolder& folder_;
   const Pools& pools_;

@@ -1,12 +1,16 @@
 #include "coordinator/attempts/ending.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <string.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <regex>
+
+#include "base/files/plain_file.h"
+#include "base/units.h"
+#include "launch/confine/confinement.h"
 
 namespace rekindle::coordinator {
 
@@ -16,14 +20,11 @@ constexpr size_t kTailBytes = 4096;
 constexpr size_t kGangTailBytes = 64 * 1024;
 
 std::string tail_of(const fs::path& log, size_t bytes) {
-  std::ifstream in(log, std::ios::binary | std::ios::ate);
-  if (!in) return "";
-  const auto size = static_cast<size_t>(in.tellg());
-  const size_t length = std::min(size, bytes);
-  in.seekg(static_cast<std::streamoff>(size - length));
-  std::string tail(length, '\0');
-  in.read(tail.data(), static_cast<std::streamsize>(length));
-  return tail;
+  std::error_code error;
+  const uint64_t size = fs::file_size(log, error);
+  if (error) return "";
+  const Result<std::string> tail = read_plain_file_at(log, size - std::min<uint64_t>(size, bytes), bytes);
+  return tail.ok() ? *tail : "";
 }
 
 // The last line of a rank's log that says something: most often the error itself.
@@ -49,7 +50,7 @@ std::optional<v1::RankExit> culprit(const launch::AttemptFolder& folder, const v
 
 // Without a culprit it was the launcher itself.
 Ending crash(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
-  Ending out{v1::END_CRASH, "", {}, {}};
+  Ending out{v1::END_CRASH, "", {}, {}, {}};
   if (const std::optional<v1::RankExit> rank = culprit(folder, exit)) {
     std::string words = last_words(folder.log(rank->rank()));
     out.rank = rank->rank();
@@ -95,21 +96,82 @@ Ending of_outcome(v1::Outcome outcome) {
   return out;
 }
 
-Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
+// Each rank said that its command left with 0: an empty record, torn by a power failure, says nothing.
+bool finished(const v1::ExitRecord& exit, uint32_t world) {
+  return exit.code() == 0 && exit.signal() == 0 && static_cast<uint32_t>(exit.ranks_size()) == world &&
+         std::all_of(exit.ranks().begin(), exit.ranks().end(),
+                     [](const v1::RankExit& rank) { return rank.code() == 0 && rank.signal() == 0; });
+}
+
+v1::Outcome done() {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::FINISHED);
+  return outcome;
+}
+
+// What an allocation that failed leaves as the last line: Python's, and a C++ program's.
+bool says_no_memory(std::string_view words) {
+  return words == "MemoryError" || words.starts_with("MemoryError:") ||
+         words.find("std::bad_alloc") != std::string_view::npos ||
+         words.find("Cannot allocate memory") != std::string_view::npos;
+}
+
+// Slurm's own word for it: of a task, and of the step.
+bool slurm_ran_out(std::string_view gang_log) {
+  return gang_log.find(": Out Of Memory") != std::string_view::npos ||
+         gang_log.find("oom_kill event") != std::string_view::npos ||
+         gang_log.find("oom-kill event") != std::string_view::npos;
+}
+
+// What was short, and who can give more; empty: nothing says that memory was.
+std::string short_of_memory(const launch::AttemptFolder& folder, const std::string& words) {
+  if (slurm_ran_out(tail_of(folder.gang_log(), kGangTailBytes)))
+    return "Slurm ended it; raise train.ranks.memory, or `memory` of the pool in pools.yaml, or ask for less";
+  const auto confined = launch::read_confinement(folder);
+  if (!confined) return "";
+  const std::string raise = confined->policy().memory_field().empty()
+                                ? "the limit is nine tenths of what this host has: ask for less"
+                                : fmt::format("raise {}, or ask for less", confined->policy().memory_field());
+  const std::string limit = format_bytes(confined->memory_limit());
+  if (confined->memory_kills() > 0)
+    return fmt::format("the attempt came to its limit of {}; {}", limit, raise);
+  if (confined->memory_by_process() && says_no_memory(words))
+    return fmt::format("it came to the limit of {} for each process; {}", limit, raise);
+  return "";
+}
+
+Ending crash_or_memory(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
   Ending out = crash(folder, exit, world);
+  const std::string words = last_words(folder.log(out.rank.value_or(0)));
+  const std::string memory = short_of_memory(folder, words);
+  if (memory.empty()) return out;
+  out.end = v1::END_OUT_OF_MEMORY;
+  out.message = fmt::format("{} ran out of memory: {} ({})",
+                            out.rank ? fmt::format("rank {}", *out.rank) : "a process of the attempt", memory,
+                            out.message);
+  return out;
+}
+
+Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world, bool task) {
+  if (task && finished(exit, world)) return of_outcome(done());
+  if (exit.end() != 0) return {static_cast<v1::EndClass>(exit.end()), exit.note(), {}, {}, exit.host()};
+  Ending out = crash_or_memory(folder, exit, world);
   if (exit.signal() != 0) return out;
   switch (exit.code()) {
     case launch::kExitFinished:
-      return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}, {}};
+      return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}, {}, {}};
     case launch::kExitYielded:
-      return {v1::END_YIELDED, "left on request", {}, {}};
+      return {v1::END_YIELDED, "left on request", {}, {}, {}};
     case launch::kExitSpecRefused:
+      out = crash(folder, exit, world);
       out.end = v1::END_SPEC_REFUSED;
       return out;
     case launch::kExitDataRefused:
+      out = crash(folder, exit, world);
       out.end = v1::END_DATA_REFUSED;
       return out;
     case launch::kExitDiverged:
+      out = crash(folder, exit, world);
       out.end = v1::END_DIVERGED;
       return out;
     default:
@@ -117,8 +179,8 @@ Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, 
   }
 }
 
-// "srun: error: n1: task 1: Exited with exit code 3" or "srun: error: n1: tasks 0-1: Killed"; the first line
-// is of the first that ended.
+// "srun: error: n1: task 1: Exited with exit code 3", "srun: error: n1: tasks 0-1: Killed" or "srun: error:
+// n1: task 0: Out Of Memory"; the first line is of the first that ended.
 std::optional<v1::RankExit> first_of_srun(std::string_view log) {
   static const std::regex said(R"(srun: error: \S{1,256}: tasks? (\d{1,6})[\d,-]{0,64}: ([^\n(]{1,64}))");
   constexpr std::string_view kExited = "Exited with exit code ";
@@ -132,6 +194,7 @@ std::optional<v1::RankExit> first_of_srun(std::string_view log) {
     rank.set_code(std::atoi(how.c_str() + kExited.size()));
     return rank;
   }
+  if (how == "Out Of Memory") rank.set_signal(SIGKILL);
   for (int signal = 1; signal < 32 && rank.signal() == 0; ++signal)
     if (how == strsignal(signal)) rank.set_signal(signal);
   return rank.signal() != 0 ? std::optional(rank) : std::nullopt;
@@ -157,20 +220,23 @@ std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log) {
   return rank;
 }
 
-Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world) {
+Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world,
+                 bool task) {
   CHECK(state.kind == launch::GangState::kEnded || state.kind == launch::GangState::kLost);
   auto outcome = folder.read_outcome();
-  if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}, {}};
+  if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}, {}, {}};
   if (outcome->has_value()) return of_outcome(**outcome);
-  if (state.kind == launch::GangState::kLost && state.end != v1::END_UNSPECIFIED)
-    return {state.end, state.detail, {}, {}};
+  if (state.end != v1::END_UNSPECIFIED) return {state.end, state.detail, {}, {}, {}};
   if (state.kind == launch::GangState::kLost || !state.exit)
     return {v1::END_NODE_LOST,
             "the gang's supervisor is gone without a word" +
                 (state.detail.empty() ? std::string() : ": " + state.detail),
             {},
+            {},
             {}};
-  return of_exit(folder, *state.exit, world);
+  if (state.exit->barred())
+    return {static_cast<v1::EndClass>(state.exit->barred_end()), state.exit->note(), {}, {}, {}};
+  return of_exit(folder, *state.exit, world, task);
 }
 
 }  // namespace rekindle::coordinator

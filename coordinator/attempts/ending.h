@@ -16,12 +16,15 @@ struct Ending {
   std::string message;  // a sentence for people
   std::optional<v1::Outcome> outcome;
   std::optional<int> rank;  // that ended it, where the files tell
+  std::string host;         // that was lost
 };
 
 // The rank whose end made mpirun or srun end the others, as that says it; nothing: it does not.
 std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log);
 
-// Of a gang that has ended or is lost (our CHECK otherwise).
-Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world);
+// Of a gang that has ended or is lost (our CHECK otherwise). `task`: a plain task (jobs/task.h), whose ranks
+// write no outcome: when all left with 0, it is done.
+Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world,
+                 bool task = false);
 
 }  // namespace rekindle::coordinator

@@ -1,10 +1,11 @@
 #include "coordinator/attempts/logs.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+
+#include "base/files/plain_file.h"
+#include "base/text/printable.h"
 
 namespace rekindle::coordinator {
 
@@ -12,14 +13,9 @@ namespace {
 
 // Empty when the file is not there yet.
 Result<std::string> read_at(const fs::path& path, uint64_t offset, size_t bytes_max) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid())
-    return errno == ENOENT ? Result<std::string>(std::string()) : errno_status("opening", path);
-  std::string out(bytes_max, '\0');
-  ssize_t got = pread(fd.get(), out.data(), out.size(), static_cast<off_t>(offset));
-  if (got < 0) return errno_status("reading", path);
-  out.resize(static_cast<size_t>(got));
-  return out;
+  Result<std::string> bytes = read_plain_file_at(path, offset, bytes_max);
+  if (!bytes.ok() && bytes.status().code() == Code::kNotFound) return std::string();
+  return bytes;
 }
 
 }  // namespace
@@ -33,7 +29,7 @@ Status LogReader::seek_tail(uint32_t lines) {
   if (lines == 0) return ok_status();
   for (Source& source : sources_) {
     struct stat info {};
-    if (::stat(source.path.c_str(), &info) != 0) continue;
+    if (::lstat(source.path.c_str(), &info) != 0) continue;
     const uint64_t size = static_cast<uint64_t>(info.st_size);
     const uint64_t begin = size > kLogBytesMax ? size - kLogBytesMax : 0;
     std::string tail = TRY(read_at(source.path, begin, kLogBytesMax));
@@ -65,7 +61,7 @@ Result<std::vector<LogLines>> LogReader::read_new(bool flush) {
     LogLines lines{source.rank, {}};
     for (size_t from = 0; from <= bytes.size();) {
       size_t to = std::min(bytes.find('\n', from), bytes.size());
-      lines.lines.push_back(bytes.substr(from, to - from));
+      lines.lines.push_back(valid_utf8(std::string_view(bytes).substr(from, to - from)));
       from = to + 1;
     }
     out.push_back(std::move(lines));

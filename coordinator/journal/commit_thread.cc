@@ -1,13 +1,22 @@
 #include "coordinator/journal/commit_thread.h"
 
 #include <chrono>
+#include <thread>
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 
 namespace rekindle::coordinator {
 
-CommitThread::CommitThread(std::unique_ptr<Journal> journal, CommitObserver observer)
-    : journal_(std::move(journal)), observer_(std::move(observer)), thread_([this] { loop(); }) {}
+namespace {
+constexpr std::chrono::milliseconds kRoomAgain{500};
+}  // namespace
+
+CommitThread::CommitThread(std::unique_ptr<Journal> journal, CommitObserver observer, Hands* hands)
+    : journal_(std::move(journal)),
+      observer_(std::move(observer)),
+      simulated_(hands != nullptr),
+      worker_([this] { return turn(); }, hands) {}
 
 CommitThread::~CommitThread() {
   stop();
@@ -28,29 +37,23 @@ void CommitThread::push(Item item) {
     std::lock_guard lock(mutex_);
     queue_.push_back(std::move(item));
   }
-  wake_.notify_one();
+  worker_.wake();
 }
 
 void CommitThread::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  stopping_ = true;
+  worker_.stop();
+  turn();
 }
 
-void CommitThread::loop() {
-  for (;;) {
-    std::vector<Item> items;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      items.swap(queue_);
-    }
-    work(std::move(items));
+std::optional<Micros> CommitThread::turn() {
+  std::vector<Item> items;
+  {
+    std::lock_guard lock(mutex_);
+    items.swap(queue_);
   }
+  work(std::move(items));
+  return std::nullopt;
 }
 
 void CommitThread::work(std::vector<Item> items) {
@@ -63,8 +66,15 @@ void CommitThread::work(std::vector<Item> items) {
     commit(batch);
     if (auto* snapshot = std::get_if<v1::Snapshot>(&item)) {
       // Only saves time at the next start: the events are there.
+      crash_point("journal-snapshot-saving");
       Status status = journal_->save_snapshot(*snapshot);
+      crash_point("journal-snapshot-saved");
+      if (!status.ok() && status.code() != Code::kResourceExhausted) observer_.on_failure(status);
       if (!status.ok()) log_warning("journal snapshot not written", {{"error", status.message()}});
+      if (status.code() == Code::kUnavailable || status.code() == Code::kInternal) {
+        observer_.on_failure(status);
+        CHECK(false, "a failed write must end the process");
+      }
     } else {
       std::get<std::function<void(Journal&)>>(item)(*journal_);
     }
@@ -75,11 +85,19 @@ void CommitThread::work(std::vector<Item> items) {
 void CommitThread::commit(std::vector<v1::Event>& batch) {
   if (batch.empty()) return;
   auto begin = std::chrono::steady_clock::now();
+  crash_point("journal-committing");
   Status status = journal_->append(batch);
+  // A full disk alone is waited for: the transaction was undone as a whole, and nobody was answered.
+  while (status.code() == Code::kResourceExhausted && !stopping_ && !simulated_) {
+    log_error("the journal waits for room on its disk", {{"error", status.message()}});
+    std::this_thread::sleep_for(kRoomAgain);
+    status = journal_->append(batch);
+  }
   if (!status.ok()) {
     observer_.on_failure(status);
     CHECK(false, "a failed commit must end the process");
   }
+  crash_point("journal-committed");
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   if (observer_.on_commit) observer_.on_commit(took.count(), batch.size());
   if (observer_.on_durable) observer_.on_durable(batch.back().seq());

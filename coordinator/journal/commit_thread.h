@@ -5,14 +5,14 @@
 // then, and after a failed fsync the kernel may have dropped what it could not write.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <variant>
 #include <vector>
 
+#include "base/worker.h"
 #include "coordinator/journal/journal.h"
 
 namespace rekindle::coordinator {
@@ -26,7 +26,7 @@ struct CommitObserver {
 
 class CommitThread {
  public:
-  CommitThread(std::unique_ptr<Journal> journal, CommitObserver observer);
+  CommitThread(std::unique_ptr<Journal> journal, CommitObserver observer, Hands* hands = nullptr);
   ~CommitThread();
 
   // From any thread; returns at once.
@@ -40,17 +40,17 @@ class CommitThread {
  private:
   using Item = std::variant<std::vector<v1::Event>, v1::Snapshot, std::function<void(Journal&)>>;
   void push(Item item);
-  void loop();
+  std::optional<Micros> turn();
   void work(std::vector<Item> items);
   void commit(std::vector<v1::Event>& batch);
 
   std::unique_ptr<Journal> journal_;
   CommitObserver observer_;
+  const bool simulated_;  // no time passes while a turn waits: a full disk ends it at once
+  std::atomic<bool> stopping_ = false;
   std::mutex mutex_;
-  std::condition_variable wake_;
   std::vector<Item> queue_;
-  bool stopping_ = false;
-  std::thread thread_;
+  Worker worker_;
 };
 
 }  // namespace rekindle::coordinator

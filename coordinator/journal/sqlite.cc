@@ -9,6 +9,8 @@ namespace rekindle::coordinator {
 
 namespace {
 
+constexpr int kLogPagesMost = 1'000;  // 4 MB
+
 Status failure(sqlite3* db, int rc, const std::string& file, std::string_view doing) {
   std::string why = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   switch (rc & 0xff) {
@@ -94,11 +96,14 @@ void Statement::reset() {
 }
 
 Sqlite::Sqlite(Sqlite&& other) noexcept
-    : db_(std::exchange(other.db_, nullptr)), file_(std::move(other.file_)) {}
+    : db_(std::exchange(other.db_, nullptr)),
+      file_(std::move(other.file_)),
+      log_pages_(std::move(other.log_pages_)) {}
 
 Sqlite& Sqlite::operator=(Sqlite&& other) noexcept {
   std::swap(db_, other.db_);
   std::swap(file_, other.file_);
+  std::swap(log_pages_, other.log_pages_);
   return *this;
 }
 
@@ -106,19 +111,56 @@ Sqlite::~Sqlite() {
   sqlite3_close_v2(db_);
 }
 
-Result<Sqlite> Sqlite::open(const std::filesystem::path& path) {
+Result<Sqlite> Sqlite::connect(const std::string& name, std::string file, int flags) {
   Sqlite out;
-  out.file_ = path.string();
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  int rc = sqlite3_open_v2(out.file_.c_str(), &out.db_, flags, nullptr);
+  out.file_ = std::move(file);
+  int rc = sqlite3_open_v2(name.c_str(), &out.db_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   if (rc != SQLITE_OK) return failure(out.db_, rc, out.file_, "open");
   sqlite3_extended_result_codes(out.db_, 1);
+  return out;
+}
+
+Result<Sqlite> Sqlite::open(const std::filesystem::path& path) {
+  Sqlite out = TRY(connect(path.string(), path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   // Exclusive before the first access: the WAL index then lives in memory, not in a shared file.
   TRY_STATUS(out.execute("PRAGMA locking_mode=EXCLUSIVE"));
   TRY_STATUS(out.execute("PRAGMA mmap_size=0"));
   TRY_STATUS(out.execute("PRAGMA journal_mode=WAL"));
   TRY_STATUS(out.execute("PRAGMA synchronous=FULL"));
+  // In the place of the hook that would checkpoint by itself.
+  sqlite3_wal_hook(
+      out.db_,
+      [](void* pages, sqlite3*, const char*, int now) {
+        *static_cast<int*>(pages) = now;
+        return SQLITE_OK;
+      },
+      out.log_pages_.get());
   return out;
+}
+
+Result<Sqlite> Sqlite::make_plain(const std::filesystem::path& path) {
+  Sqlite out = TRY(connect(path.string(), path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+  TRY_STATUS(out.execute("PRAGMA journal_mode=OFF"));
+  TRY_STATUS(out.execute("PRAGMA synchronous=FULL"));
+  return out;
+}
+
+Result<Sqlite> Sqlite::open_sealed(const std::filesystem::path& path) {
+  std::string name = "file:";
+  for (char c : path.string()) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("/-._~").find(c) != std::string_view::npos;
+    name += plain ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
+  }
+  return connect(name + "?immutable=1", path.string(), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+}
+
+Status Sqlite::checkpoint_when_long() {
+  if (*log_pages_ < kLogPagesMost) return ok_status();
+  int rc = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (rc != SQLITE_OK) return failure(db_, rc, file_, "checkpoint");
+  *log_pages_ = 0;
+  return ok_status();
 }
 
 Status Sqlite::execute(const char* sql) {

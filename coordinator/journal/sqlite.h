@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -47,17 +48,26 @@ class Sqlite {
   Sqlite& operator=(Sqlite&& other) noexcept;
   ~Sqlite();
 
-  // WAL, synchronous=FULL, no mmap, exclusive: this connection is the only one.
+  // WAL, synchronous=FULL, no mmap, exclusive: this connection is the only one. The log is moved into the
+  // file by checkpoint() alone: SQLite's own way of doing it passes over a failed fsync.
   static Result<Sqlite> open(const std::filesystem::path& path);
+  // One file with nothing beside it, fsynced by each commit. Worth nothing after a transaction that failed.
+  static Result<Sqlite> make_plain(const std::filesystem::path& path);
+  // One that nobody writes any more: no locks, nothing beside it.
+  static Result<Sqlite> open_sealed(const std::filesystem::path& path);
 
   Status execute(const char* sql);
   Result<Statement> prepare(std::string_view sql);
   Result<int64_t> integer(std::string_view sql);  // the first column of the first row
+  // Moves the log into the file once it has grown long; to be asked after each commit.
+  Status checkpoint_when_long();
   const std::string& file() const { return file_; }
 
  private:
+  static Result<Sqlite> connect(const std::string& name, std::string file, int flags);
   sqlite3* db_ = nullptr;
   std::string file_;
+  std::unique_ptr<int> log_pages_ = std::make_unique<int>(0);  // where the connection keeps it
 };
 
 }  // namespace rekindle::coordinator

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "artifacts/manifest.h"
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "proto/time.h"
 #include "registry/aliases.h"
@@ -150,12 +151,14 @@ boost::asio::awaitable<Result<bool>> Judging::judge_once(std::string model) {
   Result<Answer> answer = co_await done_on(task_threads_, std::move(work));
   if (!answer.ok()) co_return answer.status();
   for (const v1::DatasetSnapshot& snapshot : answer->settled) {
+    crash_point("day-settled");
     core::AddSnapshot add{snapshot, true};
     auto added = core_.submit(add);
     if (!added.ok()) co_return added.status().within("registering settled day " + snapshot.name());
     ++days_settled_;
   }
   if (!answer->window) co_return false;
+  crash_point("window-judged");
   core::JudgeWindow judged{*answer->window};
   auto told = core_.submit(judged);
   if (!told.ok()) co_return told.status();

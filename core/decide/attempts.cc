@@ -4,8 +4,10 @@
 #include "base/hash.h"
 #include "core/decide/draft.h"
 #include "core/leaving.h"
+#include "core/nodes.h"
 #include "core/schedule.h"
 #include "jobs/retry.h"
+#include "jobs/task.h"
 #include "registry/aliases.h"
 #include "registry/gate.h"
 
@@ -16,7 +18,9 @@ namespace {
 // shorter than a start would be tried for ever. A script's steps are its own affair.
 bool stands_still(const State& state, const v1::Run& run, const v1::Attempt& attempt,
                   const AttemptEnded& seen) {
-  if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested()) return false;
+  if (attempt.resize_requested() || !attempt.makes_way_for().empty() || run.cancel_requested() ||
+      !drained_from(state, run, attempt).empty())
+    return false;
   // A queue outside may set a limit of its own.
   if (leave_by_us(state, run, attempt) == 0 && !attempt.queues()) return false;
   return spec_of(state, run).train().has_model() && seen.outcome &&
@@ -28,7 +32,8 @@ v1::EndClass end_class(const State& state, const v1::Run& run, const v1::Attempt
                        const AttemptEnded& seen, std::string& message) {
   if (seen.end == v1::END_FINISHED) {
     bool finished = seen.outcome && seen.outcome->kind() == v1::Outcome::FINISHED;
-    bool named = run.task() != v1::Plan::TRAIN || (finished && is_sha256_hex(seen.outcome->manifest()));
+    const bool candidate = run.task() == v1::Plan::TRAIN && !jobs::is_task(spec_of(state, run));
+    bool named = !candidate || (finished && is_sha256_hex(seen.outcome->manifest()));
     if (finished && named) return v1::END_FINISHED;
     message = "the ranks left with code 0 but without a complete outcome";
     return v1::END_CRASH;
@@ -59,6 +64,8 @@ std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt
                        const std::string& seen) {
   if (!attempt.makes_way_for().empty())
     return joined(fmt::format("made way for {}", attempt.makes_way_for()), seen);
+  if (const std::string node = drained_from(draft.state, run, attempt); !node.empty())
+    return joined(fmt::format("left node {}, which is drained", node), seen);
   if (!attempt.resize_requested()) return seen;
   const uint32_t from = world_of(attempt), to = ranks_possible(draft.state, *draft.world.cluster, run);
   if (to > from) return joined(fmt::format("grows from {} to {} ranks", from, to), seen);
@@ -96,7 +103,7 @@ void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string r
   ended->set_run(run.id());
   ended->set_state(state);
   ended->set_reason(std::move(reason));
-  if (find_model(draft.state, run.job())) ModelDraft(draft, run.job()).after_run(run, state);
+  if (run.publish() && find_model(draft.state, run.job())) ModelDraft(draft, run.job()).after_run(run, state);
 }
 
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what) {
@@ -115,7 +122,7 @@ void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std
   // Its turn of limits.attempt is over: those who were promised its room by then come first.
   const v1::Attempt* last = run.attempts().empty() ? nullptr : &*run.attempts().rbegin();
   if (end == v1::END_YIELDED && last && !last->resize_requested() && last->makes_way_for().empty() &&
-      leave_by_us(draft.state, run, *last) != 0)
+      drained_from(draft.state, run, *last).empty() && leave_by_us(draft.state, run, *last) != 0)
     again->set_turn_us(draft.now_us());
   jobs::set_counts(*again, decision.counts);
 }
@@ -144,6 +151,8 @@ Status decide_one(Draft& draft, const AttemptEnded& command) {
   ended->set_end(end);
   ended->set_message(message);
   if (command.outcome) *ended->mutable_outcome() = *command.outcome;
+  // Of what was killed the fault was told when it was seen.
+  if (!attempt->kill_requested()) remember_ending(draft, *run, *attempt, end, command.node);
 
   if (run->cancel_requested()) {
     end_run(draft, *run, v1::CANCELLED, run->reason());
@@ -151,7 +160,12 @@ Status decide_one(Draft& draft, const AttemptEnded& command) {
     auto* finished = draft.add().mutable_run_finished();
     finished->set_run(run->id());
     *finished->mutable_outcome() = *command.outcome;
-    if (!run->publish()) end_run(draft, *run, v1::COMPLETED, "done; nothing to publish was asked for");
+    const bool task = jobs::is_task(spec_of(draft.state, *run));
+    if (!run->publish())
+      end_run(draft, *run, v1::COMPLETED, task ? "done" : "done; nothing to publish was asked for");
+  } else if (end == v1::END_CANCELLED) {
+    // In the queue of its pool, by somebody who meant it: nobody wants another attempt.
+    end_run(draft, *run, v1::CANCELLED, message.empty() ? "cancelled where it ran" : message);
   } else {
     retry_or_fail(draft, *run, end, message);
   }

@@ -17,6 +17,7 @@ struct Draft {
   std::string actor;
   std::vector<v1::Event> events;
   std::string id;
+  std::vector<std::string> ids;
 
   int64_t now_us() const { return to_micros(world.now); }
   // The caller fills in what happened.
@@ -49,6 +50,7 @@ class ModelDraft {
 // Commands: each adds events to the draft or refuses, having added none that count.
 Status decide_one(Draft& draft, const Apply& command);
 Status decide_one(Draft& draft, const StartRun& command);
+Status decide_one(Draft& draft, const StartRuns& command);
 Status decide_one(Draft& draft, const CancelRun& command);
 Status decide_one(Draft& draft, const ApproveRun& command);
 Status decide_one(Draft& draft, const SetAlias& command);
@@ -56,6 +58,7 @@ Status decide_one(Draft& draft, const RollBack& command);
 Status decide_one(Draft& draft, const Freeze& command);
 Status decide_one(Draft& draft, const AddSnapshot& command);
 Status decide_one(Draft& draft, const ResolveQuarantine& command);
+Status decide_one(Draft& draft, const ChangeNode& command);
 Status decide_one(Draft& draft, const BeginReplay& command);
 Status decide_one(Draft& draft, const AdvanceReplay& command);
 Status decide_one(Draft& draft, const EndReplay& command);
@@ -70,6 +73,7 @@ Status decide_one(Draft& draft, const Tick& command);
 void follow_up(Draft& draft, const AdvanceReplay* advanced);
 void kill_overdue(Draft& draft);
 void ask_to_leave(Draft& draft);
+void empty_drained(Draft& draft);
 void grow_gang(Draft& draft);
 void step_rollouts(Draft& draft, const AdvanceReplay* advanced);
 void place_runs(Draft& draft);
@@ -80,6 +84,9 @@ void make_way(Draft& draft);
 const v1::Attempt* observed(const Draft& draft, const RunId& id, uint32_t number, const v1::Run*& run);
 void end_run(Draft& draft, const v1::Run& run, v1::RunState state, std::string reason);
 void request_yield(Draft& draft, const v1::Run& run, const v1::Attempt& attempt, std::string reason);
+// On the record of the nodes where it was; `culprit` is the node whose fault it was, empty: nobody knows.
+void remember_ending(Draft& draft, const v1::Run& run, const v1::Attempt& attempt, v1::EndClass end,
+                     const std::string& culprit);
 void retry_or_fail(Draft& draft, const v1::Run& run, v1::EndClass end, const std::string& what);
 void publish(Draft& draft, const v1::Run& run);
 // The number of the next run and everything that a run starts with.

@@ -6,6 +6,7 @@
 #include "core/place/outside.h"
 #include "core/schedule.h"
 #include "core/windows.h"
+#include "jobs/task.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -39,6 +40,7 @@ class FreeDevices {
 
 // What a first attempt trains on or scores, and against whom it will be judged.
 Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& placed) {
+  if (run.task() == v1::Plan::TRAIN && jobs::is_task(spec_of(draft.state, run))) return ok_status();
   const Selection selection = TRY(
       run.task() == v1::Plan::SCORE ? scored_rows(draft.state, run.dataset())
                                     : training_rows(draft.state, spec_of(draft.state, run), run.as_of_us()));

@@ -4,20 +4,38 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/hash.h"
 #include "core/decide/draft.h"
 #include "core/schedule.h"
 #include "core/windows.h"
+#include "jobs/task.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
 namespace {
 
 constexpr size_t kKeyBytesMax = 200;
+constexpr uint32_t kArrayMost = 10'000;
 
-// Tells a retry from another wish under the same key.
-std::string request_sha256(v1::StartRunRequest request) {
+std::string run_id(const std::string& job, uint64_t number) {
+  return fmt::format("{}-{}", job, number);
+}
+
+// Tells a retry from another wish under the same key: the first bytes of the request's SHA-256. Never 0.
+uint64_t hash_of_hex(const std::string& sha256) {
+  uint64_t hash = 0;
+  std::from_chars(sha256.data(), sha256.data() + std::min<size_t>(16, sha256.size()), hash, 16);
+  return std::max<uint64_t>(1, hash);
+}
+
+// Journals of old hold the whole of it.
+uint64_t request_hash_of(const v1::Run& run) {
+  return run.request_hash() != 0 ? run.request_hash() : hash_of_hex(run.request_sha256());
+}
+
+uint64_t request_hash(v1::StartRunRequest request) {
   request.clear_idempotency_key();
   std::string bytes;
   {
@@ -26,7 +44,7 @@ std::string request_sha256(v1::StartRunRequest request) {
     out.SetSerializationDeterministic(true);
     request.SerializeToCodedStream(&out);
   }
-  return sha256_hex(bytes);
+  return hash_of_hex(sha256_hex(bytes));
 }
 
 Status fill_score(const State& state, const v1::ModelState& model, const v1::StartRunRequest& request,
@@ -68,7 +86,7 @@ Status fill_score(const State& state, const v1::ModelState& model, const v1::Sta
 
 v1::Run new_run(const Draft& draft, const v1::Job& job) {
   v1::Run run;
-  run.set_id(fmt::format("{}-{}", job.name(), job.next_run()));
+  run.set_id(run_id(job.name(), job.next_run()));
   run.set_job(job.name());
   run.set_job_revision(job.revision());
   run.set_task(v1::Plan::TRAIN);
@@ -78,6 +96,7 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   run.set_queued_us(draft.now_us());
   run.set_turn_us(draft.now_us());
   run.set_spec_sha256(job.spec_sha256());
+  run.set_submitted_by(job.owner());
   return run;
 }
 
@@ -123,6 +142,11 @@ Status decide_one(Draft& draft, const Apply& command) {
                     "take its name: call the job otherwise",
                     name));
   const v1::ModelState* model = find_model(draft.state, name);
+  if (before && model && model->versions_size() > 0 && jobs::is_task(command.spec))
+    return failed_precondition(
+        fmt::format("'{}' has published versions, and a command without data makes none: give the task "
+                    "another name",
+                    name));
   if (before && model && model->versions_size() > 0)
     TRY_STATUS(check_label_goes_on(before->spec().data().label(), command.spec.data().label()));
   auto* job = draft.add().mutable_job_applied();
@@ -131,6 +155,7 @@ Status decide_one(Draft& draft, const Apply& command) {
   *job->mutable_spec() = command.spec;
   job->set_spec_sha256(command.spec_sha256);
   job->set_applied_us(draft.now_us());
+  job->set_owner(before ? before->owner() : draft.actor);
   job->set_next_run(before ? before->next_run() : 1);
   if (before) {
     ModelDraft edit(draft, name);
@@ -140,19 +165,10 @@ Status decide_one(Draft& draft, const Apply& command) {
   return ok_status();
 }
 
-Status decide_one(Draft& draft, const StartRun& command) {
-  const v1::StartRunRequest& request = command.request;
-  const std::string& key = request.idempotency_key();
-  if (key.size() > kKeyBytesMax)
-    return invalid_argument(fmt::format("an idempotency key has at most {} bytes", kKeyBytesMax));
-  const std::string digest = key.empty() ? std::string() : request_sha256(request);
-  if (auto known = draft.state.run_by_key.find(key); !key.empty() && known != draft.state.run_by_key.end()) {
-    if (draft.state.runs.at(known->second).request_sha256() != digest)
-      return already_exists(fmt::format("idempotency key '{}' was used for run '{}' with another request",
-                                        key, known->second.value));
-    draft.id = known->second.value;
-    return ok_status();
-  }
+namespace {
+
+// A run as the request wishes it, with the number that comes next; its key is the caller's to set.
+Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& request) {
   const v1::Job* job = find_job(draft.state, request.job());
   if (!job) return no_such_job(request.job());
   const v1::ModelState* model = find_model(draft.state, request.job());
@@ -161,8 +177,7 @@ Status decide_one(Draft& draft, const StartRun& command) {
   v1::Run run = new_run(draft, *job);
   run.set_cause(v1::CAUSE_MANUAL);
   run.set_cause_detail("asked by " + draft.actor);
-  run.set_idempotency_key(key);
-  run.set_request_sha256(digest);
+  run.set_submitted_by(draft.actor);
   run.set_fault(request.fault());
   const int64_t clock = model_clock_us(draft.state, request.job(), draft.world.now);
   run.set_as_of_us(request.as_of_us() != 0 ? request.as_of_us() : clock);
@@ -172,22 +187,91 @@ Status decide_one(Draft& draft, const StartRun& command) {
                     format_time(time_from_micros(run.as_of_us())), format_time(time_from_micros(clock))));
   if (!request.score().empty()) {
     TRY_STATUS(fill_score(draft.state, *model, request, run));
-  } else {
-    if (!request.dataset().empty())
-      return invalid_argument(
-          "a dataset is named only for scoring; what a run trains on is in the job's spec");
-    const v1::Start& begin = job->spec().train().start();
-    if (begin.has_version() && !registry::find_version(*model, begin.version()))
-      return failed_precondition(
-          fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
-                      "lists them",
-                      begin.version(), model->name(), model->name()));
-    if (std::string missing = gpus_missing(job->spec(), *draft.world.cluster); !missing.empty())
-      return failed_precondition(missing);
-    run.set_publish(!request.no_publish());
-    TRY(training_rows(draft.state, job->spec(), run.as_of_us()));
+    return run;
   }
+  if (!request.dataset().empty())
+    return invalid_argument("a dataset is named only for scoring; what a run trains on is in the job's spec");
+  const v1::Start& begin = job->spec().train().start();
+  if (begin.has_version() && !registry::find_version(*model, begin.version()))
+    return failed_precondition(
+        fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
+                    "lists them",
+                    begin.version(), model->name(), model->name()));
+  if (std::string missing = gpus_missing(job->spec(), *draft.world.cluster); !missing.empty())
+    return failed_precondition(missing);
+  const bool task = jobs::is_task(job->spec());
+  run.set_publish(!request.no_publish() && !task);
+  if (!task) TRY(training_rows(draft.state, job->spec(), run.as_of_us()));
+  return run;
+}
+
+// The run that has the key; nullptr: none. Another request under the same key is refused.
+Result<const v1::Run*> run_with_key(const State& state, const std::string& key, uint64_t hash) {
+  auto known = state.run_by_key.find(key);
+  if (key.empty() || known == state.run_by_key.end()) return nullptr;
+  const v1::Run& run = state.runs.at(known->second);
+  if (request_hash_of(run) == hash) return &run;
+  return already_exists(
+      fmt::format("idempotency key '{}' was used for run '{}' with another request", key, run.id()));
+}
+
+Status check_key(const std::string& key) {
+  if (key.size() <= kKeyBytesMax) return ok_status();
+  return invalid_argument(fmt::format("an idempotency key has at most {} bytes", kKeyBytesMax));
+}
+
+}  // namespace
+
+Status decide_one(Draft& draft, const StartRun& command) {
+  const v1::StartRunRequest& request = command.request;
+  const std::string& key = request.idempotency_key();
+  TRY_STATUS(check_key(key));
+  const uint64_t hash = key.empty() ? 0 : request_hash(request);
+  if (const v1::Run* known = TRY(run_with_key(draft.state, key, hash))) {
+    draft.id = known->id();
+    return ok_status();
+  }
+  v1::Run run = TRY(wished_run(draft, request));
+  run.set_idempotency_key(key);
+  run.set_request_hash(hash);
   queue_run(draft, run);
+  return ok_status();
+}
+
+// The keys of an array's runs follow from its own. All are queued in one transaction, with numbers in a row:
+// the first tells of all.
+Status decide_one(Draft& draft, const StartRuns& command) {
+  const uint32_t count = command.request.count();
+  if (count == 0 || count > kArrayMost)
+    return invalid_argument(fmt::format("an array has 1 to {} runs, not {}", kArrayMost, count));
+  v1::StartRunRequest request = command.request.run();
+  const std::string key = request.idempotency_key();
+  TRY_STATUS(check_key(key));
+  const auto key_of = [&key](uint32_t index) {
+    return key.empty() ? std::string() : fmt::format("{}/{}", key, index);
+  };
+  // Of another length it is another array.
+  const uint64_t hash = key.empty() ? 0 : request_hash(request) + count;
+  if (const v1::Run* known = TRY(run_with_key(draft.state, key_of(1), hash))) {
+    for (uint32_t i = 0; i < count; ++i) draft.ids.push_back(run_id(known->job(), run_number(*known) + i));
+    return ok_status();
+  }
+  v1::Run run = TRY(wished_run(draft, request));
+  const uint64_t first = run_number(run);
+  run.set_count(count);
+  run.set_request_hash(hash);
+  for (uint32_t index = 1; index <= count; ++index) {
+    TRY(run_with_key(draft.state, key_of(index), hash));
+    run.set_id(run_id(run.job(), first + index - 1));
+    run.set_index(index);
+    run.set_idempotency_key(key_of(index));
+    draft.ids.push_back(run.id());
+    // The policy is told of the first: its flight.
+    if (index == 1)
+      queue_run(draft, run);
+    else
+      *draft.add().mutable_run_queued() = run;
+  }
   return ok_status();
 }
 

@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "core/decide/draft.h"
 #include "core/leaving.h"
+#include "core/nodes.h"
 #include "core/schedule.h"
 #include "proto/time.h"
 
@@ -50,6 +51,9 @@ void kill_overdue(Draft& draft) {
     else if (!attempt->makes_way_for().empty())
       signal_kill(draft, run, *attempt, v1::END_PREEMPTED,
                   fmt::format("was to make way for {}; {}", attempt->makes_way_for(), still));
+    else if (const std::string node = drained_from(draft.state, run, *attempt); !node.empty())
+      signal_kill(draft, run, *attempt, v1::END_PREEMPTED,
+                  fmt::format("node {} is drained; {}", node, still));
     else
       signal_kill(draft, run, *attempt, v1::END_HANG,
                   fmt::format("{} is over; {}", limit_text(draft.state, run), still));
@@ -96,6 +100,7 @@ Status decide_one(Draft& draft, const HangDetected& command) {
   const v1::Attempt* attempt = observed(draft, command.run, command.attempt, run);
   if (!attempt || attempt->state() != v1::Attempt::STARTED || attempt->kill_requested()) return ok_status();
   signal_kill(draft, *run, *attempt, command.end, command.message);
+  remember_ending(draft, *run, *attempt, command.end, command.node);
   return ok_status();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,25 @@ struct Node {
   Room room;
   Labels labels;
   std::string closed;  // why it takes no new ranks: cordoned, suspected, not seen; empty: it does
+  bool operator==(const Node&) const = default;
+};
+
+// A node with so many faults of its own among its newest attempts is closed; 0: none is.
+struct Suspects {
+  uint32_t faults = 0;
+  uint32_t of = 0;
+  bool operator==(const Suspects&) const = default;
 };
 
 // Ranks are numbered along the operator's order of nodes.
 struct Pool {
   std::vector<Node> nodes;
+  uint32_t runs = 0;  // gangs at once, whatever room there is; 0: no limit
+  // Whose gangs it takes and until when, wall clock, where each is launched in its owner's name; absent:
+  // everybody's.
+  std::optional<std::map<std::string, int64_t>> owners;
+  Suspects suspects;
+  bool operator==(const Pool&) const = default;
 };
 using Cluster = std::map<std::string, Pool>;  // by the pool's name
 
@@ -37,7 +52,9 @@ using Cluster = std::map<std::string, Pool>;  // by the pool's name
 inline constexpr const char* kLocal = "local";
 inline constexpr const char* kThisHost = "this host";
 inline Cluster one_host(uint32_t slots, uint32_t gpus = 0) {
-  return {{kLocal, Pool{{Node{kThisHost, {slots, gpus, 0}, {}, {}}}}}};
+  Pool pool;
+  pool.nodes = {Node{kThisHost, {slots, gpus, 0}, {}, {}}};
+  return {{kLocal, std::move(pool)}};
 }
 
 // Wall clock in microseconds. An attempt without a time limit ends "at kUnknown": later than all that is
@@ -56,6 +73,7 @@ struct Gang {
   Labels labels;            // that each node carries
   int64_t limit_us = 0;     // it is gone then; 0: nobody knows when
   int64_t earliest_us = 0;  // a retry's delay
+  bool barred = false;      // does not start, whatever room there is, and is in nobody's way
 };
 
 struct Share {

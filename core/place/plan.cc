@@ -8,7 +8,9 @@ namespace {
 // A seat whose beginning is not known is held from now on: whoever leaves next may make it possible.
 void reserve(Timeline& timeline, const Seat& seat, const Gang& gang, int64_t now_us) {
   const bool known = seat.start_us < kUnknown;
-  timeline.take(seat.shares, gang.rank, known ? seat.start_us : now_us, later(seat.start_us, gang.limit_us));
+  const int64_t from_us = known ? seat.start_us : now_us, until_us = later(seat.start_us, gang.limit_us);
+  timeline.take(seat.shares, gang.rank, from_us, until_us);
+  timeline.admit(from_us, until_us);
 }
 
 }  // namespace
@@ -18,7 +20,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
                           const PlanOptions& options) {
   // 1. What is held, and until when.
   Timeline timeline(pool, now_us);
-  for (const Held& one : held) timeline.take(one.shares, one.rank, now_us, one.until_us);
+  timeline.hold(held);
 
   // 2. In the queue's order: a seat for each.
   std::vector<Verdict> verdicts;
@@ -35,7 +37,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
     std::optional<Gang> gang = next();
     if (!gang) break;
     Verdict& verdict = verdicts.emplace_back();
-    if (ranks_in(pool, *gang, false) < gang->min) {
+    if (gang->barred || ranks_in(pool, *gang, false) < gang->min) {
       verdict.kind = Verdict::kImpossible;
       continue;
     }

@@ -6,7 +6,8 @@
 namespace rekindle::core::place {
 namespace {
 
-// Room of each node as gangs leave and come back, and the ranks that it would take.
+// Room of each node as gangs leave and come back, and the ranks that it would take; and how many gangs there
+// are beside the limit of them.
 class FreeRoom {
  public:
   FreeRoom(const Pool& pool, const std::vector<Held>& held, const Gang& gang) : pool_(pool), gang_(gang) {
@@ -17,12 +18,12 @@ class FreeRoom {
     for (const Held& one : held) change(one, -1);
   }
 
-  bool fits() const { return ranks_ >= gang_.min; }
+  bool fits() const { return ranks_ >= gang_.min && admits(); }
   void leaves(const Held& held) { change(held, 1); }
   void stays(const Held& held) { change(held, -1); }
 
   bool helps(const Held& held) const {
-    return std::any_of(held.shares.begin(), held.shares.end(), [this](const Share& share) {
+    return !admits() || std::any_of(held.shares.begin(), held.shares.end(), [this](const Share& share) {
       return nodes_[share.node].open && carries(pool_.nodes[share.node], gang_.labels);
     });
   }
@@ -33,7 +34,10 @@ class FreeRoom {
     bool open;
   };
 
+  bool admits() const { return pool_.runs == 0 || gangs_ < pool_.runs; }
+
   void change(const Held& held, int64_t sign) {
+    gangs_ -= sign;
     for (const Share& share : held.shares) {
       Free& node = nodes_[share.node];
       ranks_ -= ranks_on(share.node);
@@ -59,6 +63,7 @@ class FreeRoom {
   const Gang& gang_;
   std::vector<Free> nodes_;
   int64_t ranks_ = 0;
+  int64_t gangs_ = 0;
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ Timeline::Timeline(const Pool& pool, int64_t now_us) : pool_(pool), now_us_(now_
     slots += node.room.slots;
   }
   total_.push_back({now_us, slots, 0, 0});
+  gangs_.push_back({now_us, pool.runs, 0, 0});
 }
 
 // A step begins at this time; returns which.
@@ -49,13 +50,36 @@ void Timeline::take(const std::vector<Share>& shares, const Room& rank, int64_t 
     }
     slots += ranks * rank.slots;
   }
-  take_total(slots, from_us, until_us);
+  subtract(total_, slots, from_us, until_us);
 }
 
-void Timeline::take_total(int64_t slots, int64_t from_us, int64_t until_us) {
-  const size_t first = cut(total_, from_us);
-  const size_t last = until_us == kForever ? total_.size() : cut(total_, until_us);
-  for (size_t i = first; i < last; ++i) total_[i].slots -= slots;
+void Timeline::hold(const std::vector<Held>& held) {
+  for (const Held& one : held) {
+    take(one.shares, one.rank, now_us_, one.until_us);
+    admit(now_us_, one.until_us);
+  }
+}
+
+void Timeline::admit(int64_t from_us, int64_t until_us) {
+  from_us = std::max(from_us, now_us_);
+  if (pool_.runs > 0 && until_us > from_us) subtract(gangs_, 1, from_us, until_us);
+}
+
+void Timeline::subtract(Steps& steps, int64_t slots, int64_t from_us, int64_t until_us) {
+  const size_t first = cut(steps, from_us);
+  const size_t last = until_us == kForever ? steps.size() : cut(steps, until_us);
+  for (size_t i = first; i < last; ++i) steps[i].slots -= slots;
+}
+
+// Throughout [from, until).
+bool Timeline::admits(int64_t from_us, int64_t until_us) const {
+  if (pool_.runs == 0) return true;
+  auto step = std::upper_bound(gangs_.begin(), gangs_.end(), from_us,
+                               [](int64_t at, const Step& other) { return at < other.at_us; }) -
+              1;
+  for (; step != gangs_.end() && step->at_us < until_us; ++step)
+    if (step->slots < 1) return false;
+  return true;
 }
 
 uint32_t Timeline::ranks_of(uint32_t node, const Step& step, const Room& rank) const {
@@ -136,6 +160,7 @@ std::optional<Seat> Timeline::earliest(const Gang& gang) const {
   for (int looked = 0; moment != total_.end(); ++moment) {
     if (bounded_ && moment->slots < slots) continue;
     const int64_t at_us = std::max(moment->at_us, from_us);
+    if (!admits(at_us, later(at_us, gang.limit_us))) continue;
     if (looked++ < kMomentsMost) {
       if (std::optional<Seat> seat = seat_at(nodes, gang, at_us)) return seat;
       continue;
@@ -167,12 +192,17 @@ std::optional<int64_t> Timeline::sweep(const std::vector<uint32_t>& nodes, const
       before = ranks;
     }
   }
+  // The pool lets another gang begin only where one ends.
+  if (pool_.runs > 0)
+    for (const Step& step : gangs_)
+      if (step.at_us > from_us) changes.emplace_back(step.at_us, 0);
   std::sort(changes.begin(), changes.end());
   int64_t sum = 0;
   for (size_t i = 0; i < changes.size(); ++i) {
     sum += changes[i].second;
     const bool last = i + 1 == changes.size() || changes[i + 1].first != changes[i].first;
-    if (last && sum >= gang.min) return changes[i].first;
+    if (last && sum >= gang.min && admits(changes[i].first, later(changes[i].first, gang.limit_us)))
+      return changes[i].first;
   }
   return std::nullopt;
 }
@@ -205,6 +235,7 @@ void Timeline::close_for(const Gang& gang) {
 }
 
 bool Timeline::any_room_now() const {
+  if (pool_.runs > 0 && gangs_.front().slots < 1) return false;
   for (uint32_t node = 0; node < nodes_.size(); ++node)
     if (open_[node] && nodes_[node].front().slots > 0) return true;
   return false;

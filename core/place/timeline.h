@@ -1,6 +1,8 @@
-// The free room of a pool over time: a step function for each node, from now to kForever.
+// The free room of a pool over time: a step function for each node, from now to kForever, and one for the
+// gangs that it may still take.
 //
-// Invariant: what is taken is never handed out again; a node that holds more than it has (it shrank) is full.
+// Invariant: what is taken is never handed out again; a node that holds more than it has (it shrank) is full,
+// and so is a pool with more gangs than it may have.
 #pragma once
 
 #include <optional>
@@ -15,6 +17,11 @@ class Timeline {
 
   void take(const std::vector<Share>& shares, const Room& rank, int64_t from_us, int64_t until_us);
 
+  // What gangs hold now, until their ends.
+  void hold(const std::vector<Held>& held);
+  // One gang more, beside what it takes.
+  void admit(int64_t from_us, int64_t until_us);
+
   // The earliest seat for the gang's fewest ranks that lasts as long as its limit; at most kUnknown. Of the
   // seats at that time the one on the fewest nodes, and there the tightest. nullopt: never, as far as is
   // known.
@@ -25,7 +32,7 @@ class Timeline {
 
   // Gangs that come later get no seat on what this one could use.
   void close_for(const Gang& gang);
-  // Whether any node could take a rank at once.
+  // Whether any node could take a rank of another gang at once.
   bool any_room_now() const;
   bool open(uint32_t node) const { return open_[node]; }
 
@@ -43,8 +50,9 @@ class Timeline {
   std::vector<uint32_t> usable_nodes(const Gang& gang) const;
   std::optional<Seat> seat_at(const std::vector<uint32_t>& nodes, const Gang& gang, int64_t from_us) const;
   std::optional<int64_t> sweep(const std::vector<uint32_t>& nodes, const Gang& gang, int64_t from_us) const;
-  size_t cut(Steps& steps, int64_t at_us);
-  void take_total(int64_t slots, int64_t from_us, int64_t until_us);
+  static size_t cut(Steps& steps, int64_t at_us);
+  static void subtract(Steps& steps, int64_t slots, int64_t from_us, int64_t until_us);
+  bool admits(int64_t from_us, int64_t until_us) const;
 
   const Pool& pool_;
   int64_t now_us_;
@@ -54,6 +62,7 @@ class Timeline {
   // holds more than it has.
   Steps total_;
   bool bounded_ = true;
+  Steps gangs_;  // that may still begin, as slots; looked at where the pool has a limit
 };
 
 }  // namespace rekindle::core::place

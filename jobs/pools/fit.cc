@@ -33,6 +33,20 @@ std::vector<v1::Unheeded> unheeded_by_slurm(const v1::JobSpec& spec, const v1::S
   return out;
 }
 
+std::vector<v1::Unheeded> unheeded_by_hosts(const v1::JobSpec& spec, const v1::HostsPool& hosts) {
+  std::vector<v1::Unheeded> out;
+  if (spec.train().ranks().memory() == 0) return out;
+  for (const v1::Host& host : hosts.inventory()) {
+    if (host.memory() > 0) continue;
+    v1::Unheeded& one = out.emplace_back();
+    one.set_field("train.ranks.memory");
+    one.set_reason(
+        fmt::format("the inventory says no `memory` of {}, which takes ranks all the same", host.name()));
+    break;
+  }
+  return out;
+}
+
 void check_limits(const v1::JobSpec& spec, const v1::Pool& pool, std::vector<std::string>& wrong) {
   const RankRange ranks = rank_range(spec.train().ranks());
   const v1::PoolLimits& limits = pool.limits();
@@ -69,6 +83,7 @@ void check_limits(const v1::JobSpec& spec, const v1::Pool& pool, std::vector<std
 std::vector<v1::Unheeded> unheeded(const v1::JobSpec& spec, const v1::Pool& pool) {
   std::vector<v1::Unheeded> out;
   if (pool.has_slurm()) out = unheeded_by_slurm(spec, pool.slurm());
+  if (pool.has_hosts()) out = unheeded_by_hosts(spec, pool.hosts());
   for (v1::Unheeded& one : out)
     one.set_waived(std::find(spec.waive().begin(), spec.waive().end(), one.field()) != spec.waive().end());
   return out;

@@ -63,8 +63,68 @@ void check_slurm(const v1::SlurmPool& slurm, const std::string& path, Problems& 
                     format_duration(from_proto(slurm.notice())), format_duration(from_proto(slurm.time()))));
 }
 
+// What mpirun and the agent are told: neither an option nor anything that a shell or a list reads otherwise.
+bool host_name(std::string_view text) {
+  return plain_word(text, "-_.") && text.size() <= 253 && text.front() != '.' && text.front() != '_' &&
+         text.back() != '.';
+}
+
+void check_agent(const v1::HostsPool& hosts, const std::string& path, Problems& problems) {
+  constexpr int kWordsMost = 64;
+  if (hosts.agent_size() > kWordsMost)
+    problems.add(path, fmt::format("{} words: at most {}", hosts.agent_size(), kWordsMost));
+  // mpirun takes it as one text: blanks part its words, colons its alternatives.
+  for (int i = 0; i < hosts.agent_size(); ++i) {
+    std::string word = hosts.agent(i);
+    if (i > 0 && word.starts_with('-')) word.erase(0, word.find_first_not_of('-'));
+    if (!plain_word(word, "-_.+@/=,%"))
+      problems.add(fmt::format("{}[{}]", path, i),
+                   fmt::format("'{}' may hold letters, digits and -_.+@/=,% alone{}", hosts.agent(i),
+                               i == 0 ? ", and not begin with '-'" : ""));
+  }
+}
+
+// `taken`: hosts of the pools before.
+void check_hosts(const v1::Pool& pool, const std::string& of, std::set<std::string>& taken,
+                 Problems& problems) {
+  const v1::HostsPool& hosts = pool.hosts();
+  const std::string path = of + ".hosts";
+  for (int i = 0; i < hosts.inventory_size(); ++i) {
+    const std::string& name = hosts.inventory(i).name();
+    const std::string at = fmt::format("{}.inventory[{}].name", path, i);
+    if (!host_name(name))
+      problems.add(at, fmt::format("'{}' is not the name of one host: letters, digits, -, _ and . alone, "
+                                   "beginning with a letter or digit",
+                                   name));
+    else if (!taken.insert(name).second)
+      problems.add(at,
+                   fmt::format("'{}' is in an inventory already: its slots would be given away twice", name));
+  }
+  check_agent(hosts, path + ".agent", problems);
+  for (const auto& [name, text] :
+       {std::pair("collectives", &hosts.collectives()), {"control", &hosts.control()}})
+    check_word(fmt::format("{}.{}", path, name), *text, "-_./,", problems);
+  check_folder(path + ".programs", hosts.programs(), problems);
+  if (hosts.suspect().faults() > hosts.suspect().of())
+    problems.add(path + ".suspect.faults", fmt::format("{} faults among {} attempts cannot be: raise `of`",
+                                                       hosts.suspect().faults(), hosts.suspect().of()));
+  if (pool.limits().ranks() > 0 || pool.limits().gpus() > 0)
+    problems.add(of + ".limits",
+                 "ranks and gpus of this pool are what its inventory says: say fewer slots there");
+}
+
+void check_confine(const v1::Confine& confine, const std::string& path, Problems& problems) {
+  for (int i = 0; i < confine.read_size(); ++i) {
+    const std::string at = fmt::format("{}.read[{}]", path, i);
+    check_folder(at, confine.read(i), problems);
+    if (confine.read(i) == "/")
+      problems.add(at, "'/' is everything: say `files: all` if that is meant, or name the folders");
+    if (confine.read(i).empty()) problems.add(at, "names no folder");
+  }
+}
+
 void check_pools(const v1::PoolsFile& file, Problems& problems) {
-  std::set<std::string> names;
+  std::set<std::string> names, hosts;
   int local = -1;
   for (int i = 0; i < file.pools_size(); ++i) {
     const v1::Pool& pool = file.pools(i);
@@ -77,10 +137,9 @@ void check_pools(const v1::PoolsFile& file, Problems& problems) {
                                                 "given away twice",
                                                 file.pools(local).name()));
     if (pool.has_local()) local = i;
-    if (pool.limits().runs() > 0)
-      problems.add(path + ".limits.runs",
-                   "runs are not counted by this release: limit what they take, ranks and ranks_per_run");
+    if (pool.has_local()) check_confine(pool.local().confine(), path + ".local.confine", problems);
     if (pool.has_slurm()) check_slurm(pool.slurm(), path + ".slurm", problems);
+    if (pool.has_hosts()) check_hosts(pool, path, hosts, problems);
   }
 }
 

@@ -1,13 +1,14 @@
 #include "launch/command/feed.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "base/files/plain_file.h"
+#include "base/log.h"
 
 namespace rekindle::launch {
 namespace {
@@ -59,14 +60,11 @@ std::optional<std::map<std::string, double>> numbers_of(std::string_view line) {
 size_t MetricsFile::read_new(bool report, const Append& append) {
   good_now_ = 0;
   behind_ = false;
-  const Fd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return 0;
-  std::string bytes(kReadBytes, '\0');
-  const ssize_t n = ::pread(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset_));
-  if (n <= 0) return 0;
-  behind_ = static_cast<size_t>(n) == kReadBytes;
-  offset_ += static_cast<uint64_t>(n);
-  std::string_view rest(bytes.data(), static_cast<size_t>(n));
+  const Result<std::string> bytes = read_plain_file_at(path_, offset_, kReadBytes);
+  if (!bytes.ok() || bytes->empty()) return 0;
+  behind_ = bytes->size() == kReadBytes;
+  offset_ += bytes->size();
+  std::string_view rest = *bytes;
   while (!rest.empty()) {
     const size_t end = rest.find('\n');
     const std::string_view piece = rest.substr(0, end);
@@ -179,7 +177,14 @@ size_t CheckpointWatch::look(uint64_t step, const Append& append) {
     report.mutable_checkpoint()->set_folder((folder_ / name).string());
     append(std::move(report));
   }
-  if (!fresh.empty()) remove_oldest();
+  if (fresh.empty()) return 0;
+  // What a script has synced must be found again by its name: the folder and the run's own, in which it lies,
+  // may have been made without a sync.
+  const fs::path run = folder_.parent_path();
+  for (const fs::path& folder : {folder_, run, run.parent_path()})
+    if (const Status lost = fsync_path(folder); !lost.ok())
+      log_warning("a checkpoint's folder is not synced", {{"reason", lost.message()}});
+  remove_oldest();
   return fresh.size();
 }
 

@@ -11,6 +11,9 @@
 #include <cstring>
 #include <optional>
 
+#include "base/files/passing_files.h"
+#include "base/files/plain_file.h"
+
 namespace rekindle::launch {
 namespace {
 
@@ -135,11 +138,11 @@ Result<ClaimedPort> claim_port() {
 }
 
 Status publish_meeting(const fs::path& path, const Meeting& meeting) {
-  return write_file_durably(path, fmt::format("{} {}\n", meeting.address, meeting.port), 0640);
+  return write_file_atomically(path, fmt::format("{} {}\n", meeting.address, meeting.port), 0640);
 }
 
 Result<Meeting> read_meeting(const fs::path& path) {
-  const std::string text = TRY(read_file(path));
+  const std::string text = TRY(read_plain_file(path));
   Meeting out;
   const size_t blank = text.find(' ');
   if (blank == std::string::npos) return data_loss(path.string() + " is damaged");

@@ -8,7 +8,11 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/files/plain_file.h"
 #include "base/log.h"
+#include "jobs/task.h"
+#include "launch/command/prepare.h"
+#include "launch/command/script.h"
 #include "launch/gang/ranks.h"
 #include "launch/report_log.h"
 #include "runtime/code.h"
@@ -19,12 +23,13 @@ namespace {
 
 class Parts {
  public:
-  Parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch)
+  Parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch, Confinement& confinement)
       : options_(options),
         plan_(plan),
         folder_(options.folder),
         work_(folder_),
         scratch_(scratch),
+        confinement_(confinement),
         world_(static_cast<int>(std::max<uint32_t>(1, plan.world()))),
         ranks_(options) {}
 
@@ -41,11 +46,21 @@ class Parts {
     const std::vector<std::string> where = {"--folder", options_.folder.string()};
     const std::vector<std::string> with_trainer = {"--folder", options_.folder.string(), "--trainer",
                                                    trainer};
+    const bool task = jobs::is_task(plan_.spec());
+    const bool long_to_prepare = plan_.spec().has_code() || plan_.spec().train().has_env();
     // pip's words are progress: its output is watched as it grows.
-    if (!run_part(with(gang, "prepare", with_trainer), 0, v1::PHASE_START, folder_.log(0))) return;
-    if (!run_part(with(trainer, "rows", where), 1, v1::PHASE_DATA, {})) return;
-    if (!run_scripts(with(gang, "rank", with_trainer))) return;
+    if (long_to_prepare ? !run_part(with(gang, "prepare", with_trainer), 0, v1::PHASE_START, folder_.log(0))
+                        : !prepare_here())
+      return;
+    if (!task && !run_part(with(trainer, "rows", where), 1, v1::PHASE_DATA, {})) return;
+    if (!run_scripts(with(gang, "rank", with_trainer)) || task) return;
     run_part(with(trainer, "score", where), 1, v1::PHASE_SCORE, {});
+  }
+
+  // Without code and environment there is nothing in it that could take time.
+  bool prepare_here() {
+    record_.set_code(run_prepare(options_));
+    return record_.code() == 0;
   }
 
   static std::vector<std::string> with(const std::string& program, const std::string& part,
@@ -55,7 +70,7 @@ class Parts {
     return out;
   }
 
-  SpawnOptions spawning(std::vector<std::string> argv, const fs::path& output) const {
+  SpawnOptions spawning(std::vector<std::string> argv, const fs::path& output, Confinement::Part part) {
     SpawnOptions out;
     out.argv = std::move(argv);
     out.environment = rank_environment(options_, plan_, scratch_);
@@ -68,6 +83,7 @@ class Parts {
     }
     out.output = output;
     out.die_with_parent = true;
+    confinement_.around(out, part);
     return out;
   }
 
@@ -77,7 +93,9 @@ class Parts {
     const bool scoring = phase == v1::PHASE_SCORE;
     if (!scoring && leaving()) return false;
     beat(0, phase, grows);  // until the part speaks for itself
-    if (const Status started = ranks_.start(spawning(std::move(argv), folder_.log(0))); !started.ok()) {
+    if (const Status started =
+            ranks_.start(spawning(std::move(argv), folder_.log(0), Confinement::Part::kOurs));
+        !started.ok()) {
       cannot_start(started);
       return false;
     }
@@ -94,9 +112,11 @@ class Parts {
   bool run_scripts(std::vector<std::string> rank) {
     if (leaving()) return false;
     StartOfRanks start = start_of_ranks(options_, plan_, scratch_, std::move(rank));
-    if (const Status started =
-            ranks_.start(spawning(std::move(start.argv), start.alone ? folder_.log(0) : folder_.gang_log()));
-        !started.ok()) {
+    const SpawnOptions how = spawning(
+        std::move(start.argv), start.alone ? folder_.log(0) : folder_.gang_log(), Confinement::Part::kRanks);
+    // One rank by itself is this program: a process of its own, but no start of a program.
+    const auto body = [this, &how] { return run_script(options_, plan_, how.environment); };
+    if (const Status started = start.alone ? ranks_.start(body, how) : ranks_.start(how); !started.ok()) {
       cannot_start(started);
       return false;
     }
@@ -115,7 +135,7 @@ class Parts {
   bool scripts_finished() {
     int yielded = -1, finished = 0;
     for (int rank = 0; rank < world_; ++rank) {
-      const Result<std::string> bytes = read_file(work_.ended(rank));
+      const Result<std::string> bytes = read_plain_file(work_.ended(rank));
       v1::RankExit ended;
       if (!bytes.ok() || !ended.ParseFromString(*bytes)) continue;
       *record_.add_ranks() = ended;
@@ -156,6 +176,7 @@ class Parts {
   }
 
   void sweep() {
+    confinement_.sweep();
     if (!ranks_.sweep()) ranks_.note("a process of the ranks could not be killed");
   }
 
@@ -180,6 +201,7 @@ class Parts {
   const AttemptFolder folder_;
   const WorkFolder work_;
   const fs::path& scratch_;
+  Confinement& confinement_;
   const int world_;
   Ranks ranks_;
   v1::ExitRecord record_;
@@ -188,8 +210,9 @@ class Parts {
 
 }  // namespace
 
-v1::ExitRecord run_command_parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch) {
-  v1::ExitRecord record = Parts(options, plan, scratch).run();
+v1::ExitRecord run_command_parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,
+                                 Confinement& confinement) {
+  v1::ExitRecord record = Parts(options, plan, scratch, confinement).run();
   runtime::remove_folder(WorkFolder(AttemptFolder(options.folder)).root());
   return record;
 }

@@ -6,10 +6,12 @@
 #pragma once
 
 #include "launch/command/work_folder.h"
+#include "launch/confine/confinement.h"
 #include "launch/gang/gang.h"
 
 namespace rekindle::launch {
 
-v1::ExitRecord run_command_parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch);
+v1::ExitRecord run_command_parts(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,
+                                 Confinement& confinement);
 
 }  // namespace rekindle::launch

@@ -5,7 +5,9 @@
 #include <cstdio>
 
 #include "artifacts/store.h"
+#include "base/files/passing_files.h"
 #include "base/log.h"
+#include "jobs/task.h"
 #include "launch/command/work_folder.h"
 #include "runtime/code.h"
 #include "runtime/environment.h"
@@ -44,18 +46,24 @@ Status write_spec(const v1::Plan& plan, const fs::path& path) {
   if (const auto status = google::protobuf::util::MessageToJsonString(plan.spec(), &json, options);
       !status.ok())
     return internal_error("the spec as JSON: " + std::string(status.message()));
-  return write_file_durably(path, json, 0640);
+  return write_file_atomically(path, json, 0640);
 }
 
 Status prepare(const AttemptFolder& folder, const v1::Plan& plan) {
   const WorkFolder work(folder);
   const fs::path checkpoints = plan.checkpoints();
-  TRY_STATUS(make_folders_durably(work.out(), 0750));
-  TRY_STATUS(make_folders_durably(checkpoints, 0750));
+  const bool task = jobs::is_task(plan.spec());
+  TRY_STATUS(make_folders(task ? work.root() : work.out(), 0750));
+  // Durable with the first checkpoint in it (CheckpointWatch).
+  TRY_STATUS(make_folders(checkpoints, 0750));
   remove_unfinished(checkpoints);
   TRY_STATUS(write_spec(plan, work.spec()));
-  const auto store = TRY(artifacts::open_folder_store(plan.artifacts()));
-  TRY_STATUS(runtime::prepare_code(*store, plan.spec().code(), work.code()));
+  if (plan.spec().has_code()) {
+    const auto store = TRY(artifacts::open_folder_store(plan.artifacts()));
+    TRY_STATUS(runtime::prepare_code(*store, plan.spec().code(), work.code()));
+  } else {
+    TRY_STATUS(make_folders(work.code(), 0750));
+  }
   const fs::path kept =
       plan.environments().empty() ? work.root() / "environments" : fs::path(plan.environments());
   const auto say = [](std::string_view text) {

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/files/passing_files.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "launch/command/feed.h"
@@ -21,6 +22,7 @@
 #include "launch/command/script_log.h"
 #include "launch/command/variables.h"
 #include "launch/command/work_folder.h"
+#include "launch/confine/confinement.h"
 #include "launch/report_log.h"
 #include "proto/time.h"
 #include "runtime/environment.h"
@@ -38,12 +40,6 @@ constexpr int kCommandNotFound = kExitSpecRefused;
 
 int64_t now_us() {
   return to_micros(SystemClock().wall());
-}
-
-std::vector<std::string> own_environment() {
-  std::vector<std::string> out;
-  for (char** entry = environ; *entry != nullptr; ++entry) out.emplace_back(*entry);
-  return out;
 }
 
 // Reports of one rank; one that cannot be written is lost.
@@ -90,8 +86,9 @@ Result<Meeting> meet(const WorkFolder& work, const RankIdentity& identity,
 class Script {
  public:
   Script(const GangOptions& options, const v1::Plan& plan, const RankIdentity& identity, Reports& reports,
-         ScriptLog& log, int signals)
+         ScriptLog& log, int signals, std::vector<std::string> environment)
       : plan_(plan),
+        environment_(std::move(environment)),
         identity_(identity),
         folder_(options.folder),
         work_(folder_),
@@ -104,13 +101,20 @@ class Script {
   Status start(const Meeting& meeting) {
     const auto environment = TRY(runtime::read_kept(plan_.spec().train().env(), work_.environment()));
     const auto& words = plan_.spec().train().command();
+    // There before the fence is: within it this one file can be written, and no other be put in its place.
+    TRY_STATUS(write_file_durably(work_.metrics(identity_.rank), "", 0640));
+    const std::function<int()> fence = TRY(fence_of_script(folder_, plan_, identity_.rank));
+    std::vector<std::string> variables = script_variables(plan_, work_, identity_, meeting, environment_);
+    // Ranks in fences of their own cannot reach into each other's memory: Open MPI is to copy through its
+    // own.
+    if (fence) variables.push_back("OMPI_MCA_btl_vader_single_copy_mechanism=none");
     const runtime::Invocation made =
-        runtime::invocation(environment, {words.begin(), words.end()},
-                            script_variables(plan_, work_, identity_, meeting, own_environment()),
-                            work_.code(), {folder_.root(), fs::path(plan_.checkpoints())});
+        runtime::invocation(environment, {words.begin(), words.end()}, std::move(variables), work_.code(),
+                            {folder_.root(), fs::path(plan_.checkpoints())});
     SpawnOptions spawning{.argv = made.argv, .environment = made.environment, .output_fd = log_.write_end()};
     spawning.folder = work_.code();
     spawning.die_with_parent = true;
+    spawning.enter = fence;
     script_ = TRY(spawn(spawning));
     log_.close_write_end();
     return ok_status();
@@ -195,6 +199,7 @@ class Script {
   void end_leftovers() {
     const SteadyTime limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     for (;;) {
+      if (childless()) return;
       const std::vector<ProcessInfo> left = descendants_of(::getpid());
       if (left.empty() || std::chrono::steady_clock::now() > limit) return;
       for (const ProcessInfo& info : left)
@@ -227,6 +232,7 @@ class Script {
   }
 
   const v1::Plan& plan_;
+  const std::vector<std::string> environment_;
   const RankIdentity identity_;
   const AttemptFolder folder_;
   const WorkFolder work_;
@@ -249,7 +255,8 @@ int code_of(const v1::RankExit& ended) {
   return ended.code() == kExitYielded ? kExitFinished : ended.code();
 }
 
-Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int signals) {
+Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int signals,
+                      std::vector<std::string> environment) {
   const AttemptFolder folder(options.folder);
   const WorkFolder work(folder);
   const auto identity =
@@ -263,8 +270,8 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
   ScriptLog log = TRY(ScriptLog::open(folder.log(identity.rank)));
   std::optional<ClaimedPort> claimed;
   const Meeting meeting = TRY(meet(work, identity, claimed));
-  Script script(options, plan, identity, reports, log, signals);
-  TRY_STATUS(write_file_durably(work.ready(identity.rank), ""));
+  Script script(options, plan, identity, reports, log, signals, std::move(environment));
+  TRY_STATUS(write_file_atomically(work.ready(identity.rank), ""));
   v1::RankExit ended;
   ended.set_rank(identity.rank);
   if (const Status running = script.start(meeting); running.ok()) {
@@ -275,13 +282,13 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
   }
   // One that was ended because another failed is not to be blamed.
   if (!script.told_to_end())
-    TRY_STATUS(write_file_durably(work.ended(identity.rank), ended.SerializeAsString(), 0640));
+    TRY_STATUS(write_file_atomically(work.ended(identity.rank), ended.SerializeAsString(), 0640));
   return code_of(ended);
 }
 
 }  // namespace
 
-int run_script(const GangOptions& options, const v1::Plan& plan) {
+int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment) {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGCHLD, SIGUSR1, SIGTERM, SIGINT}) ::sigaddset(&set, signal);
@@ -292,7 +299,7 @@ int run_script(const GangOptions& options, const v1::Plan& plan) {
               {{"reason", errno_status("watching for signals in", options.folder).message()}});
     return kGangSystem;
   }
-  const Result<int> code = supervise(options, plan, signals.get());
+  const Result<int> code = supervise(options, plan, signals.get(), std::move(environment));
   if (code.ok()) return *code;
   log_error("a rank cannot run", {{"reason", code.status().message()}});
   return kGangSystem;

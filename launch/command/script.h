@@ -10,7 +10,7 @@
 
 namespace rekindle::launch {
 
-// Exit code of `rekindle-gang rank`.
-int run_script(const GangOptions& options, const v1::Plan& plan);
+// Exit code of `rekindle-gang rank`. `environment`: what the script finds besides the contract's variables.
+int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment);
 
 }  // namespace rekindle::launch

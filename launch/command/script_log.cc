@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/files/plain_file.h"
 #include "base/units.h"
 
 namespace rekindle::launch {
 
 Result<ScriptLog> ScriptLog::open(const fs::path& path, uint64_t bytes_max) {
-  Fd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!log.valid()) return errno_status("opening", path);
+  Fd log = TRY(append_to_plain_file(path, 0640));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_status("making a pipe for", path);
   Fd read_end(ends[0]), write_end(ends[1]);

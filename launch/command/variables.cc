@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "jobs/task.h"
 #include "proto/time.h"
 
 namespace rekindle::launch {
@@ -23,18 +24,24 @@ std::vector<std::string> script_variables(const v1::Plan& plan, const WorkFolder
       {"REKINDLE_RUN", plan.run()},
       {"REKINDLE_ATTEMPT_NUMBER", std::to_string(plan.attempt())},
       {"REKINDLE_SEED", std::to_string(train.seed())},
-      {"REKINDLE_LABEL", plan.spec().data().label().column()},
-      {"REKINDLE_TIME", plan.spec().data().time()},
       {"REKINDLE_SPEC", work.spec().string()},
-      {"REKINDLE_TRAIN", work.train().string()},
-      {"REKINDLE_VALID", work.valid().string()},
       {"REKINDLE_CHECKPOINT", plan.checkpoints()},
       {"REKINDLE_CHECKPOINT_EVERY",
        std::to_string(std::chrono::duration_cast<Seconds>(from_proto(train.checkpoints().every())).count())},
       {"REKINDLE_METRICS", work.metrics(identity.rank).string()},
-      {"REKINDLE_OUT", work.out().string()},
       {"PYTHONUNBUFFERED", "1"},  // a log that is read while the script runs
   };
+  if (!jobs::is_task(plan.spec())) {
+    set["REKINDLE_LABEL"] = plan.spec().data().label().column();
+    set["REKINDLE_TIME"] = plan.spec().data().time();
+    set["REKINDLE_TRAIN"] = work.train().string();
+    set["REKINDLE_VALID"] = work.valid().string();
+    set["REKINDLE_OUT"] = work.out().string();
+  }
+  if (plan.index() > 0) {
+    set["REKINDLE_INDEX"] = std::to_string(plan.index());
+    set["REKINDLE_COUNT"] = std::to_string(plan.count());
+  }
   // All ranks on one host meet on its loopback; gloo and NCCL would look for an outer address.
   if (identity.local_world == identity.world) {
     set["GLOO_SOCKET_IFNAME"] = "lo";

@@ -5,11 +5,26 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/process.h"
 #include "launch/gang/gang.h"
+#include "launch/hosts/agent.h"
+#include "launch/hosts/gang_hosts.h"
 
 namespace rekindle::launch {
 namespace {
+
+// Makes mpirun's own listener, which no parameter keeps from taking every address, listen on loopback.
+std::vector<std::string> on_loopback_alone(const GangOptions& options, std::vector<std::string> mpirun) {
+  const fs::path library = options.self.parent_path().parent_path() / "lib" / "librekindle_loopback.so";
+  if (!fs::exists(library)) {
+    log_warning("mpirun listens on every address of this host: a file of the installation is missing",
+                {{"file", library.string()}});
+    return mpirun;
+  }
+  mpirun.insert(mpirun.begin(), {"env", "LD_PRELOAD=" + library.string()});
+  return mpirun;
+}
 
 // What each rank runs, behind the launcher's own words.
 std::vector<std::string> launching_ranks(const GangOptions& options, std::vector<std::string> launcher) {
@@ -48,7 +63,7 @@ std::vector<std::string> mpirun_command(const GangOptions& options, uint32_t wor
           "--mca",
           "btl",
           "vader,self",
-          // Open MPI's own connections stay on this host (its listener still binds to every address).
+          // Open MPI's own connections stay on this host; as for its listener, see on_loopback_alone.
           "--mca",
           "oob_tcp_if_include",
           "lo",
@@ -87,7 +102,10 @@ std::vector<std::string> srun_command(const GangOptions& options, const v1::Plan
 StartOfRanks start_of_ranks(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch,
                             std::vector<std::string> alone) {
   if (!options.srun.empty()) return {srun_command(options, plan), false};
-  if (plan.world() > 1) return {mpirun_command(options, plan.world(), scratch), false};
+  if (options.hosts)
+    return {hosts_command(options, plan, scratch, hostfile_of(AttemptFolder(options.folder))), false};
+  if (plan.world() > 1)
+    return {on_loopback_alone(options, mpirun_command(options, plan.world(), scratch)), false};
   return {std::move(alone), true};
 }
 
@@ -108,7 +126,7 @@ void add_slurm(std::vector<std::string>& out) {
 
 std::vector<std::string> rank_environment(const GangOptions& options, const v1::Plan& plan,
                                           const fs::path& scratch) {
-  std::vector<std::string> out = bare_environment();
+  std::vector<std::string> out = options.hosts ? agent_environment() : bare_environment();
   out.push_back(fmt::format("{}={}", kAttemptVariable, options.folder.string()));
   out.push_back(fmt::format("OMP_NUM_THREADS={}", std::max<uint32_t>(1, plan.threads_per_rank())));
   out.push_back("OMPI_ALLOW_RUN_AS_ROOT=1");

@@ -10,10 +10,12 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "launch/attempt_folder.h"
+#include "rekindle/v1/confined.pb.h"
 
 namespace rekindle::launch {
 
@@ -33,9 +35,13 @@ struct GangOptions {
   fs::path trainer;  // absolute
   fs::path self;     // this program, to stand between mpirun and each rank
   std::chrono::milliseconds stop_grace{30'000};
+  // Ranks are on other hosts, where mpirun starts them through an agent; nothing: here.
+  std::optional<v1::HostsLaunch> hosts;
   // Inside a job of Slurm's: ranks are started by srun, which speaks this to them (--mpi). Empty: on this
   // host, one directly, more by mpirun.
   std::string srun;
+  // What is to stand around the attempt's processes; absent: nothing but what its queue does.
+  std::optional<v1::ConfinePolicy> confine;
 };
 
 int run_gang(const GangOptions& options);

@@ -40,6 +40,13 @@ Status Ranks::start(const SpawnOptions& spawning) {
   return ok_status();
 }
 
+Status Ranks::start(const std::function<int()>& body, const SpawnOptions& spawning) {
+  leader_end_.reset();
+  yield_sent_ = false;
+  leader_ = TRY(spawn_within(body, spawning));
+  return ok_status();
+}
+
 void Ranks::wait(const Waiting& waiting) {
   SteadyTime told = std::chrono::steady_clock::now();
   while (!leader_end_.has_value()) {
@@ -118,6 +125,7 @@ void Ranks::reap() {
 
 // Whether there were any.
 bool Ranks::kill_descendants() {
+  if (childless()) return false;
   const std::vector<ProcessInfo> all = descendants_of(::getpid());
   // Nobody but us waits for our descendants' pids, and none is reused before it was waited for.
   for (const ProcessInfo& info : all) {

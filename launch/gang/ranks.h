@@ -33,6 +33,8 @@ class Ranks {
   explicit Ranks(const GangOptions& options) : options_(options) {}
 
   Status start(const SpawnOptions& spawning);
+  // The same for a part that is a function of this program.
+  Status start(const std::function<int()>& body, const SpawnOptions& spawning);
   // Until it has ended, by itself or by our doing.
   void wait(const Waiting& waiting);
   // Ends what it left behind. False when something will not die (a disk that hangs) in ten seconds.

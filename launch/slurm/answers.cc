@@ -40,6 +40,11 @@ std::string_view bare(std::string_view state) {
   return state.substr(0, state.find_first_of(" +"));
 }
 
+// Root's is 0.
+bool number_or_zero(std::string_view text) {
+  return text == "0" || number_of(text).has_value();
+}
+
 template <size_t N>
 bool among(std::string_view word, const std::array<std::string_view, N>& words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -52,6 +57,11 @@ constexpr std::array<std::string_view, 8> kAliveStates = {
 constexpr std::array<std::string_view, 11> kOverStates = {
     "COMPLETED", "FAILED",   "TIMEOUT", "CANCELLED",     "NODE_FAIL",    "PREEMPTED",
     "BOOT_FAIL", "DEADLINE", "REVOKED", "OUT_OF_MEMORY", "LAUNCH_FAILED"};
+
+// Each of them ends whatever the job's ranks were doing.
+constexpr std::array<std::string_view, 6> kEndedBySlurm = {"TIMEOUT",   "CANCELLED", "NODE_FAIL",
+                                                           "PREEMPTED", "DEADLINE",  "OUT_OF_MEMORY"};
+constexpr std::string_view kCancelledBy = "CANCELLED by ";
 
 struct Meaning {
   std::string_view reason;
@@ -187,7 +197,9 @@ std::string parse_details(std::string_view text) {
 std::string parse_accounting(std::string_view text) {
   std::string out;
   each_line(text, [&out](std::string_view line) {
-    if (out.empty() && upper_word(bare(line))) out = bare(line);
+    if (!out.empty() || !upper_word(bare(line))) return;
+    const std::string_view by = kCancelledBy;
+    out = line.starts_with(by) && number_or_zero(line.substr(by.size())) ? line : bare(line);
   });
   return out;
 }
@@ -212,7 +224,12 @@ Verdict verdict_of(const Job& job, bool gang) {
                 "was ended by its time limit before its ranks had saved: raise `notice` in pools.yaml");
   if (state == "OUT_OF_MEMORY")
     return said(v1::END_OUT_OF_MEMORY, "ran out of memory: raise `memory` in pools.yaml, or ask for less");
-  if (state == "CANCELLED") return said(v1::END_CANCELLED, "was cancelled outside of rekindle");
+  if (state == "CANCELLED") {
+    const bool known = job.state.starts_with(kCancelledBy);
+    return {v1::END_CANCELLED,
+            fmt::format("cancelled in Slurm{} (job {})",
+                        known ? " by uid " + job.state.substr(kCancelledBy.size()) : "", job.number)};
+  }
   if (state == "DEADLINE") return said(v1::END_SPEC_REFUSED, "could not start before its deadline");
   if (gang)
     return said(v1::END_NODE_LOST, fmt::format("is over ({}), and its supervisor left no record", state));
@@ -220,6 +237,10 @@ Verdict verdict_of(const Job& job, bool gang) {
               fmt::format("is over ({}), and its supervisor never began{}: does that node have the programs, "
                           "and see the attempt's folder?",
                           state, job.nodes.empty() ? "" : " on " + job.nodes));
+}
+
+bool ended_by_slurm(std::string_view state) {
+  return among(bare(state), kEndedBySlurm);
 }
 
 Outlook outlook_of(std::string_view reason) {
@@ -243,6 +264,8 @@ Refusal refusal_of(std::string_view text) {
     out.message = std::string(said.substr(0, 300));
     out.kind = Refusal::kUnclear;
     if (std::any_of(kUnclearWords.begin(), kUnclearWords.end(), begins)) return;
+    // Before sbatch was run at all.
+    if (said.starts_with("rekindle-gang: ")) out.kind = Refusal::kLater;
     if (std::any_of(kFinalWords.begin(), kFinalWords.end(), begins))
       out.kind = Refusal::kFinal;
     else if (at != std::string_view::npos)

@@ -17,7 +17,7 @@ inline constexpr std::string_view kListingFormat = "%i|%T|%r|%N|%k";
 
 struct Job {
   uint64_t number = 0;
-  std::string state;   // PENDING, RUNNING, ... as Slurm says it
+  std::string state;   // PENDING, RUNNING, ... as Slurm says it; "CANCELLED by 1000" where accounts know
   std::string reason;  // of a pending job
   std::string nodes;
   std::string comment;
@@ -29,7 +29,8 @@ std::vector<Job> parse_listing(std::string_view text);
 // The number that `sbatch --parsable` prints; nothing: it did not say one.
 std::optional<uint64_t> parse_submission(std::string_view text);
 
-// The state in `scontrol show job --oneliner` or `sacct --parsable2 --noheader --format=State`.
+// The state in `scontrol show job --oneliner` or `sacct --parsable2 --noheader --format=State`, which also
+// tells who cancelled it.
 std::string parse_details(std::string_view text);
 std::string parse_accounting(std::string_view text);
 
@@ -48,6 +49,9 @@ struct Verdict {
   std::string message;  // what happened and what to do
 };
 Verdict verdict_of(const Job& job, bool gang);
+// Whether Slurm itself, or somebody by its means, ended a job in this state: what its gang says of its end is
+// a consequence.
+bool ended_by_slurm(std::string_view state);
 
 // What a pending job's reason means for whoever waits.
 enum class Outlook {

@@ -1,11 +1,11 @@
 #include "launch/slurm/commands.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/process.h"
+#include "base/text/shell.h"
 #include "launch/slurm/answers.h"
 #include "proto/time.h"
 
@@ -20,18 +20,6 @@ void add(std::vector<std::string>& argv, std::string_view option, const std::str
 
 uint64_t megabytes(uint64_t bytes) {
   return std::max<uint64_t>(1, (bytes + (1u << 20) - 1) >> 20);
-}
-
-// As a POSIX shell would have to be told.
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-_./=:,@+").find(c) != std::string_view::npos;
-  });
-  if (plain) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 }  // namespace
@@ -94,8 +82,7 @@ std::vector<std::string> submit_command(const Submission& s) {
 }
 
 std::vector<std::string> list_command() {
-  return {"squeue", "--noheader", "--states=all", fmt::format("--user={}", ::geteuid()),
-          fmt::format("--format={}", kListingFormat)};
+  return {"squeue", "--noheader", "--states=all", "--me", fmt::format("--format={}", kListingFormat)};
 }
 
 std::vector<std::string> show_command(uint64_t job) {
@@ -117,7 +104,7 @@ std::vector<std::string> signal_command(uint64_t job, std::string_view signal) {
 
 std::string launch_text(const Submission& submission) {
   std::vector<std::string> words;
-  for (const std::string& word : submit_command(submission)) words.push_back(quoted(word));
+  for (const std::string& word : submit_command(submission)) words.push_back(shell_quoted(word));
   return fmt::format("{}\n\n{}:\n{}", fmt::join(words, " \\\n  "), submission.script.string(), kTemplate);
 }
 

@@ -6,10 +6,12 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "launch/gang_lock.h"
 #include "launch/slurm/commands.h"
 #include "launch/slurm/queue.h"
+#include "launch/slurm/share.h"
 #include "proto/time.h"
 
 namespace rekindle::launch {
@@ -38,8 +40,14 @@ Submission submission_of(const v1::SlurmPool& pool, const LauncherOptions& progr
 
 class SlurmLauncher final : public Launcher {
  public:
-  SlurmLauncher(v1::Pool pool, LauncherOptions programs)
-      : pool_(std::move(pool)), programs_(std::move(programs)), queue_(pool_.slurm()) {}
+  SlurmLauncher(v1::Pool pool, LauncherOptions programs, Whose whose, Host host)
+      : pool_(std::move(pool)),
+        programs_(std::move(programs)),
+        whose_(std::move(whose)),
+        clock_(host.clock),
+        queue_(
+            pool_.slurm(), [this](std::vector<std::string> argv) { return call(std::move(argv)); },
+            std::move(host)) {}
 
   Status start(const AttemptFolder& folder) override {
     const v1::Plan plan = TRY(folder.read_plan());
@@ -51,12 +59,14 @@ class SlurmLauncher final : public Launcher {
           fmt::format("{} has a %, \\ or line break in it, which sbatch would read as a pattern: keep runs "
                       "elsewhere (--shared)",
                       submission.folder.string()));
+    if (whose_) TRY_STATUS(share(folder, plan));
     TRY_STATUS(write_file_durably(submission.script, kTemplate, 0640));
     v1::LaunchRecord record;
     record.set_comment(comment_of(plan));
-    record.set_submitted_us(to_micros(SystemClock().wall()));
+    record.set_submitted_us(to_micros(clock_.wall()));
     // Before the submission: whatever happens to us now, the job is looked for by its comment.
     TRY_STATUS(folder.write_launch(record));
+    crash_point("slurm-recorded");
     {
       std::lock_guard lock(mutex_);
       attempts_[folder.root()] = {record, true, {}};
@@ -111,34 +121,71 @@ class SlurmLauncher final : public Launcher {
     // By this process, and without an answer that says anything.
     std::optional<Instant> lost;
     bool cancelled = false;
+    std::optional<Instant> exit_seen;  // when exit.pb was first seen here
   };
 
-  // Whether exit.pb is there. The gang's own says it all, unless its ranks' starter was killed: then ranks on
-  // other nodes are gone only when Slurm says so.
+  Result<Call> call(std::vector<std::string> argv) const {
+    if (!whose_) return own_call(pool_.slurm(), std::move(argv));
+    const Identity identity = TRY(whose_());
+    return call_as(identity, pool_.slurm(), programs_.gang_program, std::move(argv));
+  }
+
+  // What the run's own user has to read and write: its folder, and environments that nobody else runs code
+  // from. Artifacts are everybody's, by their group.
+  Status share(const AttemptFolder& folder, const v1::Plan& plan) const {
+    const Result<Identity> identity = whose_();
+    // A credential that has gone since the run was placed; it is placed again once there is one.
+    if (!identity.ok()) return unavailable(identity.status().message());
+    TRY_STATUS(check_writable_by_group(fs::path(plan.artifacts()) / "blobs"));
+    TRY_STATUS(share_folder(folder.root().parent_path(), identity->uid));
+    TRY_STATUS(share_folder(folder.root(), identity->uid));
+    TRY_STATUS(share_file(folder.plan(), identity->uid));
+    return share_folder(plan.environments(), identity->uid);
+  }
+
+  // Whether exit.pb is there. The gang's own says it all where the ranks have left their outcome. Else it may
+  // be Slurm that ended them, and ranks on other nodes are gone only when Slurm says so: the job ends with
+  // its supervisor, whose place is the batch script's.
   Result<bool> ended(const AttemptFolder& folder, GangState& state) {
-    state.exit = TRY(folder.read_exit());
+    state.exit = TRY(whole_exit(folder));
     if (!state.exit.has_value()) return false;
     state.gang = TRY(folder.read_gang());
-    if (!state.exit->barred() && state.exit->signal() != 0) {
-      const std::optional<v1::LaunchRecord> record = TRY(known(folder));
-      const Sight sight = record ? queue_.sight(record->comment()) : Sight();
-      const bool over = sight.job ? stage_of(sight.job->state) == Stage::kOver : sight.absent.has_value();
-      if (!over) {
-        if (sight.job && sight.same == 1) queue_.tell(cancel_command(sight.job->number));
-        state.exit.reset();
-        state.kind = GangState::kAlive;
-        state.detail = "the supervisor has ended; Slurm is ending what it left";
-        return true;
-      }
-    }
     state.kind = state.exit->barred() ? GangState::kLost : GangState::kEnded;
     if (state.exit->barred()) {
       state.detail = state.exit->note();
       state.end = static_cast<v1::EndClass>(state.exit->barred_end());
       state.exit.reset();
+    } else if (!fs::exists(folder.outcome())) {
+      TRY_STATUS(ask_how(folder, state));
+      if (state.kind == GangState::kEnding) return true;
     }
     forget(folder);
     return true;
+  }
+
+  Status ask_how(const AttemptFolder& folder, GangState& state) {
+    const std::optional<v1::LaunchRecord> record = TRY(known(folder));
+    if (!record.has_value()) return ok_status();
+    const Sight sight = queue_.sight(record->comment());
+    // A listing of before says nothing of what it did next.
+    const Instant since = set_exit_seen(folder);
+    const bool again = sight.job && sight.heard > since && stage_of(sight.job->state) == Stage::kWaiting;
+    if (!sight.over() && !again && !(sight.absent && *sight.absent > since)) {
+      state.exit.reset();
+      state.kind = GangState::kEnding;
+      state.detail = "its supervisor has ended; Slurm has not said yet how its job did";
+      return ok_status();
+    }
+    if (again) queue_.tell(cancel_command(sight.job->number));
+    if (!again && !(sight.job && ended_by_slurm(sight.job->state))) return ok_status();
+    const Verdict verdict = again ? put_back(*sight.job) : verdict_of(*sight.job, true);
+    state.end = verdict.end;
+    state.detail = verdict.message;
+    return ok_status();
+  }
+
+  static Verdict put_back(const Job& job) {
+    return {v1::END_NODE_LOST, fmt::format("job {} of Slurm's was put back into its queue", job.number)};
   }
 
   static GangState waiting(GangState state, std::string detail) {
@@ -170,7 +217,8 @@ class SlurmLauncher final : public Launcher {
     if (state.gang.has_value()) {
       // Somebody had Slurm start it again; its ranks are gone, and it would be refused by the folder.
       queue_.tell(cancel_command(job.number));
-      return lost(folder, v1::END_NODE_LOST, name + " was put back into Slurm's queue", std::move(state));
+      const Verdict verdict = put_back(job);
+      return lost(folder, verdict.end, verdict.message, std::move(state));
     }
     const Outlook outlook = outlook_of(job.reason);
     const std::string advice = advice_on(job.reason);
@@ -211,7 +259,7 @@ class SlurmLauncher final : public Launcher {
   Result<GangState> lost(const AttemptFolder& folder, v1::EndClass end, const std::string& detail,
                          GangState state) {
     v1::ExitRecord record;
-    record.set_ended_us(to_micros(SystemClock().wall()));
+    record.set_ended_us(to_micros(clock_.wall()));
     record.set_note(detail);
     record.set_barred_end(end);
     if (!TRY(bar(folder, record))) {
@@ -225,12 +273,14 @@ class SlurmLauncher final : public Launcher {
 
   // On the queue's thread.
   void submitted(const AttemptFolder& folder, const Submitted& answer) {
+    crash_point("slurm-answered");
     Attempt attempt = copy_of(folder);
     attempt.submitting = false;
     Status written;
     if (answer.job) {
       attempt.record.set_job(*answer.job);
       written = folder.write_launch(attempt.record);
+      crash_point("slurm-numbered");
       attempt.lost = answer.ended;
       log_info("submitted to Slurm", {{"attempt", folder.root().string()}, {"job", *answer.job}});
       queue_.follow(attempt.record.comment(), *answer.job);
@@ -243,7 +293,7 @@ class SlurmLauncher final : public Launcher {
     } else {
       const bool final = answer.refusal.kind == Refusal::kFinal;
       v1::ExitRecord record;
-      record.set_ended_us(to_micros(SystemClock().wall()));
+      record.set_ended_us(to_micros(clock_.wall()));
       record.set_note("Slurm refused the job: " + answer.refusal.message);
       record.set_barred_end(final ? v1::END_SPEC_REFUSED : v1::END_LAUNCH_FAILED);
       written = bar(folder, record).status();
@@ -302,7 +352,12 @@ class SlurmLauncher final : public Launcher {
   }
   Instant set_lost(const AttemptFolder& folder) {
     std::lock_guard lock(mutex_);
-    return attempts_[folder.root()].lost.emplace(std::chrono::steady_clock::now());
+    return attempts_[folder.root()].lost.emplace(clock_.monotonic());
+  }
+  Instant set_exit_seen(const AttemptFolder& folder) {
+    std::lock_guard lock(mutex_);
+    std::optional<Instant>& seen = attempts_[folder.root()].exit_seen;
+    return seen ? *seen : seen.emplace(clock_.monotonic());
   }
   void set_cancelled(const AttemptFolder& folder) {
     std::lock_guard lock(mutex_);
@@ -322,6 +377,8 @@ class SlurmLauncher final : public Launcher {
 
   const v1::Pool pool_;
   const LauncherOptions programs_;
+  const Whose whose_;
+  const Clock& clock_;
   std::mutex mutex_;
   std::map<fs::path, Attempt> attempts_;  // by folder: those that have not ended
   Queue queue_;                           // last: its thread uses the rest
@@ -329,8 +386,10 @@ class SlurmLauncher final : public Launcher {
 
 }  // namespace
 
-std::unique_ptr<Launcher> make_slurm_launcher(v1::Pool pool, LauncherOptions programs) {
-  return std::make_unique<SlurmLauncher>(std::move(pool), with_programs(std::move(programs)));
+std::unique_ptr<Launcher> make_slurm_launcher(v1::Pool pool, LauncherOptions programs, Whose whose,
+                                              slurm::Host host) {
+  return std::make_unique<SlurmLauncher>(std::move(pool), with_programs(std::move(programs)),
+                                         std::move(whose), std::move(host));
 }
 
 std::string slurm_launch_text(const v1::Pool& pool, const LauncherOptions& programs, const v1::Plan& plan,

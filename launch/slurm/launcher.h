@@ -11,12 +11,17 @@
 #include <memory>
 
 #include "launch/local.h"
+#include "launch/slurm/host.h"
+#include "launch/slurm/identity.h"
 #include "rekindle/v1/pool.pb.h"
 
 namespace rekindle::launch {
 
-// `programs`: where the pool does not say it.
-std::unique_ptr<Launcher> make_slurm_launcher(v1::Pool pool, LauncherOptions programs);
+// `programs`: where the pool does not say it. `whose`: jobs are submitted in that name, by whose token it is
+// at the time, and their folders are shared with that user; absent: as ourselves.
+using Whose = std::function<Result<slurm::Identity>()>;
+std::unique_ptr<Launcher> make_slurm_launcher(v1::Pool pool, LauncherOptions programs, Whose whose = {},
+                                              slurm::Host host = slurm::this_host());
 
 // What `rekindle plan` shows; `plan` need not have been written.
 std::string slurm_launch_text(const v1::Pool& pool, const LauncherOptions& programs, const v1::Plan& plan,

@@ -26,17 +26,16 @@ milliseconds millis(const google::protobuf::Duration& duration) {
 
 }  // namespace
 
-Queue::Queue(v1::SlurmPool pool)
-    : pool_(std::move(pool)), environment_(command_environment(pool_)), thread_([this] { loop(); }) {}
+Queue::Queue(v1::SlurmPool pool, Caller caller, Host host)
+    : pool_(std::move(pool)),
+      caller_(std::move(caller)),
+      host_(std::move(host)),
+      due_(host_.clock.monotonic()),
+      worker_([this] { return turn(); }, host_.hands) {}
 
 Queue::~Queue() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
   give_up_ = true;
-  wake_.notify_one();
-  thread_.join();
+  worker_.stop();
 }
 
 void Queue::submit(std::vector<std::string> argv, std::function<void(const Submitted&)> done) {
@@ -45,7 +44,7 @@ void Queue::submit(std::vector<std::string> argv, std::function<void(const Submi
     CHECK(tasks_.size() < kTasksMax, "no more attempts are placed than limits allow");
     tasks_.push_back({std::move(argv), std::move(done)});
   }
-  wake_.notify_one();
+  worker_.wake();
 }
 
 void Queue::tell(std::vector<std::string> argv) {
@@ -55,7 +54,7 @@ void Queue::tell(std::vector<std::string> argv) {
       if (!task.submitted && task.argv == argv) return;
     tasks_.push_back({std::move(argv), {}});
   }
-  wake_.notify_one();
+  worker_.wake();
 }
 
 void Queue::follow(const std::string& comment, uint64_t number) {
@@ -66,7 +65,7 @@ void Queue::follow(const std::string& comment, uint64_t number) {
     if (!fresh) return;
     look_now_ = true;
   }
-  wake_.notify_one();
+  worker_.wake();
 }
 
 void Queue::forget(const std::string& comment) {
@@ -85,43 +84,44 @@ std::string Queue::trouble() const {
   return trouble_;
 }
 
-void Queue::loop() {
-  const milliseconds pause = millis(pool_.poll());
-  Instant due = std::chrono::steady_clock::now();
-  for (;;) {
-    std::vector<Task> tasks;
-    {
-      std::unique_lock lock(mutex_);
-      const auto called = [this] { return stopping_ || !tasks_.empty() || look_now_; };
-      if (followed_.empty())
-        wake_.wait(lock, called);
-      else
-        wake_.wait_until(lock, due, called);
-      if (stopping_) return;
-      tasks.swap(tasks_);
-      if (std::exchange(look_now_, false)) due = std::chrono::steady_clock::now();
-    }
-    for (const Task& task : tasks) carry_out(task);
-    if (std::chrono::steady_clock::now() < due && tasks.empty()) continue;
-    list();
-    due = std::chrono::steady_clock::now() + pause;
+std::optional<Micros> Queue::turn() {
+  std::vector<Task> tasks;
+  {
+    std::lock_guard lock(mutex_);
+    tasks.swap(tasks_);
+    if (std::exchange(look_now_, false)) due_ = host_.clock.monotonic();
   }
+  for (const Task& task : tasks) carry_out(task);
+  if (host_.clock.monotonic() >= due_ || !tasks.empty()) {
+    list();
+    due_ = host_.clock.monotonic() + millis(pool_.poll());
+  }
+  std::lock_guard lock(mutex_);
+  if (followed_.empty()) return std::nullopt;
+  return std::chrono::ceil<Micros>(due_ - host_.clock.monotonic());
 }
 
-Queue::Answer Queue::ask(const std::vector<std::string>& argv) {
+Result<runtime::Captured> Queue::run(const std::vector<std::string>& argv,
+                                     const std::function<void(std::string_view)>& each) {
+  if (host_.run) return host_.run(argv, each);
+  const Call call = TRY(caller_(argv));
+  return runtime::capture(call.argv, call.environment, "/", each,
+                          {.limit = millis(pool_.answer_within()), .give_up = &give_up_});
+}
+
+Queue::Answer Queue::ask(const std::vector<std::string>& argv, bool quiet) {
   Answer out;
   const auto keep = [&out](std::string_view piece) {
     out.text += piece.substr(0, kAnswerBytesMax - std::min(kAnswerBytesMax, out.text.size()));
   };
-  const Result<runtime::Captured> ran = runtime::capture(
-      argv, environment_, "/", keep, {.limit = millis(pool_.answer_within()), .give_up = &give_up_});
+  const Result<runtime::Captured> ran = run(argv, keep);
   if (!ran.ok())
     out.failure = ran.status();
   else if (ran->code != 0)
     out.failure = unavailable(
         fmt::format("{} ended with {}: {}", argv[0], ran->code, runtime::last_lines(out.text, 2)));
   out.ok = out.failure.ok();
-  if (out.failure.code() == Code::kCanceled) return out;  // we are leaving
+  if (quiet || out.failure.code() == Code::kCanceled) return out;  // or we are leaving
   std::lock_guard lock(mutex_);
   if (!out.ok && trouble_ != out.failure.message())
     log_warning("a command of Slurm's failed", {{"reason", out.failure.message()}});
@@ -133,7 +133,7 @@ void Queue::carry_out(const Task& task) {
   const Answer answer = ask(task.argv);
   if (!task.submitted) return;
   Submitted out;
-  out.ended = std::chrono::steady_clock::now();
+  out.ended = host_.clock.monotonic();
   if (answer.ok) out.job = parse_submission(answer.text);
   if (!out.job) {
     out.refusal = refusal_of(answer.text);
@@ -153,11 +153,12 @@ void Queue::list() {
     std::lock_guard lock(mutex_);
     if (followed_.empty()) return;
   }
-  const Instant begun = std::chrono::steady_clock::now();
+  const Instant begun = host_.clock.monotonic();
   const Answer answer = ask(list_command());
   if (!answer.ok) return;
   const std::vector<Job> jobs = parse_listing(answer.text);
   std::vector<std::pair<std::string, uint64_t>> missing;
+  std::vector<Job> cancelled;
   {
     std::lock_guard lock(mutex_);
     for (auto& [comment, followed] : followed_) {
@@ -167,19 +168,22 @@ void Queue::list() {
         // One comment names one job. Were there two after all, the one that may run is what matters.
         if (!best || stage_of(best->state) == Stage::kOver) best = &job;
       }
+      if (followed.sight.over()) continue;
       if (!best) {
         missing.emplace_back(comment, followed.number);
         continue;
       }
-      Sight& sight = followed.sight;
-      const bool same = sight.job && sight.job->state == best->state && sight.job->reason == best->reason;
-      sight.same = same ? sight.same + 1 : 1;
-      sight.job = *best;
-      sight.absent.reset();
-      followed.number = best->number;
+      if (best->state == "CANCELLED" && accounts_)
+        cancelled.push_back(*best);
+      else
+        see(followed, *best, begun);
     }
   }
   int asked = 0;
+  for (Job& job : cancelled) {
+    if (++asked > kDetailsMost) break;
+    find_canceller(std::move(job), begun);
+  }
   for (const auto& [comment, number] : missing) {
     if (++asked > kDetailsMost) break;
     settle_absent(comment, number, begun);
@@ -197,27 +201,41 @@ void Queue::settle_absent(const std::string& comment, uint64_t number, Instant b
     sight.job.reset();
     sight.absent = begun;
   } else {
-    sight.job = Job{number, state, "", "", comment};
-    sight.absent.reset();
+    see(found->second, Job{number, state, "", "", comment}, begun);
   }
 }
 
+void Queue::see(Followed& followed, const Job& job, Instant begun) {
+  Sight& sight = followed.sight;
+  const bool same = sight.job && sight.job->state == job.state && sight.job->reason == job.reason;
+  sight.same = same ? sight.same + 1 : 1;
+  sight.job = job;
+  sight.heard = begun;
+  sight.absent.reset();
+  followed.number = job.number;
+}
+
+// squeue says that a job was cancelled, the accounts also by whom.
+void Queue::find_canceller(Job job, Instant begun) {
+  const std::string state = accounted(job.number);
+  if (state.starts_with(job.state)) job.state = state;
+  std::lock_guard lock(mutex_);
+  const auto found = followed_.find(job.comment);
+  if (found != followed_.end()) see(found->second, job, begun);
+}
+
 std::string Queue::state_by_number(uint64_t number) {
-  const auto quietly = [this](const std::vector<std::string>& argv, bool& answered) {
-    std::string text;
-    const Result<runtime::Captured> ran =
-        runtime::capture(argv, environment_, "/",
-                         [&text](std::string_view piece) { text += piece.substr(0, kAnswerBytesMax); },
-                         {.limit = millis(pool_.answer_within()), .give_up = &give_up_});
-    answered = ran.ok() && ran->code == 0;
-    return answered ? text : std::string();
-  };
-  bool answered = false;
-  if (std::string state = parse_details(quietly(show_command(number), answered)); !state.empty())
-    return state;
+  const Answer shown = ask(show_command(number), true);
+  std::string state = shown.ok ? parse_details(shown.text) : std::string();
+  return state.empty() ? accounted(number) : state;
+}
+
+std::string Queue::accounted(uint64_t number) {
   if (!accounts_) return {};
+  const Answer answer = ask(accounting_command(number), true);
   // Without slurmdbd sacct fails each time: once is enough to know.
-  return parse_accounting(quietly(accounting_command(number), accounts_));
+  accounts_ = answer.ok;
+  return answer.ok ? parse_accounting(answer.text) : std::string();
 }
 
 }  // namespace rekindle::launch::slurm

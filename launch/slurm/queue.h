@@ -1,23 +1,23 @@
-// What is known of this coordinator's jobs in one Slurm cluster, and the one thread that asks and tells
-// Slurm. Commands are bounded in time; between two listings nothing is asked. Nobody waits for the thread:
-// callers hand over wishes and look at what was last heard.
+// What is known of the jobs that are one user's in one Slurm cluster, and the one thread that asks and tells
+// Slurm in that user's name. Commands are bounded in time; between two listings nothing is asked. Nobody
+// waits for the thread: callers hand over wishes and look at what was last heard.
 //
 // An answer that does not come, or makes no sense, changes nothing.
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/result.h"
 #include "launch/slurm/answers.h"
+#include "launch/slurm/host.h"
+#include "launch/slurm/identity.h"
 #include "rekindle/v1/pool.pb.h"
 
 namespace rekindle::launch::slurm {
@@ -26,11 +26,13 @@ using Instant = std::chrono::steady_clock::time_point;
 
 struct Sight {
   std::optional<Job> job;  // as the newest listing that succeeded has it
+  Instant heard;           // when that listing was begun
   // The newest listing that succeeded and did not have it was begun then, and the accounts, where there are
   // any, did not know it either.
   std::optional<Instant> absent;
   // Listings in a row that said the same of it.
   int same = 0;
+  bool over() const { return job && stage_of(job->state) == Stage::kOver; }
 };
 
 // What became of a submission.
@@ -42,7 +44,10 @@ struct Submitted {
 
 class Queue {
  public:
-  explicit Queue(v1::SlurmPool pool);
+  // How a command is run, asked anew each time: credentials change. A failure is told as Slurm's would be.
+  using Caller = std::function<Result<Call>(std::vector<std::string> argv)>;
+
+  Queue(v1::SlurmPool pool, Caller caller, Host host);
   ~Queue();  // ends a command that is under way; what it was to do may be done all the same
 
   // Runs sbatch, then `done` on the thread, once. Not for a comment that was submitted before.
@@ -72,25 +77,31 @@ class Queue {
     std::function<void(const Submitted&)> submitted;  // empty: a scancel
   };
 
-  void loop();
-  Answer ask(const std::vector<std::string>& argv);
+  std::optional<Micros> turn();
+  Result<runtime::Captured> run(const std::vector<std::string>& argv,
+                                const std::function<void(std::string_view)>& each);
+  // A quiet question's failure is no trouble.
+  Answer ask(const std::vector<std::string>& argv, bool quiet = false);
   void carry_out(const Task& task);
   void list();
   void settle_absent(const std::string& comment, uint64_t number, Instant begun);
+  static void see(Followed& followed, const Job& job, Instant begun);
+  void find_canceller(Job job, Instant begun);
   std::string state_by_number(uint64_t number);
+  std::string accounted(uint64_t number);
 
   const v1::SlurmPool pool_;
-  const std::vector<std::string> environment_;
+  const Caller caller_;
+  const Host host_;
   bool accounts_ = true;  // of the thread: sacct answers here
+  Instant due_;           // of the thread: the next listing
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
   std::map<std::string, Followed> followed_;  // by comment
   std::vector<Task> tasks_;
   std::string trouble_;
-  bool stopping_ = false;
   bool look_now_ = false;
   std::atomic<bool> give_up_ = false;
-  std::thread thread_;
+  Worker worker_;
 };
 
 }  // namespace rekindle::launch::slurm

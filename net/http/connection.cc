@@ -7,6 +7,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include "base/log.h"
+#include "net/http/head.h"
 #include "net/http/server_impl.h"
 #include "net/http/stream.h"
 #include "net/spawn.h"
@@ -29,13 +30,18 @@ class InFlight {
   ServerCounters& counters_;
 };
 
-Response refusal_for(beast::error_code error, const ServerLimits& limits) {
-  if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return Response::error(
-        431, resource_exhausted(fmt::format("the header is larger than {} bytes", limits.header_bytes_max)));
+// `in_body`: the head was whole, so that what is too long is a chunk's line. A body's length may be too large
+// by its head alone.
+Response refusal_for(beast::error_code error, const ServerLimits& limits, bool in_body) {
   if (error == http::error::body_limit)
     return Response::error(
         413, resource_exhausted(fmt::format("the body is larger than {} bytes", limits.body_bytes_max)));
+  const bool too_long = error == http::error::header_limit || error == http::error::buffer_overflow;
+  if (too_long && in_body)
+    return Response::error(413, resource_exhausted("a chunk's line is longer than any honest one"));
+  if (too_long)
+    return Response::error(
+        431, resource_exhausted(fmt::format("the header is larger than {} bytes", limits.header_bytes_max)));
   return Response::error(400, invalid_argument("not a valid HTTP/1.1 request: " + error.message()));
 }
 
@@ -120,13 +126,15 @@ asio::awaitable<bool> Connection::answer_one() {
   const auto [error, bytes] = co_await http::async_read_header(stream_, buffer_, parser, kAsTuple);
   if (error) {
     if (!is_clients_fault(error)) co_return false;
-    co_return co_await refuse(refusal_for(error, limits()), 11);
+    co_return co_await refuse(refusal_for(error, limits(), false), 11);
   }
   const InFlight counted(server_->counters);
   const unsigned version = parser.get().version();
+  std::optional<Response> refused = check_framing(parser.get());
+  if (refused.has_value()) co_return co_await refuse(std::move(*refused), version);
   const Route* route = nullptr;
   Request request;
-  std::optional<Response> refused = admit(parser.get(), &route, &request);
+  refused = admit(parser.get(), &route, &request);
   if (refused.has_value()) {
     if (!parser.is_done()) co_return co_await refuse(std::move(*refused), version);
     co_return co_await send(std::move(*refused), version, parser.get().keep_alive());
@@ -134,7 +142,7 @@ asio::awaitable<bool> Connection::answer_one() {
   const beast::error_code body_error = co_await read_body(parser);
   if (body_error) {
     if (!is_clients_fault(body_error)) co_return false;
-    co_return co_await refuse(refusal_for(body_error, limits()), version);
+    co_return co_await refuse(refusal_for(body_error, limits(), true), version);
   }
   const bool keep_alive = parser.get().keep_alive();
   request.body = std::move(parser.get().body());
@@ -161,7 +169,7 @@ asio::awaitable<beast::error_code> Connection::read_body(Parser& parser) {
 
 std::optional<Response> Connection::admit(const http::request<http::string_body>& head, const Route** route,
                                           Request* request) {
-  if (head.count(http::field::host) != 1 || !server_->host_allowed(head[http::field::host]))
+  if (!server_->host_allowed(head[http::field::host]))
     return Response::error(
         421, invalid_argument("the Host header does not name this server; use 127.0.0.1, localhost or a name "
                               "that it was started with"));
@@ -171,6 +179,13 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
                            permission_denied("requests of web pages (with an Origin header) are refused"));
   Result<std::string> path = clean_path(head.target());
   if (!path.ok()) return Response::error(400, path.status());
+  const std::string_view target = head.target();
+  if (const size_t mark = target.find('?'); mark != std::string_view::npos)
+    request->query = target.substr(mark + 1);
+  if (carries_token(request->query, server_->options.tokens))
+    return Response::error(400,
+                           invalid_argument("a token in the query string is written into logs on its way: "
+                                            "send it as Authorization: Bearer TOKEN, and revoke this one"));
   request->method = std::string(head.method_string());
   Router::Match match = server_->router.find(request->method, *path);
   request->who = identify(server_->options.tokens, head[http::field::authorization]);
@@ -181,18 +196,7 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
     response.headers.add("Allow", match.allowed);
     return response;
   }
-  if (!allows(match.route->access, request->who.role)) {
-    if (request->who.role != Role::kNobody)
-      return Response::error(permission_denied(
-          fmt::format("this needs {} token; '{}' is a token of the role {}", access_word(match.route->access),
-                      request->who.name, role_word(request->who.role))));
-    ++server_->counters.unauthenticated_total;
-    return Response::error(unauthenticated(
-        "a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));
-  }
-  const std::string_view target = head.target();
-  if (const size_t mark = target.find('?'); mark != std::string_view::npos)
-    request->query = target.substr(mark + 1);
+  if (auto refused = check_caller(*match.route, request->who)) return refused;
   request->path = std::move(*path);
   for (const auto& field : head)
     request->headers.add(std::string(field.name_string()), std::string(field.value()));
@@ -200,6 +204,32 @@ std::optional<Response> Connection::admit(const http::request<http::string_body>
   request->params = std::move(match.params);
   *route = match.route;
   return std::nullopt;
+}
+
+std::optional<Response> Connection::check_caller(const Route& route, const Identity& who) {
+  const auto now = std::chrono::steady_clock::now();
+  if (allows(route.access, who.role)) {
+    const bool bounded = route.access == Access::kSubmitter && who.role == Role::kSubmitter;
+    if (!bounded || server_->rates.take(who.name, now)) return std::nullopt;
+    return Response::error(resource_exhausted(
+        fmt::format("'{}' changes things faster than {:.0f} times a second: go on in a second, or ask an "
+                    "operator to do this",
+                    who.name, kCallsPerSecond)));
+  }
+  if (who.role != Role::kNobody)
+    return Response::error(
+        permission_denied(fmt::format("this needs {} token; '{}' is a token of the role {}",
+                                      access_word(route.access), who.name, role_word(who.role))));
+  ++server_->counters.unauthenticated_total;
+  const int failures = server_->failures.note(peer_, now);
+  if (failures <= kFailuresMax)
+    return Response::error(unauthenticated(
+        "a valid token is needed: Authorization: Bearer TOKEN, from the state folder's token file"));
+  if (failures == kFailuresMax + 1) log_warning("many requests without a valid token", {{"peer", peer_}});
+  Response response = Response::error(resource_exhausted(fmt::format(
+      "more than {} requests without a valid token from {} within a minute", kFailuresMax, peer_)));
+  response.headers.set("Retry-After", "60");
+  return response;
 }
 
 asio::awaitable<Response> Connection::call(const Route& route, Request request) {

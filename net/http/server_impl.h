@@ -16,6 +16,8 @@
 #include <optional>
 #include <set>
 
+#include "net/http/failures.h"
+#include "net/http/rates.h"
 #include "net/http/router.h"
 #include "net/http_server.h"
 #include "net/tls/wire.h"
@@ -54,6 +56,8 @@ struct HttpServer::Impl {
   size_t held = 0;              // see HttpServer::hold()
   asio::steady_timer all_gone;  // never expires; cancelled when the last connection and hold are gone
   ServerCounters counters;
+  Failures failures;
+  Rates rates;
 
   bool busy() const { return !connections.empty() || held > 0; }
   bool host_allowed(std::string_view host) const;
@@ -86,6 +90,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // Everything that is settled before a body is read; a refusal, or nothing and `route` and `request` set.
   std::optional<Response> admit(const http::request<http::string_body>& head, const Route** route,
                                 Request* request);
+  // Refusal of who may not call it, or not so often.
+  std::optional<Response> check_caller(const Route& route, const Identity& who);
   asio::awaitable<Response> call(const Route& route, Request request);
   asio::awaitable<void> call_stream(const Route& route, Request request, unsigned version);
   asio::awaitable<bool> send(Response response, unsigned version, bool keep_alive);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/faults/crash_point.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "dataio/parquet_events.h"
@@ -177,11 +178,13 @@ Recorder::Work Recorder::take_work() {
 void Recorder::commit(Work work) {
   commit_requests(std::move(work.requests));
   commit_labels(work.labels);
+  crash_point("spool-appended");
   // Under way before the sync: a flush waits for the coordinator's disk, not for both.
   const uint64_t last = spool_.last_id();
   sender_.wake();
   for (Done& done : work.flushes) sender_.await(last, std::move(done));
   const Status synced = spool_.sync();
+  crash_point("spool-synced");
   if (!synced.ok()) log_error("spool could not be synced", {{"why", synced.message()}});
   for (Labels& labels : work.labels)
     if (labels.done) labels.done(synced);

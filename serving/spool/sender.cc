@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/faults/crash_point.h"
 #include "base/log.h"
 #include "rekindle/v1/api.pb.h"
 #include "rekindle/v1/events.pb.h"
@@ -139,6 +140,7 @@ Sender::Step Sender::send_one() {
     if (!aside.ok()) log_error("refused batch could not be put aside", {{"why", aside.message()}});
     if (!aside.ok()) return Step::kFailed;
   } else if (status.ok()) {
+    crash_point("batch-sent");
     spool_.acknowledge((*frame)->id);
     ++sent_;
   }

@@ -124,7 +124,7 @@ State crowded(const World& world, int waiting, const Mix& mix, std::mt19937_64& 
     run.set_state(v1::QUEUED);
     run.set_priority(of.spec().priority());
     run.set_queued_us(queued_us += 700'000);
-    run.set_spec_sha256(of.spec_sha256());
+    run.set_kept_spec(state.specs.number(of.spec_sha256()));
     return state.runs[RunId(run.id())] = std::move(run);
   };
   if (mix.busy) {

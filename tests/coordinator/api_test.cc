@@ -394,7 +394,6 @@ TEST_F(Api, AReplayHoldsTheClock) {
   advance.set_session("s2");
   advance.set_clock_us(kJanuary + 40 * kDay);
   EXPECT_FALSE(call<v1::ReplayState>("ReplayService/Advance", advance).ok());
-
   ASSERT_TRUE(start_run().ok());
   v1::AwaitSettledRequest wait;
   wait.set_model("flight-delay");
@@ -405,7 +404,6 @@ TEST_F(Api, AReplayHoldsTheClock) {
   EXPECT_FALSE(waited->settled());
   EXPECT_NE(waited->waiting_for().find("flight-delay-1"), std::string::npos) << waited->waiting_for();
   EXPECT_EQ(waited->active_runs_size(), 1);
-
   v1::EndReplayRequest end;
   end.set_model("flight-delay");
   end.set_session("s1");
@@ -483,11 +481,14 @@ TEST_F(Api, MetricsAndDoctorSpeak) {
   fs::permissions(state() / "token", fs::perms::group_read, fs::perm_options::add);
   auto doctor = call<v1::DoctorResponse>("AdminService/Doctor", v1::DoctorRequest());
   ASSERT_TRUE(doctor.ok());
-  bool named = false;
-  for (const v1::Finding& finding : doctor->findings())
+  bool named = false, pool = false;
+  for (const v1::Finding& finding : doctor->findings()) {
+    pool |= finding.what().starts_with("pool local: ");
+    EXPECT_EQ(finding.level() == v1::Finding::OK, finding.fix().empty()) << finding.DebugString();
     named = named || (finding.level() == v1::Finding::ERROR &&
                       finding.what().find("token can be read by others") != std::string::npos);
-  EXPECT_TRUE(named) << doctor->DebugString();
+  }
+  EXPECT_TRUE(named && pool) << doctor->DebugString();
 }
 
 TEST_F(Api, ShutdownAnswersFirst) {

@@ -101,6 +101,7 @@ class TestDaemon {
 
   const Status& started() const { return started_; }
   const std::string& url() const { return daemon_->url(); }
+  std::vector<std::tuple<std::string, std::string, net::Access>> routes() const { return daemon_->routes(); }
   net::ConnectClient client() const { return net::ConnectClient(daemon_->url(), daemon_->operator_token()); }
   net::ConnectClient serving_client() const {
     return net::ConnectClient(daemon_->url(), daemon_->serving_token());

@@ -1,14 +1,18 @@
 // The parts that can be tried alone: endings, nodes, logs, the core's loop.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 
+#include "base/files/passing_files.h"
 #include "coordinator/attempts/ending.h"
+#include "coordinator/attempts/folder_watch.h"
 #include "coordinator/attempts/logs.h"
 #include "coordinator/core_loop.h"
 #include "coordinator/doctor.h"
 #include "coordinator/journal/fake_journal.h"
 #include "coordinator/loop/nodes.h"
+#include "rekindle/v1/confined.pb.h"
 #include "tests/coordinator/harness.h"
 
 namespace rekindle::coordinator {
@@ -16,6 +20,27 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+// --- Folders
+
+TEST(FolderWatchOf, TellsOfTheNameAloneAndOfWhatIsWatched) {
+  TempFolder a, b;
+  FolderWatch watch("exit.pb");
+  watch.add(a.path());
+  watch.add(a.path());
+  watch.add(b.path());
+  watch.add(a.path() / "nowhere");
+  EXPECT_TRUE(watch.changed().empty());
+  ASSERT_TRUE(write_file_atomically(a.path() / "gang.pb", "").ok());
+  ASSERT_TRUE(write_file_atomically(b.path() / "exit.pb", "").ok());
+  EXPECT_EQ(watch.changed(), std::vector<fs::path>{b.path()});
+  EXPECT_TRUE(watch.changed().empty());
+  watch.remove(b.path());
+  watch.remove(b.path());
+  ASSERT_TRUE(write_file_atomically(b.path() / "exit.pb", "").ok());
+  ASSERT_TRUE(write_file_atomically(a.path() / "exit.pb", "").ok());
+  EXPECT_EQ(watch.changed(), std::vector<fs::path>{a.path()});
+}
 
 // --- Endings
 
@@ -74,6 +99,85 @@ TEST(EndingsOf, ADamagedOutcomeIsACrashThatNamesIt) {
   EXPECT_NE(ending.message.find("outcome.pb"), std::string::npos) << ending.message;
 }
 
+// A pipe there must not keep the daemon waiting for whoever writes to it.
+TEST(EndingsOf, APipeInTheOutcomesPlaceIsACrash) {
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  ASSERT_EQ(::mkfifo(folder.outcome().c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo(folder.log(0).c_str(), 0600), 0);
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  const Ending ending = ending_of(folder, state, 1);
+  EXPECT_EQ(ending.end, v1::END_CRASH);
+  EXPECT_NE(ending.message.find("outcome.pb is a pipe"), std::string::npos) << ending.message;
+  EXPECT_TRUE(fs::remove(folder.outcome()));
+  EXPECT_EQ(ending_of(folder, state, 1).message, "the ranks left with 0 but wrote no outcome.pb");
+}
+
+struct MemoryCase {
+  const char* name;
+  int code;
+  v1::Confinement confined;
+  std::string log;
+  std::string gang_log;
+  v1::EndClass end;
+  std::string says;
+};
+v1::Confinement confined(uint64_t kills, bool by_process, const std::string& field) {
+  v1::Confinement out;
+  out.set_memory_limit(300'000'000);
+  out.set_memory_kills(kills);
+  out.set_memory_by_process(by_process);
+  out.mutable_policy()->set_memory_field(field);
+  return out;
+}
+
+class Memory : public testing::TestWithParam<MemoryCase> {};
+TEST_P(Memory, IsToldFromACrash) {
+  const MemoryCase& c = GetParam();
+  TempFolder temp;
+  launch::AttemptFolder folder(temp.path());
+  std::ofstream(temp.path() / "confined.pb") << c.confined.SerializeAsString();
+  std::ofstream(folder.log(1)) << c.log;
+  std::ofstream(folder.gang_log()) << c.gang_log;
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  state.exit->set_code(c.code);
+  if (c.gang_log.empty()) {
+    state.exit->add_ranks()->set_rank(1);
+    state.exit->mutable_ranks(0)->set_code(c.code);
+  }
+  const Ending ending = ending_of(folder, state, 2);
+  EXPECT_EQ(ending.end, c.end) << ending.message;
+  EXPECT_NE(ending.message.find(c.says), std::string::npos) << ending.message;
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, Memory,
+    testing::Values(
+        MemoryCase{"killed", 137, confined(1, false, "train.ranks.memory"), "", "", v1::END_OUT_OF_MEMORY,
+                   "rank 1 ran out of memory: the attempt came to its limit of 300.0MB; raise "
+                   "train.ranks.memory, or ask for less"},
+        MemoryCase{"a_helper_was_killed", 1, confined(1, false, "train.ranks.memory"), "a worker died\n", "",
+                   v1::END_OUT_OF_MEMORY, "(rank 1 left with 1: a worker died)"},
+        MemoryCase{"the_host", 137, confined(2, false, ""), "", "", v1::END_OUT_OF_MEMORY,
+                   "nine tenths of what this host has"},
+        MemoryCase{"an_allocation_failed", 1, confined(0, true, "train.ranks.memory"),
+                   "Traceback\nMemoryError\n", "", v1::END_OUT_OF_MEMORY, "the limit of"},
+        MemoryCase{"no_limit_was_there", 1, confined(0, false, ""), "Traceback\nMemoryError\n", "",
+                   v1::END_CRASH, "rank 1 left with 1: MemoryError"},
+        MemoryCase{"a_refusal_stays_one", 65, confined(1, false, ""), "no column x\n", "",
+                   v1::END_DATA_REFUSED, "no column x"},
+        MemoryCase{"of_slurm", 137, v1::Confinement(), "",
+                   "slurmstepd: error: Detected 1 oom_kill event in StepId=5.0. Some of the step tasks have "
+                   "been OOM Killed.\nsrun: error: n1: task 1: Out Of Memory\n",
+                   v1::END_OUT_OF_MEMORY,
+                   "rank 1 ran out of memory: Slurm ended it; raise train.ranks.memory"},
+        MemoryCase{"killed_by_another", 137, confined(0, false, "train.ranks.memory"), "", "", v1::END_CRASH,
+                   "rank 1 left with 137"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
 // As Open MPI 4.1 writes it.
 constexpr const char* kKilledLog =
     R"(--------------------------------------------------------------------------
@@ -109,6 +213,27 @@ TEST(EndingsOf, AnOutcomeNamesTheRankThatDiverged) {
   EXPECT_EQ(ending.end, v1::END_DIVERGED);
   EXPECT_EQ(ending.rank, 2);
   EXPECT_EQ(ending.message, outcome.message());
+}
+
+TEST(EndingsOf, APlainTaskIsDoneWhenEachRankSaidSo) {
+  TempFolder folder;
+  const launch::AttemptFolder attempt(folder.path());
+  launch::GangState state;
+  state.kind = launch::GangState::kEnded;
+  state.exit.emplace();
+  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH) << "a torn record is no success";
+  state.exit->add_ranks()->set_rank(0);
+  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH);
+  state.exit->add_ranks()->set_rank(1);
+  const Ending done = ending_of(attempt, state, 2, true);
+  EXPECT_EQ(done.end, v1::END_FINISHED);
+  EXPECT_EQ(done.outcome->kind(), v1::Outcome::FINISHED);
+  EXPECT_EQ(ending_of(attempt, state, 2).end, v1::END_CRASH) << "whoever trains has an outcome";
+  state.exit->mutable_ranks(1)->set_code(3);
+  state.exit->set_code(3);
+  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH);
+  state.exit->set_code(65);
+  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_DATA_REFUSED);
 }
 
 TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {

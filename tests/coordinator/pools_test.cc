@@ -62,14 +62,16 @@ TEST_F(PoolsTest, WhatAttemptsStandOnStaysUntilTheyHaveEnded) {
 
 TEST_F(PoolsTest, TheSchedulerSeesEachPoolWithItsLimits) {
   write(
-      "{name: here, local: {gpus: 1}, limits: {ranks: 2}}, "
+      "{name: here, local: {gpus: 1}, limits: {ranks: 2, runs: 1}}, "
       "{name: big, slurm: {gpu: any}, limits: {gpus: 8}}, {name: cpus, slurm: {}}");
   ASSERT_TRUE(pools_.load().ok());
   Options options;
   options.slots = 4;
-  const core::place::Cluster cluster = cluster_of(pools_.now(), options);
+  const core::place::Cluster cluster = cluster_of(pools_.now(), options, {});
   EXPECT_EQ(cluster.at("here").nodes[0].room, (core::place::Room{2, 1, 0}));
   EXPECT_EQ(cluster.at("here").nodes[0].name, core::place::kThisHost);
+  EXPECT_EQ(cluster.at("here").runs, 1u);
+  EXPECT_EQ(cluster.at("big").runs, 0u) << "no limit";
   EXPECT_EQ(cluster.at("big").nodes[0].name, core::place::kOutside);
   EXPECT_EQ(cluster.at("big").nodes[0].room.gpus, 8u);
   EXPECT_EQ(cluster.at("cpus").nodes[0].room.gpus, 0u);

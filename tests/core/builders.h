@@ -65,6 +65,20 @@ inline v1::JobSpec spec_of(const std::string& name, uint32_t ranks = 2) {
   return spec;
 }
 
+// A command without data: jobs/task.h.
+inline v1::JobSpec task_of(const std::string& name, uint32_t ranks = 1) {
+  v1::JobSpec spec;
+  spec.set_rekindle(1);
+  spec.set_name(name);
+  auto* train = spec.mutable_train();
+  train->add_command("true");
+  train->mutable_ranks()->set_count(ranks);
+  train->mutable_limits()->set_crash_retries(3);
+  train->mutable_limits()->set_node_retries(10);
+  *train->mutable_limits()->mutable_cancel_grace() = to_proto(Seconds(30));
+  return spec;
+}
+
 inline Apply apply_of(v1::JobSpec spec) {
   std::string sha = sha256_hex(spec.SerializeAsString());
   return {std::move(spec), std::move(sha)};

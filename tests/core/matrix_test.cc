@@ -218,6 +218,7 @@ std::string run_table() {
       ends_with("attempt crashed", v1::END_CRASH),
       ends_with("node lost", v1::END_NODE_LOST),
       ends_with("launch failed", v1::END_LAUNCH_FAILED),
+      ends_with("cancelled outside", v1::END_CANCELLED),
       ends_with("spec refused", v1::END_SPEC_REFUSED),
       ends_with("data refused", v1::END_DATA_REFUSED),
       ends_with("ranks diverged", v1::END_DIVERGED),

@@ -6,54 +6,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 #include <set>
 
 #include "core/place/preempt.h"
 #include "core/place/timeline.h"
+#include "tests/core/random_pools.h"
 
 namespace rekindle::core::place {
 namespace {
 
 using ::testing::ElementsAre;
-
-constexpr int64_t kNow = 1'000'000;
-constexpr int64_t kSecond = 1'000'000;
-
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : random_(seed) {}
-  uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
-  bool chance(uint32_t percent) { return below(100) < percent; }
-
- private:
-  std::mt19937_64 random_;
-};
-
-Pool random_pool(Dice& dice) {
-  Pool pool;
-  const uint32_t nodes = 1 + dice.below(6);
-  for (uint32_t i = 0; i < nodes; ++i) {
-    Node node{fmt::format("n{}", i), {1 + dice.below(8), dice.below(3), 0}, {}, {}};
-    if (dice.chance(30)) node.room.memory = 8 + dice.below(24);
-    if (dice.chance(30)) node.labels["gpu"] = dice.chance(50) ? "h100" : "a100";
-    if (dice.chance(10)) node.closed = "cordoned";
-    pool.nodes.push_back(std::move(node));
-  }
-  return pool;
-}
-
-Gang random_gang(Dice& dice) {
-  Gang gang;
-  gang.min = gang.max = 1 + dice.below(dice.chance(20) ? 30 : 6);
-  if (dice.chance(20)) gang.max += dice.below(8);
-  if (dice.chance(25)) gang.rank.gpus = 1;
-  if (dice.chance(25)) gang.rank.memory = 1 + dice.below(12);
-  if (dice.chance(20)) gang.labels["gpu"] = "h100";
-  if (dice.chance(75)) gang.limit_us = (1 + dice.below(50)) * kSecond;
-  if (dice.chance(15)) gang.earliest_us = kNow + dice.below(20) * kSecond;
-  return gang;
-}
 
 // What stands on each node at a moment.
 std::vector<Room> load_at(const Pool& pool, const std::vector<Held>& held, const std::vector<Gang>& gangs,
@@ -88,7 +50,9 @@ std::vector<Held> random_held(Dice& dice, const Pool& pool) {
     gang.earliest_us = 0;
     gang.limit_us = 0;
     Timeline timeline(pool, kNow);
-    for (const Held& one : held) timeline.take(one.shares, one.rank, kNow, kForever);
+    std::vector<Held> forever = held;
+    for (Held& one : forever) one.until_us = kForever;
+    timeline.hold(forever);
     const std::optional<Seat> seat = timeline.earliest(gang);
     if (!seat || seat->start_us > kNow) continue;
     held.push_back(
@@ -136,6 +100,18 @@ void check_seat(const Scene& scene, const Gang& gang, const Verdict& verdict) {
   }
 }
 
+// Gangs that hold their room at a moment.
+uint32_t gangs_at(const Scene& scene, const std::vector<Verdict>& verdicts, int64_t at_us) {
+  uint32_t gangs = 0;
+  for (const Held& one : scene.held) gangs += at_us < one.until_us;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    if (verdicts[i].kind != Verdict::kStarts && verdicts[i].kind != Verdict::kReserved) continue;
+    const int64_t start_us = verdicts[i].seat.start_us;
+    gangs += at_us >= start_us && at_us < later(start_us, scene.gangs[i].limit_us);
+  }
+  return gangs;
+}
+
 void check_never_too_much(const Scene& scene, const std::vector<Verdict>& verdicts) {
   std::set<int64_t> moments = {kNow, kUnknown};
   for (const Verdict& verdict : verdicts) moments.insert(std::max(kNow, verdict.seat.start_us));
@@ -143,6 +119,9 @@ void check_never_too_much(const Scene& scene, const std::vector<Verdict>& verdic
     const auto load = load_at(scene.pool, scene.held, scene.gangs, verdicts, moment);
     for (size_t node = 0; node < load.size(); ++node)
       ASSERT_TRUE(within(load[node], scene.pool.nodes[node])) << "node " << node << " at " << moment;
+    if (scene.pool.runs > 0) {
+      ASSERT_LE(gangs_at(scene, verdicts, moment), scene.pool.runs) << "at " << moment;
+    }
   }
 }
 
@@ -231,6 +210,7 @@ TEST(Place, SeatsAreTheEarliest) {
     for (int64_t at = kNow; at < std::min(verdicts[0].seat.start_us, kNow + 120 * kSecond); at += kSecond) {
       if (at < head.earliest_us) continue;
       // Held room only ever comes free, so what counts is the beginning.
+      if (scene.pool.runs > 0 && gangs_at(scene, {}, at) >= scene.pool.runs) continue;
       const auto load = load_at(scene.pool, scene.held, {}, {}, at);
       uint64_t ranks = 0;
       for (size_t node = 0; node < load.size(); ++node) {
@@ -322,6 +302,24 @@ TEST(Place, ANodeThatShrankIsFullAndOthersAreUsed) {
   EXPECT_THAT(verdicts[0].seat.shares, ElementsAre(Share{1, 2}));
 }
 
+TEST(Place, APoolTakesNoMoreGangsThanItMay) {
+  Pool pool = nodes({8});
+  pool.runs = 2;
+  const std::vector<Held> held = {{{{0, 1}}, {1, 0, 0}, kNow + 100 * kSecond}};
+  auto verdicts = plan_of(pool, held, {of(1, 50), of(1, 10), of(1, 10)});
+  EXPECT_EQ(verdicts[0].kind, Verdict::kStarts);
+  EXPECT_EQ(verdicts[1].seat.start_us, kNow + 50 * kSecond) << "there is room, but no place";
+  EXPECT_EQ(verdicts[2].seat.start_us, kNow + 60 * kSecond);
+  // The first that waits for room has a place kept for when the room comes.
+  verdicts = plan_of(pool, held, {of(8, 10), of(1, 200), of(1, 100)});
+  EXPECT_EQ(verdicts[0].seat.start_us, kNow + 100 * kSecond);
+  EXPECT_EQ(verdicts[1].seat.start_us, kNow + 110 * kSecond);
+  EXPECT_EQ(verdicts[2].kind, Verdict::kStarts);
+  pool.runs = 1;
+  EXPECT_TRUE(plan_of(pool, held, {of(1)}, kNow, {}).empty()) << "nothing can start: nobody is looked at";
+  EXPECT_THAT(victims(pool, held, {{0, 5}}, of(1)), ElementsAre(0u)) << "a place is made as room is";
+}
+
 TEST(Place, BehindTheDepthNothingStarts) {
   const Pool pool = nodes({4});
   const std::vector<Held> held = {{{{0, 3}}, {1, 0, 0}, kNow + 100 * kSecond}};
@@ -348,7 +346,8 @@ struct Job {
 // turn comes though short and small ones keep arriving.
 void live(uint64_t seed) {
   Dice dice(seed);
-  const Pool pool = nodes({1 + dice.below(6), 1 + dice.below(6), 1 + dice.below(6)});
+  Pool pool = nodes({1 + dice.below(6), 1 + dice.below(6), 1 + dice.below(6)});
+  if (dice.chance(50)) pool.runs = 1 + dice.below(4);
   uint32_t slots = 0;
   for (const Node& node : pool.nodes) slots += node.room.slots;
   std::vector<Job> jobs;

@@ -49,6 +49,20 @@ TEST(Runs, FromSubmissionToPublication) {
   EXPECT_EQ(model.versions(0).as_of_us(), day_us(2, 1) + 25 * kHourUs);
 }
 
+// Journals of old hold the whole hash of a request.
+TEST(Runs, AKeyOfAnOldJournalIsKnown) {
+  Driver d;
+  d.add_job();
+  const std::string id = d.run(StartRun{request("k")}).id;
+  v1::Run& old = d.state.runs.at(RunId(id));
+  old.set_request_sha256(fmt::format("{:016x}{}", old.request_hash(), std::string(48, 'a')));
+  old.clear_request_hash();
+  EXPECT_EQ(d.run(StartRun{request("k")}).id, id);
+  v1::StartRunRequest other = request("k");
+  other.set_no_publish(true);
+  EXPECT_EQ(d.refuse(StartRun{other}).code(), Code::kAlreadyExists);
+}
+
 TEST(Runs, SameKeySameRunOtherBodyRefused) {
   Driver d;
   d.add_job();
@@ -213,6 +227,19 @@ TEST(Runs, CancelGivesGraceThenKills) {
   EXPECT_EQ(d.run_of(id).attempts(0).end(), v1::END_CANCELLED);
   EXPECT_EQ(d.run_of(id).reason(), "wrong data");
   d.run(CancelRun{cancel});
+  EXPECT_THAT(keys(d), IsEmpty());
+}
+
+// In the queue of its pool, say, where nobody asked us.
+TEST(Runs, ACancelWhereItRanIsNotTriedAgain) {
+  Driver d;
+  d.add_job();
+  const std::string id = d.start();
+  d.gang_starts(id);
+  d.run(AttemptEnded{RunId(id), 1, v1::END_CANCELLED, "cancelled in Slurm by uid 0 (job 7)", {}});
+  EXPECT_EQ(d.run_of(id).state(), v1::CANCELLED);
+  EXPECT_EQ(d.run_of(id).reason(), "cancelled in Slurm by uid 0 (job 7)");
+  EXPECT_EQ(d.run_of(id).attempts_size(), 1);
   EXPECT_THAT(keys(d), IsEmpty());
 }
 

@@ -278,6 +278,64 @@ TEST_F(Nodes, WhatCannotBeSaysWhy) {
               HasSubstr("4 of 12 that pool gpu could give are on closed nodes (b: cordoned by anna)"));
 }
 
+TEST_F(Nodes, APoolRunsNoMoreAtOnceThanItMay) {
+  cluster["gpu"].runs = 1;
+  d.nodes(cluster);
+  const std::string first = start(spec_with("a", 1));
+  const std::string second = start(spec_with("b", 1));
+  const std::string third = start(spec_with("c", 1));
+  EXPECT_EQ(d.run_of(first).state(), v1::RUNNING);
+  EXPECT_EQ(d.waiting("gpu")[0].reason(), "waits for a run of its pool to end: limits.runs allows 1 at once");
+  EXPECT_THAT(d.waiting("gpu")[1].reason(), HasSubstr("; " + second + " stands before it"));
+  const v1::WhyNotResponse why = why_not(d.state, *d.world.cluster, d.run_of(second), d.world.now);
+  EXPECT_THAT(why.reasons(0), HasSubstr("limits.runs allows 1 at once"));
+  // The operator raises the limit, and takes it away.
+  cluster["gpu"].runs = 2;
+  d.nodes(cluster);
+  d.pass(Seconds(1));
+  EXPECT_EQ(d.run_of(second).state(), v1::RUNNING);
+  EXPECT_EQ(d.run_of(third).state(), v1::QUEUED);
+  cluster["gpu"].runs = 0;
+  d.nodes(cluster);
+  d.pass(Seconds(1));
+  EXPECT_EQ(d.run_of(third).state(), v1::RUNNING);
+}
+
+// A pool that launches each run in its owner's name has their credential, or lets the run wait.
+TEST_F(Nodes, WithoutItsOwnersCredentialARunWaitsInNobodysWay) {
+  auto& owners = cluster["gpu"].owners.emplace();
+  owners["bert"] = place::kForever;
+  owners["carl"] = to_micros(d.world.now) + Micros(Seconds(60)).count();
+  d.nodes(cluster);
+  const auto start_as = [this](const std::string& who, const std::string& name) {
+    const v1::JobSpec spec = spec_with(name, 12);
+    d.run(Apply{apply_of(spec)}, who);
+    v1::StartRunRequest request;
+    request.set_job(name);
+    return d.run(StartRun{request}, who).id;
+  };
+  const std::string annas = start_as("anna", "a");
+  EXPECT_EQ(d.run_of(annas).state(), v1::QUEUED);
+  EXPECT_EQ(
+      d.waiting("gpu")[0].reason(),
+      "waits for a credential: 'anna' has stored none for pool gpu: `rekindle credential set --pool gpu`");
+  EXPECT_THAT(why_not(d.state, *d.world.cluster, d.run_of(annas), d.world.now).reasons(0),
+              HasSubstr("has stored none"));
+  const std::string berts = start_as("bert", "b");
+  EXPECT_EQ(d.run_of(berts).state(), v1::RUNNING) << "nobody waits for what room alone does not keep waiting";
+  d.gang_starts(berts);
+  d.ends(berts, v1::END_SPEC_REFUSED);
+  d.pass(Seconds(61));
+  const std::string carls = start_as("carl", "c");
+  EXPECT_THAT(d.waiting("gpu")[1].reason(), HasSubstr("that of 'carl' for pool gpu expired at"));
+  owners["carl"] = owners["anna"] = to_micros(d.world.now) + Micros(Seconds(60)).count();
+  cluster["gpu"].owners = owners;
+  d.nodes(cluster);
+  d.pass(Seconds(1));
+  EXPECT_EQ(d.run_of(annas).state(), v1::RUNNING);
+  EXPECT_THAT(d.waiting("gpu")[0].reason(), HasSubstr("waits for 12 slots"));
+}
+
 TEST_F(Nodes, AShortRunFillsTheGapAndTheHeadKeepsItsStart) {
   const std::string first = start(spec_with("ten", 10, Seconds(600)));
   const std::string head = start(spec_with("twelve", 12, Seconds(600)));

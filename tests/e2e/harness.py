@@ -80,15 +80,16 @@ class Loop:
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="rekindle-e2e-"))
         self.state = self.folder / "state"
+        self.prefix = []  # what runs the coordinator and the verbs as somebody else
         self.daemon = None
         self.node = None
         self._port = None
         self._node_port = None
 
     # --- verbs
-    def run(self, *arguments, check=True, timeout=300):
-        done = subprocess.run([str(BIN / "rekindle"), "--state", str(self.state), *map(str, arguments)],
-                              capture_output=True, text=True, timeout=timeout)
+    def run(self, *arguments, check=True, timeout=300, **options):
+        done = subprocess.run([*self.prefix, str(BIN / "rekindle"), "--state", str(self.state), *map(str, arguments)],
+                              capture_output=True, text=True, timeout=timeout, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"rekindle {' '.join(map(str, arguments))} ended with {done.returncode}:\n"
                                  f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}\n{self.daemon_log()[-3000:]}")
@@ -109,9 +110,15 @@ class Loop:
         (self.state / "address").unlink(missing_ok=True)
         with open(self.folder / "rekindled.log", "ab") as log:
             self.daemon = subprocess.Popen(
-                [str(BIN / "rekindled"), "--state", str(self.state), "--slots", str(slots), "--listen",
+                [*self.prefix, str(BIN / "rekindled"), "--state", str(self.state), "--slots", str(slots), "--listen",
                  f"127.0.0.1:{self.port()}", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for("rekindled to answer", lambda: self.run("status", check=False).returncode == 0)
+
+    def open_files(self, slots=2):
+        """Runs may reach every file, for scripts that meet the test in its folder."""
+        self.state.mkdir(exist_ok=True, mode=0o700)
+        (self.state / "pools.yaml").write_text(
+            f"rekindle: 1\npools: [{{name: local, local: {{slots: {slots}, confine: {{files: all}}}}}}]\n")
 
     def port(self):
         """One port for the life of the loop, so that nodes find a coordinator that came back."""

@@ -24,13 +24,15 @@ pools:
 """
 
 
-class Slurm(LoopTest):
+class SlurmTest(LoopTest):
+    NODES = {}
+
     @classmethod
     def setUpClass(cls):
         if why := slurm.missing():
             raise unittest.SkipTest(why)
         cls.folder = tempfile.mkdtemp(prefix="rekindle-slurm-")
-        cls.cluster = slurm.Cluster(cls.folder)
+        cls.cluster = slurm.Cluster(cls.folder, **cls.NODES)
         try:
             cls.cluster.start()
         except Exception:
@@ -81,6 +83,11 @@ class Slurm(LoopTest):
         self.assertEqual("PUBLISHED", ended["state"], ended.get("reason"))
         return ended
 
+    def step(self, run):
+        return int((self.loop.json("describe", run).get("progress") or {}).get("step", 0))
+
+
+class Slurm(SlurmTest):
     def test_a_run_is_published_by_gangs_of_one_and_of_two(self):
         self.begin()
         for ranks in ("{count: 2}", "{count: 1}"):
@@ -123,8 +130,17 @@ class Slurm(LoopTest):
         self.assertEqual("END_YIELDED", ended["attempts"][0]["end"])
         wait_for("the job to be over", lambda: [s for _, s in self.jobs(run)] == ["COMPLETED"], 30)
 
-    def step(self, run):
-        return int((self.loop.json("describe", run).get("progress") or {}).get("step", 0))
+    def test_a_job_that_somebody_cancels_in_slurm_is_not_tried_again(self):
+        self.begin(epochs=2000)
+        run = self.loop.json("run", JOB)["id"]
+        wait_for("training", lambda: self.step(run) > 0, 60)
+        number = self.jobs(run)[0][0]
+        self.cluster.tell("scancel", str(number))
+        self.loop.run("wait", run, "--timeout", "60s", check=False)
+        ended = self.get(run)
+        self.assertEqual(("CANCELLED", f"cancelled in Slurm (job {number})"), (ended["state"], ended["reason"]))
+        self.assertEqual(["END_CANCELLED"], [attempt["end"] for attempt in ended["attempts"]])
+        self.assertEqual([(number, "CANCELLED")], self.jobs(run))
 
     def test_a_time_limit_makes_it_save_and_the_next_job_goes_on(self):
         # A minute is the shortest that Slurm knows; half of it is notice.
@@ -168,6 +184,23 @@ class Slurm(LoopTest):
         self.assertEqual(1, broken.returncode)
         self.assertIn("did you mean 'slurm'?", broken.stderr)
         self.assertIn("cluster", broken.stdout)
+
+
+class SlurmNodes(SlurmTest):
+    """A cluster of two nodes, both on this host: what spans them meets over sockets, not in shared memory."""
+
+    NODES = {"nodes": 2, "gpus": 2}
+
+    def test_a_gang_over_two_nodes_is_published_with_what_its_nodes_were_asked_for(self):
+        # A rank takes a node's cores, and each node one of its GPUs.
+        self.begin(more='time: 10m, cpus: 2, gres: "gpu:a100:1"')
+        run = self.loop.json("run", JOB)["id"]
+        wait_for("training", lambda: self.step(run) > 0, 60)
+        shown = self.cluster.tell("scontrol", "show", "job", "--details", str(self.jobs(run)[0][0]))
+        for part in (" NodeList=n[1-2]", "NumNodes=2", "GRES=gpu:a100:1(IDX:0)"):
+            self.assertIn(part, shown)
+        ended = self.published(run)
+        self.assertEqual(1, len(ended["attempts"]), ended["attempts"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "jobs/task.h"
 #include "tests/jobs/builders.h"
 
 namespace rekindle::jobs {
@@ -108,6 +109,43 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"deterministic", script_with("deterministic: false"), "a script decides this itself"},
         Case{"best", script_with("checkpoints: {best: false}"), "a script decides this itself"},
         Case{"digest", script_with("limits: {digest: 5}"), "a script decides this itself"}),
+    [](const auto& info) { return info.param.name; });
+
+const std::string kTask = "rekindle: 1\nname: report\ntrain:\n  command: [python, report.py]\n";
+
+TEST(Task, ACommandWithoutDataIsOne) {
+  EXPECT_EQ(refusal(kTask), "");
+  const Resolved task = resolve(parse_job(kTask, "s.yaml").value()).value();
+  EXPECT_TRUE(is_task(task.spec));
+  for (const ResolvedField& field : task.fields)
+    for (const std::string& unused : unused_by_tasks())
+      EXPECT_FALSE(field.path == unused || field.path.starts_with(unused + ".")) << field.path;
+  EXPECT_FALSE(task.spec.has_gate() || task.spec.has_serve() || task.spec.has_data());
+  EXPECT_EQ(task.spec.train().limits().hang().seconds(), 600);
+  EXPECT_EQ(task.spec.train().ranks().count(), 1u);
+  EXPECT_EQ(resolve(task.spec).value().spec.SerializeAsString(), task.spec.SerializeAsString());
+  EXPECT_TRUE(check(task.spec).ok());
+  EXPECT_EQ(
+      refusal(kTask + "  code: .\n  env: {venv: lock.txt}\n  ranks: {min: 1, max: 2}\n  limits: {attempt: "
+                      "1h}\npool: gpu\npriority: 3\n"),
+      "");
+  EXPECT_FALSE(is_task(parse_job(kScript, "s.yaml").value()));
+  EXPECT_FALSE(is_task(testing::least()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfTasks, Refusals,
+    ::testing::Values(Case{"gate", kTask + "gate: {holdout: 1d}\n", "s.yaml:5:7: takes versions"},
+                      Case{"serve", kTask + "serve: {canary: 5%}\n", "takes versions"},
+                      Case{"retrain", kTask + "retrain: {when: [drift]}\n", "takes versions"},
+                      Case{"rows", kTask + "  rows: {last: 5d}\n", "s.yaml:5:9: not for a plain task"},
+                      Case{"default_rows", kTask + "  rows: {last: 365d}\n", "not for a plain task"},
+                      Case{"task_batch", kTask + "  batch: 1024\n", "not for a plain task"},
+                      Case{"task_best", kTask + "  checkpoints: {best: true}\n", "not for a plain task"},
+                      Case{"predict_alone", kTask + "predict: {command: [a]}\n", "missing 'data'"},
+                      Case{"neither_model", "rekindle: 1\nname: report\ntrain: {}\n", "missing 'data'"},
+                      Case{"word", kTask + "waive: [train.nothing]\n", "is no field of a job spec"},
+                      Case{"task_env", kTask + "  env: {venv: lock.txt}\n", "name it in train.code"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Command, ASpecThatCameWithPackedCodeIsChecked) {

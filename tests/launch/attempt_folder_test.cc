@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "base/files/passing_files.h"
 #include "tests/launch/fixture.h"
 
 namespace rekindle::launch {
@@ -22,6 +23,20 @@ TEST_F(AttemptFolderTest, APlanIsWrittenOnceAndPrivately) {
   EXPECT_EQ(info.st_mode & 0777, 0640u);
   ASSERT_EQ(::stat(folder.root().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0027, 0u) << "others see nothing";
+}
+
+TEST_F(AttemptFolderTest, APlanThatAPowerFailureToreIsWrittenAnew) {
+  const AttemptFolder folder(base_ / "runs/report-1/1");
+  v1::Plan plan;
+  plan.set_run("report-1");
+  ASSERT_TRUE(folder.create(plan, Sync::kNo).ok());
+  for (const std::string& torn : {std::string(), std::string(40, '\0'), std::string("\xff\xff")}) {
+    ASSERT_TRUE(write_file_atomically(folder.plan(), torn).ok());
+    EXPECT_TRUE(folder.create(plan, Sync::kNo).ok());
+    EXPECT_EQ(folder.read_plan().value().run(), "report-1");
+  }
+  plan.set_world(7);
+  EXPECT_EQ(folder.create(plan, Sync::kNo).code(), Code::kAlreadyExists);
 }
 
 TEST_F(AttemptFolderTest, RecordsAreAbsentThenWhole) {

@@ -4,72 +4,14 @@
 
 #include "artifacts/store.h"
 #include "base/clock.h"
-#include "launch/command/work_folder.h"
 #include "runtime/code.h"
-#include "tests/launch/fixture.h"
+#include "tests/launch/command_fixture.h"
 
 namespace rekindle::launch {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class Command : public AttemptTest {
- protected:
-  v1::Plan plan(const std::vector<std::string>& words, uint32_t world = 1) const {
-    v1::Plan out;
-    out.set_task(v1::Plan::TRAIN);
-    out.set_run("flight-delay-1");
-    out.set_world(world);
-    out.set_threads_per_rank(1);
-    out.set_artifacts((base_ / "artifacts").string());
-    out.set_checkpoints((base_ / "checkpoints").string());
-    out.set_environments((base_ / "environments").string());
-    for (const std::string& word : words) out.mutable_spec()->mutable_train()->add_command(word);
-    out.mutable_spec()->mutable_train()->mutable_checkpoints()->set_keep(2);
-    out.mutable_spec()->mutable_train()->set_seed(7);
-    out.mutable_spec()->mutable_data()->mutable_label()->set_column("late");
-    return out;
-  }
-  v1::Plan shell(const std::string& script, uint32_t world = 1) const {
-    return plan({"/bin/sh", "-c", script}, world);
-  }
-
-  AttemptFolder started(v1::Plan plan) {
-    const AttemptFolder folder(base_ / "runs" / std::to_string(made_.size() + 1));
-    plan.set_attempt(static_cast<uint32_t>(made_.size() + 1));
-    EXPECT_TRUE(folder.create(plan).ok());
-    made_.push_back(folder.root());
-    EXPECT_TRUE(launcher_->start(folder).ok());
-    return folder;
-  }
-  v1::ExitRecord ended(const AttemptFolder& folder) {
-    const v1::ExitRecord record = *wait_for(*launcher_, folder, GangState::kEnded).exit;
-    EXPECT_TRUE(processes_of(folder).empty());
-    EXPECT_FALSE(fs::exists(WorkFolder(folder).root())) << "nothing of the work is left";
-    return record;
-  }
-  static v1::Outcome outcome(const AttemptFolder& folder) {
-    const auto read = folder.read_outcome();
-    EXPECT_TRUE(read.ok() && read->has_value()) << log(folder);
-    return read.ok() && read->has_value() ? **read : v1::Outcome();
-  }
-  static std::string log(const AttemptFolder& folder, int rank = 0) {
-    return read_file(folder.log(rank)).ok() ? read_file(folder.log(rank)).value() : "";
-  }
-  static std::vector<v1::Report> reports(const AttemptFolder& folder, int rank = 0) {
-    return ReportReader(folder, rank).read_new().value();
-  }
-  static bool in_script(const AttemptFolder& folder, int world) {
-    return eventually([&] {
-      for (int rank = 0; rank < world; ++rank)
-        if (log(folder, rank).find("running") == std::string::npos) return false;
-      return true;
-    });
-  }
-
-  std::unique_ptr<Launcher> launcher_ = local();
-};
 
 TEST_F(Command, WordsArriveByteForByte) {
   const AttemptFolder folder = started(
@@ -298,6 +240,35 @@ TEST_F(Command, ALimitOfTimeIsAWishToYield) {
   const AttemptFolder folder = started(limited);
   EXPECT_EQ(ended(folder).code(), kExitYielded);
   EXPECT_TRUE(fs::exists(base_ / "checkpoints/step-1"));
+}
+
+v1::Plan without_data(v1::Plan plan) {
+  plan.mutable_spec()->clear_data();
+  return plan;
+}
+
+TEST_F(Command, APlainTaskIsItsCommandAlone) {
+  v1::Plan plan = without_data(shell("env; test -f \"$REKINDLE_SPEC\" && test -d \"$REKINDLE_CHECKPOINT\""));
+  plan.set_fault("bad rows");  // would end the test rank, were it asked for rows
+  const AttemptFolder folder = started(plan);
+  const v1::ExitRecord record = ended(folder);
+  EXPECT_EQ(record.code(), 0) << log(folder);
+  ASSERT_EQ(record.ranks_size(), 1) << "what the coordinator takes for its end";
+  EXPECT_EQ(record.ranks(0).code(), 0);
+  EXPECT_FALSE(folder.read_outcome().value().has_value()) << "nobody scored";
+  for (const char* entry : {"RANK=0\n", "REKINDLE_RUN=flight-delay-1\n", "REKINDLE_SEED=7\n"})
+    EXPECT_THAT(log(folder), HasSubstr(entry));
+  for (const char* rows : {"REKINDLE_TRAIN", "REKINDLE_VALID", "REKINDLE_OUT", "REKINDLE_LABEL"})
+    EXPECT_THAT(log(folder), Not(HasSubstr(rows)));
+}
+
+TEST_F(Command, APlainTaskOfSeveralRanksEndsWithTheFirstThatFails) {
+  const v1::ExitRecord good = ended(started(without_data(shell("echo rank $RANK", 2))));
+  EXPECT_EQ(good.code(), 0);
+  EXPECT_EQ(good.ranks_size(), 2);
+  const v1::ExitRecord bad =
+      ended(started(without_data(shell("if [ $RANK = 1 ]; then exit 3; fi; sleep 1000", 2))));
+  EXPECT_EQ(bad.code(), 3);
 }
 
 TEST_F(Command, TheGangsDeathEndsTheScript) {

@@ -35,7 +35,7 @@ TEST_P(Contract, StartingAgainChangesNothing) {
   GetParam().end(*launcher_, folder, 0);
   wait_for(*launcher_, folder, GangState::kEnded);
   ASSERT_TRUE(launcher_->start(folder).ok());
-  EXPECT_EQ(launcher_->probe(folder).value().kind, GangState::kEnded);
+  wait_for(*launcher_, folder, GangState::kEnded);
   EXPECT_EQ(folder.read_gang().value()->pid(), pid);
 }
 

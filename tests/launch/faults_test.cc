@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
+#include "base/files/passing_files.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
 #include "tests/launch/fixture.h"
@@ -182,6 +183,20 @@ TEST_F(Gang, AnAttemptWhoseGangWasLostIsNotTriedAgain) {
   EXPECT_FALSE(folder.read_exit().value().has_value());
 }
 
+// What a failing disk leaves of it must not keep the attempt, and its room, for ever.
+TEST_F(Gang, ADamagedExitRecordIsNone) {
+  const AttemptFolder folder = attempt("exit 0");
+  ASSERT_TRUE(launcher_->start(folder).ok());
+  wait_for(*launcher_, folder, GangState::kEnded);
+  ASSERT_TRUE(eventually([&] { return !gang_lock_held(folder).value(); }));
+  ASSERT_TRUE(write_file_durably(folder.exit(), "\xff\xff").ok());
+  EXPECT_FALSE(whole_exit(folder).value().has_value());
+  EXPECT_EQ(wait_for(*launcher_, folder, GangState::kLost).kind, GangState::kLost);
+  EXPECT_EQ(run_gang_program(folder), kGangUsed) << "damaged, it keeps others out all the same";
+  ASSERT_TRUE(bar(folder, v1::ExitRecord()).value());
+  EXPECT_TRUE(whole_exit(folder).value()->barred());
+}
+
 TEST_F(Gang, AFolderWithoutAPlanIsRefused) {
   const AttemptFolder folder(base_);
   EXPECT_EQ(run_gang_program(folder), kGangNoPlan);
@@ -227,6 +242,16 @@ TEST_F(Gang, AReusedPidOrARestartedHostIsALostGang) {
   EXPECT_EQ(state.kind, GangState::kLost);
   EXPECT_THAT(state.detail, HasSubstr("restarted"));
   EXPECT_TRUE(launcher_->signal(restarted, Signal::kKill).ok());
+}
+
+TEST_F(Gang, ARecordThatAPowerFailureToreIsOfALostGang) {
+  for (const std::string& torn : {std::string(), std::string(40, '\0')}) {
+    const AttemptFolder folder = attempt("wait");
+    ASSERT_TRUE(write_file_atomically(folder.gang(), torn).ok());
+    EXPECT_TRUE(launcher_->start(folder).ok());
+    EXPECT_EQ(launcher_->probe(folder).value().kind, GangState::kLost);
+    EXPECT_TRUE(launcher_->signal(folder, Signal::kKill).ok());
+  }
 }
 
 TEST_F(Gang, ARankThatWatchesLeavesWithTheLock) {

@@ -56,16 +56,24 @@ class AttemptTest : public testing::Test {
     fs::remove_all(base_);
   }
 
-  AttemptFolder attempt(const std::string& fault, uint32_t world = 1) {
+  // Where launchers place ranks: the second host first, so that their order is seen to be kept.
+  AttemptFolder attempt(const std::string& fault, uint32_t world = 1, uint32_t gpus_per_rank = 0) {
     const AttemptFolder folder(base_ / "runs" / "flight-delay-1" / std::to_string(made_.size() + 1));
     v1::Plan plan;
     plan.set_run("flight-delay-1");
     plan.set_attempt(static_cast<uint32_t>(made_.size() + 1));
     plan.set_world(world);
+    plan.set_gpus_per_rank(gpus_per_rank);
     plan.set_threads_per_rank(1);
     plan.set_fault(fault);
     plan.set_start_nonce(random_hex(16));
     plan.mutable_spec()->set_pool("cluster");
+    for (uint32_t left = world; left > 0;) {
+      v1::NodeShare& share = *plan.add_shares();
+      share.set_node(plan.shares_size() == 1 ? "n2" : "n1");
+      share.set_ranks(plan.shares_size() == 1 ? 1 : left);
+      left -= share.ranks();
+    }
     const Status created = folder.create(plan);
     EXPECT_TRUE(created.ok()) << created.to_string();
     made_.push_back(folder.root());

@@ -39,7 +39,10 @@ TEST(SlurmAnswers, DetailsAndAccounts) {
   EXPECT_EQ(parse_details("JobId=2 JobName=x JobState=NODE_FAIL Reason=None\n"), "NODE_FAIL");
   EXPECT_EQ(parse_details("slurm_load_jobs error: Invalid job id specified\n"), "");
   EXPECT_EQ(parse_details("JobState=weird"), "");
-  EXPECT_EQ(parse_accounting("CANCELLED by 1000\n"), "CANCELLED");
+  EXPECT_EQ(parse_accounting("CANCELLED by 1000\n"), "CANCELLED by 1000");
+  EXPECT_EQ(parse_accounting("CANCELLED by 0\n"), "CANCELLED by 0");
+  EXPECT_EQ(parse_accounting("CANCELLED by \x1b[31m\n"), "CANCELLED");
+  EXPECT_EQ(parse_accounting("CANCELLED+\n"), "CANCELLED");
   EXPECT_EQ(parse_accounting("TIMEOUT\n"), "TIMEOUT");
   EXPECT_EQ(parse_accounting("Slurm accounting storage is disabled\n"), "");
 }
@@ -68,6 +71,14 @@ TEST(SlurmAnswers, EndsAreRetriedOrNotByWhatHappened) {
   EXPECT_EQ(end("CANCELLED by 1000", true), v1::END_CANCELLED);
   EXPECT_EQ(end("FAILED", true), v1::END_NODE_LOST);
   EXPECT_EQ(end("FAILED", false), v1::END_LAUNCH_FAILED);
+  EXPECT_EQ(verdict_of(Job{3, "CANCELLED by 1000", "", "n1", ""}, true).message,
+            "cancelled in Slurm by uid 1000 (job 3)");
+  EXPECT_EQ(verdict_of(Job{3, "CANCELLED", "", "n1", ""}, true).message, "cancelled in Slurm (job 3)");
+  for (const char* state :
+       {"TIMEOUT", "CANCELLED by 0", "NODE_FAIL", "PREEMPTED", "DEADLINE", "OUT_OF_MEMORY"})
+    EXPECT_TRUE(ended_by_slurm(state)) << state;
+  for (const char* state : {"COMPLETED", "FAILED", "BOOT_FAIL", "RUNNING", "PENDING", ""})
+    EXPECT_FALSE(ended_by_slurm(state)) << state;
   EXPECT_THAT(verdict_of(Job{3, "FAILED", "", "n1", ""}, false).message, HasSubstr("never began on n1"));
 }
 

@@ -172,6 +172,64 @@ TEST_F(SlurmFaults, AKillTakesAJobOutOfTheQueue) {
   EXPECT_EQ(wait_for(*launcher_, folder, GangState::kLost).end, v1::END_CANCELLED);
 }
 
+// By hand, or by an administrator: it is no crash, and nobody wants another attempt.
+TEST_F(SlurmFaults, ACancelOutsideIsNoCrash) {
+  for (const char* accounts : {"", "accounts 1000"}) {
+    SCOPED_TRACE(accounts);
+    slurm_.behave(accounts);
+    launcher_ = make();
+    const AttemptFolder folder = attempt("wait", 2);
+    ASSERT_TRUE(launcher_->start(folder).ok());
+    ASSERT_TRUE(ranks_ready(folder, 2));
+    slurm_.run({"scancel", std::to_string(slurm_.jobs())});
+    const GangState state = wait_for(*launcher_, folder, GangState::kEnded);
+    EXPECT_EQ(state.end, v1::END_CANCELLED);
+    EXPECT_EQ(state.detail,
+              *accounts == 0 ? "cancelled in Slurm (job 1)" : "cancelled in Slurm by uid 1000 (job 2)");
+    EXPECT_TRUE(fs::exists(folder.exit())) << "its supervisor had its time";
+  }
+}
+
+// What Slurm did to a job explains how its gang ended; what the gang did itself is its own.
+TEST_F(SlurmFaults, AnEndBySlurmIsWhatSlurmSays) {
+  for (const auto& [over, end] : {std::pair("over PREEMPTED", v1::END_PREEMPTED),
+                                  {"over NODE_FAIL", v1::END_NODE_LOST},
+                                  {"over TIMEOUT", v1::END_HANG},
+                                  {"over OUT_OF_MEMORY", v1::END_OUT_OF_MEMORY},
+                                  {"over PENDING", v1::END_NODE_LOST},
+                                  {"", v1::END_UNSPECIFIED}}) {
+    SCOPED_TRACE(over);
+    slurm_.behave(over);
+    const AttemptFolder folder = attempt("wait");
+    ASSERT_TRUE(launcher_->start(folder).ok());
+    ASSERT_TRUE(ranks_ready(folder, 1));
+    finish(folder, 3);
+    EXPECT_EQ(wait_for(*launcher_, folder, GangState::kEnded).end, end);
+  }
+  slurm_.behave("over PREEMPTED");
+  const AttemptFolder done = attempt("wait");
+  ASSERT_TRUE(launcher_->start(done).ok());
+  ASSERT_TRUE(ranks_ready(done, 1));
+  ASSERT_TRUE(done.write_outcome({}).ok());
+  finish(done, 0);
+  EXPECT_EQ(wait_for(*launcher_, done, GangState::kEnded).end, v1::END_UNSPECIFIED) << "its outcome counts";
+}
+
+// An end is not told before Slurm has told its part of it, and not made up either.
+TEST_F(SlurmFaults, AnEndWaitsForSlurmsWord) {
+  const AttemptFolder folder = attempt("wait");
+  ASSERT_TRUE(launcher_->start(folder).ok());
+  ASSERT_TRUE(ranks_ready(folder, 1));
+  slurm_.behave("squeue fail");
+  finish(folder, 3);
+  ASSERT_TRUE(becomes(folder, GangState::kEnding, "Slurm has not said yet"));
+  stays(folder, GangState::kEnding);
+  slurm_.behave("squeue empty");
+  const GangState state = wait_for(*launcher_, folder, GangState::kEnded);
+  EXPECT_EQ(state.end, v1::END_UNSPECIFIED) << "it knows nothing of the job";
+  EXPECT_EQ(state.exit->code(), 3);
+}
+
 TEST_F(SlurmFaults, AKillOfALostSubmissionWaitsForItsJob) {
   answer_within(Seconds(3));
   slurm_.behave("sbatch lost\npend Priority");

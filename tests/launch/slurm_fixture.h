@@ -63,6 +63,12 @@ class FakeSlurm {
       count += entry.path().filename().string().find('.') == std::string::npos;
     return count;
   }
+  // As somebody else would on the command line.
+  void run(std::vector<std::string> argv) const {
+    argv[0] = (folder_ / "bin" / argv[0]).string();
+    const Result<runtime::Captured> ran = runtime::capture(argv, bare_environment(), "/");
+    CHECK(ran.ok() && ran->code == 0, argv[0]);
+  }
   std::string cancels() const {
     return read_file(folder_ / "cancels").ok() ? read_file(folder_ / "cancels").value() : "";
   }

@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 
+#include "base/process.h"
 #include "launch/command/identity.h"
 #include "launch/command/work_folder.h"
 #include "launch/report_log.h"
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
   if (!reports.ok()) return 1;
   v1::Report report;
   report.mutable_started()->set_pid(::getpid());
+  report.mutable_started()->set_host(host_name());
   if (!reports->append(report).ok()) return 1;
   std::printf("rank %d\n", rank);
   std::fflush(stdout);

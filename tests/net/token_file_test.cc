@@ -53,6 +53,17 @@ TEST_F(TokenFileTest, GivesAndTakes) {
   EXPECT_THAT(file_->revoke("alice").message(), HasSubstr("there are: ci"));
 }
 
+TEST_F(TokenFileTest, ATokenMayHaveAnEnd) {
+  ASSERT_TRUE(file_->add("brief", Role::kViewer, 7, 1'000).ok());
+  ASSERT_TRUE(file_->add("lasting", Role::kViewer, 7).ok());
+  ASSERT_TRUE(file_->add("third", Role::kViewer, 7).ok());
+  ASSERT_TRUE(file_->revoke("third").ok());
+  const auto kept = file_->read().value();
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].expires_us, 1'000) << "its end outlasts a change of the file";
+  EXPECT_EQ(kept[1].expires_us, 0);
+}
+
 TEST_F(TokenFileTest, HoldsNoSecretAndIsPrivate) {
   const std::string secret = file_->add("alice", Role::kAdmin, 7).value();
   EXPECT_THAT(read_file(path_).value(), Not(HasSubstr(secret)));
@@ -70,9 +81,11 @@ TEST_F(TokenFileTest, RefusesNamesAndDoubles) {
 }
 
 TEST_F(TokenFileTest, ADamagedFileIsToldAndLeft) {
-  for (const char* damaged :
-       {"", "{", "[]", R"({"tokens": 1})", R"({"tokens": [{"name": "a"}]})",
-        R"({"tokens": [{"name": "a", "role": "root", "sha256": "00", "made_us": 1}]})"}) {
+  for (const char* damaged : {"", "{", "[]", R"({"tokens": 1})", R"({"tokens": [{"name": "a"}]})",
+                              R"({"tokens": [{"name": "a", "role": "root", "sha256": "00", "made_us": 1}]})",
+                              R"({"tokens": [{"name": "a", "role": "viewer", "sha256": ")"
+                              "0000000000000000000000000000000000000000000000000000000000000000"
+                              R"(", "made_us": 1, "expires_us": "soon"}]})"}) {
     std::ofstream(path_, std::ios::trunc) << damaged;
     EXPECT_EQ(file_->read().status().code(), Code::kDataLoss) << damaged;
     EXPECT_FALSE(file_->add("b", Role::kViewer, 7).ok());

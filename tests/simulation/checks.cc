@@ -2,37 +2,10 @@
 #include "core/apply.h"
 #include "core/invariants.h"
 #include "core/queue.h"
-#include "jobs/retry.h"
+#include "tests/simulation/rules.h"
 #include "tests/simulation/simulation.h"
 
 namespace rekindle::core::testing {
-namespace {
-
-// The edges of the state graph, one event at a time.
-bool legal(v1::RunState from, v1::RunState to) {
-  if (from == to) return !terminal(from);
-  switch (from) {
-    case v1::QUEUED:
-      return to == v1::RUNNING || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::RUNNING:
-      return to == v1::QUEUED || to == v1::JUDGING || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::JUDGING:
-      return to == v1::QUEUED || to == v1::HELD || to == v1::PUBLISHED || to == v1::REJECTED ||
-             to == v1::COMPLETED || to == v1::CANCELLED || to == v1::FAILED_RUN;
-    case v1::HELD:
-      return to == v1::PUBLISHED || to == v1::CANCELLED;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
-
-bool ever_fits(const place::Cluster& cluster, const State& state, const v1::Run& run) {
-  const place::Gang gang = gang_of(state, run);
-  return place::ranks_in(cluster.at(pool_of(state, run)), gang, false) >= gang.min;
-}
-
 void Simulation::check_step(const v1::Event& event) {
   const std::string id = rekindle::core::run_of(event);
   const v1::Run* before = id.empty() ? nullptr : find_run(shadow_, id);
@@ -90,24 +63,10 @@ void Simulation::check_seat(const v1::Event& event) {
     }
 }
 
-// Each class of fault was tried again as often as its budget says, and then no more.
 void Simulation::check_budgets() {
-  for (const auto& [id, run] : state_.runs) {
-    const v1::Limits& limits = spec_of(state_, run).train().limits();
-    const jobs::RetryCounts spent = jobs::counts_of(run);
-    auto within = [&, name = id.value](std::string_view what, uint32_t count, uint32_t budget) {
-      if (count > budget)
-        problem(
-            fmt::format("{} was tried again {} times after {}, {} were allowed", name, count, what, budget));
-    };
-    within("a crash", spent.crash, limits.crash_retries());
-    within("a lost node", spent.node, limits.node_retries());
-    within("want of memory", spent.memory, limits.memory_retries());
-    within("a hang", spent.hang, limits.hang_retries());
-    within("making way", spent.preempted, limits.preempted_retries());
-    within("damage", spent.data, limits.data_retries());
-    within("a failed launch", spent.launcher, limits.launcher_retries());
-  }
+  std::vector<std::string> over;
+  over_budget(state_, over);
+  for (const std::string& what : over) problem(what);
 }
 
 // Growing never becomes an end in itself: each time the gang is larger, unless it failed, was at its time

@@ -7,6 +7,7 @@
 #include "core/decide.h"
 #include "core/schedule.h"
 #include "registry/aliases.h"
+#include "tests/simulation/rules.h"
 
 namespace rekindle::core::testing {
 namespace {

@@ -20,9 +20,6 @@ struct SimulationOptions {
   bool crash_before = false;   // and then before it is durable
 };
 
-// Whether its pool could hold it, were it empty.
-bool ever_fits(const place::Cluster& cluster, const State& state, const v1::Run& run);
-
 class Simulation {
  public:
   explicit Simulation(SimulationOptions options);

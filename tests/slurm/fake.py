@@ -7,6 +7,7 @@ FOLDER/behave says how they lie, a line each, read at every call:
   sbatch refuse TEXT ends with "Batch job submission failed: TEXT"            sbatch crash      dies of a signal
   squeue hang | garbage | fail | empty
   pend REASON        new jobs wait with this reason         state WORD        what running jobs are said to be
+  over WORD          what jobs are said to have become      accounts UID      sacct answers, of jobs that UID cancelled
 """
 
 import fcntl
@@ -94,7 +95,8 @@ class Fake:
         number = int(words[0])
         job = self.update(number, state="RUNNING")
         options = job["options"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith("SLURM_") or key == "SLURM_JWT"}
         environment.update(SLURM_JOB_ID=str(number), SLURM_JOB_NUM_NODES="1", SLURM_PROCID="0", SLURM_NTASKS="1")
         with open(options["output"], "ab") as log:
             batch = subprocess.Popen(["/bin/bash", *job["words"]], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -121,6 +123,8 @@ class Fake:
             state = job["state"]
             if state == "RUNNING":
                 state = self.rules.get("state", state)
+            if state in ("COMPLETED", "FAILED"):
+                state = self.rules.get("over", state)
             print(f"{job['number']}|{state}|{job['reason']}|localhost|{job['comment']}")
         return 0
 
@@ -149,7 +153,11 @@ class Fake:
         print(f"JobId={job['number']} JobName=rekindle JobState={job['state']} Reason={job['reason']}")
         return 0
 
-    def sacct(self, _):
+    def sacct(self, words):
+        if uid := self.rules.get("accounts"):
+            state = self.job(int(words[-1]))["state"]
+            print(f"CANCELLED by {uid}" if state == "CANCELLED" else state)
+            return 0
         print("Slurm accounting storage is disabled", file=sys.stderr)
         return 1
 
@@ -184,6 +192,9 @@ def main():
         make(sys.argv[1])
         return 0
     fake = Fake(Path(sys.argv[0]).absolute().parent.parent)
+    if token := os.environ.get("SLURM_JWT"):
+        with open(fake.folder / "callers", "a") as log:
+            log.write(f"{name} {os.getuid()} {token}\n")
     return getattr(fake, name.replace("-", "_"))(sys.argv[1:])
 
 

@@ -21,8 +21,8 @@ class Checkpoints : public ::testing::Test {
   ~Checkpoints() override { fs::remove_all(root); }
 
   static fs::path temp() {
-    char name[] = "/tmp/rekindle-checkpoints-XXXXXX";
-    return mkdtemp(name);
+    std::string name = (fs::temp_directory_path() / "rekindle-checkpoints-XXXXXX").string();
+    return mkdtemp(name.data());
   }
   Checkpoint at(uint64_t step) {
     Checkpoint out;

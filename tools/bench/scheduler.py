@@ -1,5 +1,6 @@
 """`./dev bench scheduler`: the pure parts of the scheduler, in memory: decisions with an executor that does nothing, one
-pass over a long queue and many nodes, and memory per queued run. Times are those of one core."""
+pass over a long queue and many nodes, and memory per queued run (times of one core); then trivial jobs beside Slurm and
+HyperQueue, and the time from submission to start (throughput.py)."""
 
 import json
 import statistics
@@ -7,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import measure
+import throughput
 
 DECISIONS_GOAL = 20_000  # runs a second, from submission to end
 PASS_MS_GOAL = 50  # 100,000 waiting runs, 1,000 nodes
@@ -21,6 +23,13 @@ def against_goal(metric, unit, values, goal, better_is_less, remark):
 
 
 def run(options):
+    parts = options.only.split(",") if options.only else list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        raise SystemExit(f"bench: no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return [result for part in parts for result in PARTS[part](options)]
+
+
+def memory(options):
     program = Path(options.build) / "tests" / "scheduler_bench"
     rounds = [json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
               for _ in range(min(options.pairs, 5))]
@@ -41,3 +50,6 @@ def run(options):
             f"scheduling pass, {mix['mix']}", "ms", [r["passes"][i]["pass_ms_median"] for r in rounds], PASS_MS_GOAL, True,
             f"{mix['waiting']} waiting runs, {mix['nodes']} nodes of 8 slots; {mix['placed']} placed"))
     return results
+
+
+PARTS = {"memory": memory, "rates": throughput.rates_part, "latency": throughput.latency_part}

@@ -10,6 +10,8 @@
 #include <set>
 
 #include "artifacts/manifest.h"
+#include "base/faults/crash_point.h"
+#include "base/files/rename.h"
 #include "base/hash.h"
 #include "models/safetensors.h"
 
@@ -31,9 +33,10 @@ std::string state_of(const Checkpoint& checkpoint) {
   return checkpoint.state.SerializeAsString();
 }
 
-// The folder's own fsync and rename make it seen; until then no name needs to last.
+// The folder's own fsync and rename make it seen; until then no name needs to last. What is there already was
+// made by a call of ours whose answer a file server lost: the folder is new.
 Status write_synced(const fs::path& path, std::string_view bytes) {
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return errno_status("creating", path);
   TRY_STATUS(write_all(fd.get(), bytes, path));
   if (::fsync(fd.get()) != 0) return errno_status("syncing", path);
@@ -48,11 +51,9 @@ Status put_in_place(const fs::path& temp, const fs::path& final) {
     if (::renameat2(AT_FDCWD, temp.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0) return {};
     const fs::path old = final.string() + ".replaced.tmp";
     fs::remove_all(old, error);
-    fs::rename(final, old, error);
+    TRY_STATUS(rename_path(final, old));
   }
-  fs::rename(temp, final, error);
-  if (error) return unavailable("renaming " + temp.string() + ": " + error.message());
-  return {};
+  return rename_path(temp, final);
 }
 
 Result<Checkpoint> load(const Layout& layout, const fs::path& folder) {
@@ -128,8 +129,11 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
     fs::remove_all(temp, error);  // what was written takes room that may be the problem
     return written;
   }
+  crash_point("checkpoint-written");
   TRY_STATUS(put_in_place(temp, final));
+  crash_point("checkpoint-renamed");
   TRY_STATUS(fsync_path(root_));
+  crash_point("checkpoint-synced");
   fs::remove_all(temp, error);
   remove_old(checkpoint.state, keep, best);
   return final;
@@ -166,8 +170,7 @@ void CheckpointFolder::remove_old(const v1::CheckpointState& newest, uint32_t ke
     if (best && is_best(old)) continue;
     // A removal that is cut short must not leave something that looks committed.
     const fs::path doomed = old.string() + ".tmp";
-    fs::rename(old, doomed, error);
-    if (!error) fs::remove_all(doomed, error);
+    if (rename_path(old, doomed).ok()) fs::remove_all(doomed, error);
   }
 }
 

@@ -1,0 +1,101 @@
+#include "launch/hosts/parts.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "base/process.h"
+#include "launch/gang/gang.h"
+#include "launch/gang_lock.h"
+
+namespace rekindle::launch {
+namespace {
+
+int refuse(const std::string& why) {
+  std::puts(why.c_str());
+  return kHostRefuses;
+}
+
+// One that is there already must be ours: its name is known to others.
+Status make_scratch_on_host(const fs::path& scratch) {
+  if (scratch.empty()) return ok_status();
+  if (::mkdir(scratch.c_str(), 0700) == 0) return ok_status();
+  struct stat info {};
+  const bool own = errno == EEXIST && ::lstat(scratch.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
+                   info.st_uid == ::geteuid();
+  return own ? ok_status() : errno_status("making", scratch);
+}
+
+int prove(const HostPart& part) {
+  const AttemptFolder folder(part.folder);
+  const Result<v1::Plan> plan = folder.read_plan();
+  if (!plan.ok())
+    return refuse(
+        fmt::format("the attempt's folder is not seen there ({}): start rekindled with --shared FOLDER on "
+                    "storage that all hosts mount under the same path",
+                    plan.status().message()));
+  if (plan->start_nonce() != part.nonce)
+    return refuse(fmt::format("{} is another folder there: its nonce differs", part.folder.string()));
+  const Result<bool> held = gang_lock_held(folder);
+  if (!held.ok() || !*held)
+    return refuse(
+        fmt::format("the gang's lock on {} is not seen there: the shared storage must carry file locks from "
+                    "host to host (NFS 4, Lustre with flock)",
+                    folder.lock().string()));
+  if (::access(part.trainer.c_str(), X_OK) != 0)
+    return refuse(
+        fmt::format("{} is not a program there: say `programs` in pools.yaml", part.trainer.string()));
+  if (const Status made = make_scratch_on_host(part.scratch); !made.ok()) return refuse(made.message());
+  if (const Status written = write_file_durably(folder.seen(part.host), part.nonce, 0640); !written.ok())
+    return refuse(written.message());
+  return 0;
+}
+
+int sweep(const HostPart& part) {
+  const std::string mark = fmt::format("{}={}", kAttemptVariable, part.folder.string());
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (;;) {
+    const std::vector<pid_t> left = processes_with_environment(mark);
+    if (left.empty()) break;
+    if (std::chrono::steady_clock::now() > limit) return kHostRemains;
+    for (const pid_t pid : left) signal_process(pid, start_ticks(pid), SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  if (part.scratch.filename().string().starts_with("rekindle-")) {
+    std::error_code ignored;
+    fs::remove_all(part.scratch, ignored);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_on_host(const HostPart& part) {
+  if (part.part == "answer") {
+    std::puts(host_name().c_str());
+    return 0;
+  }
+  if (part.part == "prove") return prove(part);
+  if (part.part == "sweep") return sweep(part);
+  return kGangBadUsage;
+}
+
+std::vector<std::string> host_command(const std::string& gang, const HostPart& part) {
+  std::vector<std::string> out = {gang, part.part};
+  for (const auto& [option, value] : {std::pair("--folder", part.folder.string()),
+                                      {"--scratch", part.scratch.string()},
+                                      {"--trainer", part.trainer.string()},
+                                      {"--host", part.host},
+                                      {"--nonce", part.nonce}}) {
+    if (value.empty()) continue;
+    out.emplace_back(option);
+    out.push_back(value);
+  }
+  return out;
+}
+
+}  // namespace rekindle::launch
