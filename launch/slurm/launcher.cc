@@ -324,10 +324,11 @@ class SlurmLauncher final : public Launcher {
     return record;
   }
 
+  // The one that may run: Slurm can have taken a submission twice, and the folder refused the other.
   uint64_t job_of(const v1::LaunchRecord& record) const {
-    if (record.job() != 0) return record.job();
     const Sight sight = queue_.sight(record.comment());
-    return sight.job ? sight.job->number : 0;
+    if (sight.job && (!sight.over() || record.job() == 0)) return sight.job->number;
+    return record.job();
   }
 
   // A job that was found by its comment.

@@ -168,7 +168,8 @@ void Queue::list() {
         // One comment names one job. Were there two after all, the one that may run is what matters.
         if (!best || stage_of(best->state) == Stage::kOver) best = &job;
       }
-      if (followed.sight.over()) continue;
+      // What was said of its end stays, unless one of its name may run after all.
+      if (followed.sight.over() && (!best || stage_of(best->state) == Stage::kOver)) continue;
       if (!best) {
         missing.emplace_back(comment, followed.number);
         continue;
