@@ -48,6 +48,7 @@ class Hosts(LoopTest):
         shutil.rmtree(cls.folder, ignore_errors=True)
 
     def begin(self):
+        self.before = self.seen_on_the_hosts()
         self.loop.state.mkdir(exist_ok=True, mode=0o700)
         hosts = ", ".join(f"{{name: {name}, slots: 1}}" for name in ("n1", "n2", "n3"))
         (self.loop.state / "pools.yaml").write_text(
@@ -91,12 +92,13 @@ class Hosts(LoopTest):
         self.assertEqual("PUBLISHED", ended["state"], ended.get("reason"))
         return ended
 
-    def on_the_hosts(self):
-        """Processes of attempts, and scratch folders, that hosts still have."""
-        left = []
-        for name in self.network.hosts:
-            left += self.network.on(name, "pidof orted rekindle-trainer; ls /dev/shm").split()
-        return left
+    def seen_on_the_hosts(self):
+        return {word for name in self.network.hosts
+                for word in self.network.on(name, "pidof orted rekindle-trainer; ls /dev/shm").split()}
+
+    def nothing_is_left_on_the_hosts(self):
+        """Neither processes of attempts nor scratch folders, but for what this machine had before: the hosts share it."""
+        wait_for("nothing to be left on the hosts", lambda: not self.seen_on_the_hosts() - self.before, 20)
 
     def test_published_over_two_hosts_cordoned_and_drained(self):
         self.begin()
@@ -121,7 +123,7 @@ class Hosts(LoopTest):
         self.assertEqual(["END_YIELDED", "END_FINISHED"], [a["end"] for a in ended["attempts"]], ended["attempts"])
         self.assertEqual([("n1", 1), ("n3", 1)], self.seats(run))
         self.assertGreater(int(ended["attempts"][1]["fromStep"]), 0)
-        wait_for("nothing to be left on the hosts", lambda: not self.on_the_hosts(), 10)
+        self.nothing_is_left_on_the_hosts()
         refused = self.loop.run("cordon", "n9", "--reason", "x", check=False)
         self.assertEqual(3, refused.returncode)
 
@@ -150,7 +152,7 @@ class Hosts(LoopTest):
         self.network.mend("n2")
         self.comes_to("n2", "OPEN")
         self.assertEqual(1, self.node("n2")["faults"])
-        wait_for("nothing to be left on the hosts", lambda: not self.on_the_hosts(), 20)
+        self.nothing_is_left_on_the_hosts()
 
 
 if __name__ == "__main__":
