@@ -11,6 +11,7 @@
 #include "base/faults/crash_point.h"
 #include "base/process.h"
 #include "jobs/pools/pools.h"
+#include "jobs/task.h"
 #include "launch/confine/confinement.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
@@ -24,6 +25,10 @@ fs::path sibling(std::string_view program) {
   return fs::read_symlink("/proc/self/exe", error).parent_path() / program;
 }
 
+Status check_program(const fs::path& program) {
+  return ::access(program.c_str(), X_OK) == 0 ? ok_status() : errno_status("finding the program", program);
+}
+
 std::string attempt_entry(const AttemptFolder& folder) {
   return fmt::format("{}={}", kAttemptVariable, fs::absolute(folder.root()).string());
 }
@@ -34,9 +39,8 @@ class LocalLauncher final : public Launcher {
 
   Status start(const AttemptFolder& folder) override {
     const v1::Plan plan = TRY(folder.read_plan());
-    for (const fs::path& program : {options_.gang_program, options_.trainer_program}) {
-      if (::access(program.c_str(), X_OK) != 0) return errno_status("finding the program", program);
-    }
+    TRY_STATUS(check_program(options_.gang_program));
+    if (!jobs::is_task(plan.spec())) TRY_STATUS(check_program(options_.trainer_program));
     if (fs::exists(folder.gang()) || fs::exists(folder.exit()) || TRY(gang_lock_held(folder)))
       return ok_status();
     // Two starts at once both come here; of their gangs one gets the lock and the other leaves.
