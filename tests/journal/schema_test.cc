@@ -27,7 +27,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 fs::path fixtures() {
-  return fs::path(__FILE__).parent_path() / "fixtures";
+  return "tests/journal/fixtures";  // tests run in the root of the sources
 }
 
 // --- What a fixture tells
