@@ -27,7 +27,8 @@ class KeptSpecs {
   bool has(uint32_t number) const { return number > 0 && number <= specs_.size(); }
   const v1::JobSpec& spec(uint32_t number) const { return at(number).second; }
   const std::string& sha256(uint32_t number) const { return at(number).first; }
-  uint32_t size() const { return static_cast<uint32_t>(specs_.size()); }
+  // Their numbers by SHA-256.
+  const std::map<std::string, uint32_t>& numbers() const { return numbers_; }
 
  private:
   using Kept = std::pair<std::string, v1::JobSpec>;

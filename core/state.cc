@@ -161,9 +161,9 @@ v1::Snapshot to_snapshot(const State& state) {
   snapshot.set_time_us(state.time_us);
   snapshot.set_next_quarantine(state.next_quarantine);
   for (const auto& [name, job] : state.jobs) *snapshot.add_jobs() = job;
-  for (uint32_t number = 1; number <= state.specs.size(); ++number) {
+  for (const auto& [sha256, number] : state.specs.numbers()) {
     v1::KeptSpec& kept = *snapshot.add_specs();
-    kept.set_sha256(state.specs.sha256(number));
+    kept.set_sha256(sha256);
     *kept.mutable_spec() = state.specs.spec(number);
   }
   for (const auto& [id, run] : state.runs) {

@@ -70,7 +70,8 @@ TEST_F(PlainFile, ASwapBetweenCheckAndOpenNeverEscapes) {
     ++(got.ok() ? read : refused);
     const Result<Fd> appending = append_to_plain_file(report(), 0600);
     if (appending.ok()) {
-      struct stat opened {}, secret {};
+      struct stat opened {
+      }, secret{};
       ASSERT_EQ(::fstat(appending->get(), &opened), 0);
       ASSERT_EQ(::stat((root_ / "state/report").c_str(), &secret), 0);
       EXPECT_NE(opened.st_ino, secret.st_ino);
