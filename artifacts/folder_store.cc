@@ -11,7 +11,7 @@
 #include "artifacts/store.h"
 #include "base/faults/crash_point.h"
 #include "base/files.h"
-#include "base/files/rename.h"
+#include "base/files/shared.h"
 #include "base/hash.h"
 #include "base/ids.h"
 
@@ -203,7 +203,8 @@ class FolderStore final : public Store {
     temp.fd = Fd(
         ::openat(temp_.get(), temp.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
     // Nobody else has that name: a file server whose answer was lost was asked twice.
-    if (!temp.fd.valid() && errno == EEXIST && ::unlinkat(temp_.get(), temp.name.c_str(), 0) == 0)
+    if (!temp.fd.valid() && errno == EEXIST &&
+        (::unlinkat(temp_.get(), temp.name.c_str(), 0) == 0 || errno == ENOENT))
       temp.fd = Fd(::openat(temp_.get(), temp.name.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
     if (!temp.fd.valid()) return full_disk_hint(errno_status("creating", root_ / "tmp" / temp.name), root_);

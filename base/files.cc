@@ -14,7 +14,7 @@
 #include "base/faults/crash_point.h"
 #include "base/files/filesystem_kind.h"
 #include "base/files/passing_files.h"
-#include "base/files/rename.h"
+#include "base/files/shared.h"
 #include "base/ids.h"
 
 namespace rekindle {
@@ -129,6 +129,15 @@ Status rename_at(int from_folder, const char* from, int to_folder, const char* t
   if (!there.valid()) return errno == ENOENT && listed(to_folder, to, what.st_ino) ? ok_status() : failed;
   if (::fstat(there.get(), &info) != 0) return failed;
   return info.st_ino == what.st_ino && info.st_dev == what.st_dev ? ok_status() : failed;
+}
+
+void remove_tree(const fs::path& path, std::error_code& error) {
+  // A call that ends with ENOENT has removed what it was at, or found it gone.
+  constexpr int kTries = 100'000;
+  for (int i = 0; i < kTries; ++i) {
+    fs::remove_all(path, error);
+    if (error != std::errc::no_such_file_or_directory) return;
+  }
 }
 
 Status fsync_path(const fs::path& path) {

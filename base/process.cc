@@ -224,22 +224,37 @@ bool childless() {
   return ::waitid(P_ALL, 0, &ignored, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
 }
 
-std::vector<pid_t> processes_with_environment(const std::string& entry) {
-  std::vector<pid_t> out;
+namespace {
+
+// Every entry of every environment that may be read: not those of other users. Dead processes have none.
+void each_entry(const std::function<void(pid_t, std::string_view)>& visit) {
   for (const pid_t pid : all_pids()) {
-    // Unreadable: another user's, or gone. Dead ones have none.
     const Result<std::string> text = read_file(fmt::format("/proc/{}/environ", pid));
     if (!text.ok()) continue;
-    std::string_view rest = *text;
-    while (!rest.empty()) {
+    for (std::string_view rest = *text; !rest.empty();) {
       const size_t end = std::min(rest.find('\0'), rest.size());
-      if (rest.substr(0, end) == entry) {
-        out.push_back(pid);
-        break;
-      }
+      visit(pid, rest.substr(0, end));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
+}
+
+}  // namespace
+
+std::vector<pid_t> processes_with_environment(const std::string& entry) {
+  std::vector<pid_t> out;
+  each_entry([&](pid_t pid, std::string_view one) {
+    if (one == entry && (out.empty() || out.back() != pid)) out.push_back(pid);
+  });
+  return out;
+}
+
+std::set<std::string> values_in_environments(std::string_view variable) {
+  std::set<std::string> out;
+  each_entry([&](pid_t, std::string_view one) {
+    if (one.starts_with(variable) && one.substr(variable.size()).starts_with('='))
+      out.emplace(one.substr(variable.size() + 1));
+  });
   return out;
 }
 

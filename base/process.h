@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/files.h"
@@ -33,6 +35,8 @@ std::vector<ProcessInfo> descendants_of(pid_t pid);
 bool childless();
 // Living processes of this user whose environment has exactly `entry` ("NAME=value").
 std::vector<pid_t> processes_with_environment(const std::string& entry);
+// The different values that the variable has in the environments of this user's living processes.
+std::set<std::string> values_in_environments(std::string_view variable);
 
 // Sends a signal to the process that has this pid now and had it when `start` was read; false when that
 // one is gone. Never hits a process that took over the pid.

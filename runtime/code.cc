@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "artifacts/manifest.h"
-#include "base/files/rename.h"
+#include "base/files/shared.h"
 #include "base/ids.h"
 #include "base/process.h"
 #include "base/units.h"

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <regex>
 
+#include "base/text/shell.h"
 #include "launch/hosts/agent.h"
 #include "launch/hosts/parts.h"
 #include "proto/time.h"
@@ -123,6 +124,9 @@ std::vector<std::string> hosts_command(const GangOptions& options, const v1::Pla
   set("plm_rsh_agent", fmt::format("{}", fmt::join(pool.agent(), " ")));
   // Only this host opens connections: hosts need no way to log in at each other.
   set("plm_rsh_no_tree_spawn", "1");
+  // By which a sweep finds Open MPI's daemon, too. The command goes through a shell that Open MPI quotes for.
+  if (const std::string folder = options.folder.string(); shell_quoted(folder) == folder)
+    set("orte_launch_agent", fmt::format("env {}={} orted", kAttemptVariable, folder));
   set("mpi_yield_when_idle", "1");
   set("pml", "ob1");
   set("btl", "vader,self,tcp");

@@ -72,13 +72,39 @@ int sweep(const HostPart& part) {
   return 0;
 }
 
+bool is_over(const AttemptFolder& folder) {
+  if (!fs::exists(folder.exit())) return false;
+  const Result<bool> held = gang_lock_held(folder);
+  return held.ok() && !*held;
+}
+
+// A host that could not be reached when its attempt ended was not swept. Open MPI's daemon may hold on there
+// for a quarter of an hour: with a word of its own on its way, TCP asks the other side nothing else.
+void sweep_what_is_over() {
+  for (const std::string& root : values_in_environments(kAttemptVariable)) {
+    const AttemptFolder folder{fs::path(root)};
+    if (!folder.root().is_absolute() || !is_over(folder)) continue;
+    const auto gang = folder.read_gang();
+    const bool known = gang.ok() && gang->has_value();
+    sweep({.part = "sweep",
+           .folder = folder.root(),
+           .scratch = known ? fs::path((*gang)->scratch()) : fs::path(),
+           .trainer = {},
+           .host = {},
+           .nonce = {}});
+  }
+}
+
+int answer() {
+  sweep_what_is_over();
+  std::puts(host_name().c_str());
+  return 0;
+}
+
 }  // namespace
 
 int run_on_host(const HostPart& part) {
-  if (part.part == "answer") {
-    std::puts(host_name().c_str());
-    return 0;
-  }
+  if (part.part == "answer") return answer();
   if (part.part == "prove") return prove(part);
   if (part.part == "sweep") return sweep(part);
   return kGangBadUsage;

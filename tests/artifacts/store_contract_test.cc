@@ -29,7 +29,10 @@ class FolderSubject final : public Subject {
     folder_ = mkdtemp(pattern.data());
     store_ = open_folder_store(folder_ / "artifacts").value();
   }
-  ~FolderSubject() override { fs::remove_all(folder_); }
+  ~FolderSubject() override {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
   Store& store() override { return *store_; }
   void damage(const std::string& sha) override {
     const fs::path file = store_->path(sha, Verify::kSize).value();

@@ -53,7 +53,8 @@ class AttemptTest : public testing::Test {
     for (const fs::path& root : made_) {
       for (const pid_t pid : processes_of(AttemptFolder(root))) ::kill(pid, SIGKILL);
     }
-    fs::remove_all(base_);
+    std::error_code ignored;
+    fs::remove_all(base_, ignored);
   }
 
   // Where launchers place ranks: the second host first, so that their order is seen to be kept.

@@ -2,8 +2,10 @@
 """Runs a test program whose temporary folder lies behind a file server: on a real NFS export where this host can make
 one, and on nfs_like (nfs_like.cc), which shows its faults on demand.
 
-    on_shared_storage.py NFS_LIKE_OR_EMPTY PROGRAM ARGUMENTS...
+    on_shared_storage.py NFS_LIKE_OR_EMPTY CACHE_SECONDS PROGRAM ARGUMENTS...
 
+nfs_like keeps what it knows for CACHE_SECONDS: with more than none a program's own change whose answer was lost is
+seen late, too, which a client of NFS, who sees that the folder has changed, would look up anew.
 The program finds TMPDIR below the mount, REKINDLE_BEHIND (the folder as the server's own host sees it) and
 REKINDLE_RULES (what nfs_like is told). Ends with 77, and says why, where neither can be had.
 """
@@ -18,7 +20,6 @@ from pathlib import Path
 
 # Every answer that a program has to be ready to miss is missed now and then.
 RULES = "each rename 3\neach link 2\neach mkdir 3\neach create 4\neach unlink 5\n"
-CACHE_SECONDS = "1"
 
 
 def no_nfs():
@@ -58,7 +59,7 @@ def on_nfs(command):
             subprocess.run(["exportfs", "-u", export])
 
 
-def on_nfs_like(server, command):
+def on_nfs_like(server, cache, command):
     if not server or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         print("SKIP on nfs_like: " + ("no /dev/fuse for this user" if server else "not built (libfuse3-dev)"), flush=True)
         return None
@@ -66,7 +67,7 @@ def on_nfs_like(server, command):
         behind, mount, rules = (Path(base) / name for name in ("behind", "mount", "rules"))
         behind.mkdir(), mount.mkdir()
         rules.write_text(RULES)
-        daemon = subprocess.Popen([server, behind, mount, rules, CACHE_SECONDS], stdin=subprocess.DEVNULL)
+        daemon = subprocess.Popen([server, behind, mount, rules, cache], stdin=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 10
             while not os.path.ismount(mount):
@@ -82,8 +83,8 @@ def on_nfs_like(server, command):
 
 
 def main():
-    server, command = sys.argv[1], sys.argv[2:]
-    ended = [code for code in (on_nfs(command), on_nfs_like(server, command)) if code is not None]
+    server, cache, command = sys.argv[1], sys.argv[2], sys.argv[3:]
+    ended = [code for code in (on_nfs(command), on_nfs_like(server, cache, command)) if code is not None]
     return max(ended) if ended else 77
 
 

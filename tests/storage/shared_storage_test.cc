@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "artifacts/store.h"
-#include "base/files/rename.h"
+#include "base/files/shared.h"
 #include "base/hash.h"
 #include "launch/attempt_folder.h"
 #include "launch/gang_lock.h"

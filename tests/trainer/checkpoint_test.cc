@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "base/files/shared.h"
 #include "modules.h"
 #include "trainer/fit/checkpoint_writer.h"
 
@@ -18,7 +19,10 @@ using ::testing::HasSubstr;
 class Checkpoints : public ::testing::Test {
  protected:
   Checkpoints() : layout(f.parameters()), folder(root / "checkpoints") {}
-  ~Checkpoints() override { fs::remove_all(root); }
+  ~Checkpoints() override {
+    std::error_code ignored;
+    remove_tree(root, ignored);
+  }
 
   static fs::path temp() {
     std::string name = (fs::temp_directory_path() / "rekindle-checkpoints-XXXXXX").string();
@@ -74,7 +78,8 @@ TEST_F(Checkpoints, TornOrDamagedOnesAreNeverChosen) {
       {"cut manifest", [](fs::path p) { fs::resize_file(p / "manifest.json", 10); }},
   };
   for (const auto& [name, damage] : damages) {
-    fs::remove_all(root / "checkpoints");
+    std::error_code ignored;
+    remove_tree(root / "checkpoints", ignored);
     ASSERT_TRUE(folder.commit(layout, at(5), 3).ok());
     ASSERT_TRUE(folder.commit(layout, at(8), 3).ok());
     damage(step(8));

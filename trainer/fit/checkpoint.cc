@@ -11,7 +11,7 @@
 
 #include "artifacts/manifest.h"
 #include "base/faults/crash_point.h"
-#include "base/files/rename.h"
+#include "base/files/shared.h"
 #include "base/hash.h"
 #include "models/safetensors.h"
 
@@ -50,7 +50,7 @@ Status put_in_place(const fs::path& temp, const fs::path& final) {
   if (fs::exists(final, error)) {
     if (::renameat2(AT_FDCWD, temp.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0) return {};
     const fs::path old = final.string() + ".replaced.tmp";
-    fs::remove_all(old, error);
+    remove_tree(old, error);
     TRY_STATUS(rename_path(final, old));
   }
   return rename_path(temp, final);
@@ -121,12 +121,12 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
     if (there.ok() && state_of(*there) == state_of(checkpoint)) return final;
   }
   const fs::path temp = final.string() + ".tmp";
-  fs::remove_all(temp, error);
+  remove_tree(temp, error);
   fs::create_directory(temp, error);
   if (error) return unavailable("making " + temp.string() + ": " + error.message());
   Status written = write(layout, checkpoint, temp);
   if (!written.ok()) {
-    fs::remove_all(temp, error);  // what was written takes room that may be the problem
+    remove_tree(temp, error);  // what was written takes room that may be the problem
     return written;
   }
   crash_point("checkpoint-written");
@@ -134,7 +134,7 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
   crash_point("checkpoint-renamed");
   TRY_STATUS(fsync_path(root_));
   crash_point("checkpoint-synced");
-  fs::remove_all(temp, error);
+  remove_tree(temp, error);
   remove_old(checkpoint.state, keep, best);
   return final;
 }
@@ -170,7 +170,7 @@ void CheckpointFolder::remove_old(const v1::CheckpointState& newest, uint32_t ke
     if (best && is_best(old)) continue;
     // A removal that is cut short must not leave something that looks committed.
     const fs::path doomed = old.string() + ".tmp";
-    if (rename_path(old, doomed).ok()) fs::remove_all(doomed, error);
+    if (rename_path(old, doomed).ok()) remove_tree(doomed, error);
   }
 }
 
@@ -218,7 +218,7 @@ void CheckpointFolder::remove_leftovers() const {
   for (fs::directory_iterator it(root_, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() == ".tmp") doomed.push_back(it->path());
   }
-  for (const auto& path : doomed) fs::remove_all(path, error);
+  for (const auto& path : doomed) remove_tree(path, error);
 }
 
 }  // namespace rekindle::trainer
