@@ -18,6 +18,7 @@
 namespace rekindle::artifacts {
 namespace {
 
+constexpr int kCreationsMost = 5;
 constexpr size_t kChunkBytes = 1 << 20;
 constexpr time_t kStaleTempSeconds = 24 * 3600;
 
@@ -199,14 +200,17 @@ class FolderStore final : public Store {
   }
 
   Result<TempFile> make_temp() {
-    TempFile temp{random_hex(12), Fd()};
-    temp.fd = Fd(
-        ::openat(temp_.get(), temp.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
-    // Nobody else has that name: a file server whose answer was lost was asked twice.
-    if (!temp.fd.valid() && errno == EEXIST &&
-        (::unlinkat(temp_.get(), temp.name.c_str(), 0) == 0 || errno == ENOENT))
+    TempFile temp;
+    // Nobody else has that name: a file server whose answer was lost was asked twice, and made one that
+    // stays.
+    for (int i = 0; i < kCreationsMost && !temp.fd.valid(); ++i) {
+      temp.name = random_hex(12);
       temp.fd = Fd(::openat(temp_.get(), temp.name.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
+      if (temp.fd.valid() || errno != EEXIST) break;
+      ::unlinkat(temp_.get(), temp.name.c_str(), 0);
+      errno = EEXIST;
+    }
     if (!temp.fd.valid()) return full_disk_hint(errno_status("creating", root_ / "tmp" / temp.name), root_);
     return temp;
   }
@@ -231,8 +235,11 @@ class FolderStore final : public Store {
     if (!folder.valid()) return errno_status("opening", root_ / "blobs" / shard);
     struct stat written {};
     if (::fstat(temp.fd.get(), &written) != 0) return errno_status("looking at", root_ / "tmp" / temp.name);
-    TRY_STATUS(rename_at(temp_.get(), temp.name.c_str(), folder.get(), sha.c_str(), written)
-                   .within((root_ / "blobs" / shard).string()));
+    const Status renamed = rename_at(temp_.get(), temp.name.c_str(), folder.get(), sha.c_str(), written);
+    // The same bytes of somebody else's, put there after ours while the server's answer was lost, are as
+    // good.
+    const bool there = renamed.ok() || TRY(holds_intact(sha, static_cast<uint64_t>(written.st_size)));
+    if (!there) return renamed.within((root_ / "blobs" / shard).string());
     crash_point("blob-renamed");
     if (::fsync(folder.get()) != 0) return errno_status("syncing", root_ / "blobs" / shard);
     return ok_status();

@@ -109,13 +109,18 @@ void add_settings(const fs::path& folder, std::vector<Grant>& out) {
   }
 }
 
-// The programs lie in one folder, their libraries in another beside it, some of them behind a link.
+// The programs lie in one folder, their libraries in another beside it, some of them behind a link, and the
+// wheels there behind links of their own where several environments share them.
 void add_own_programs(const fs::path& program, std::vector<Grant>& out) {
   const fs::path folder = real(program).parent_path();
   const fs::path libraries = folder.parent_path() / "lib";
   out.push_back({folder, May::kRead});
   out.push_back({libraries, May::kRead});
-  out.push_back({real(libraries / "site-packages"), May::kRead});
+  const fs::path packages = real(libraries / "site-packages");
+  out.push_back({packages, May::kRead});
+  for (const char* wheel : {"torch", "nvidia", "pyarrow"})
+    if (std::error_code error; fs::is_symlink(packages / wheel, error))
+      out.push_back({real(packages / wheel), May::kRead});
 }
 
 }  // namespace

@@ -107,10 +107,12 @@ int answer_of(const char* op, int done, int second) {
 
 void* do_init(fuse_conn_info*, fuse_config* config) {
   config->use_ino = 1;
+  config->nullpath_ok = 1;  // an open file goes on without a name
   config->attr_timeout = config->entry_timeout = config->negative_timeout = cache_seconds;
   return nullptr;
 }
-int do_getattr(const char* path, struct stat* info, fuse_file_info*) {
+int do_getattr(const char* path, struct stat* info, fuse_file_info* file) {
+  if (file != nullptr) return answer(::fstat(static_cast<int>(file->fh), info));
   return answer(::lstat(at(path).c_str(), info));
 }
 int do_readlink(const char* path, char* buffer, size_t size) {
@@ -119,10 +121,21 @@ int do_readlink(const char* path, char* buffer, size_t size) {
   buffer[n] = 0;
   return 0;
 }
-int do_readdir(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*,
+int do_opendir(const char* path, fuse_file_info* folder) {
+  const int fd = ::open(at(path).c_str(), O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return -errno;
+  folder->fh = static_cast<uint64_t>(fd);
+  return 0;
+}
+int do_releasedir(const char*, fuse_file_info* folder) {
+  ::close(static_cast<int>(folder->fh));
+  return 0;
+}
+int do_readdir(const char*, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info* opened,
                fuse_readdir_flags) {
-  DIR* folder = ::opendir(at(path).c_str());
+  DIR* folder = ::fdopendir(::dup(static_cast<int>(opened->fh)));
   if (folder == nullptr) return -errno;
+  ::rewinddir(folder);
   while (const dirent* entry = ::readdir(folder)) {
     struct stat info {};
     info.st_ino = entry->d_ino;
@@ -151,16 +164,20 @@ int do_rename(const char* from, const char* to, unsigned flags) {
 int do_link(const char* from, const char* to) {
   return answer_of("link", ::link(at(from).c_str(), at(to).c_str()), EEXIST);
 }
-int do_chmod(const char* path, mode_t mode, fuse_file_info*) {
+int do_chmod(const char* path, mode_t mode, fuse_file_info* file) {
+  if (file != nullptr) return answer(::fchmod(static_cast<int>(file->fh), mode));
   return answer(::chmod(at(path).c_str(), mode));
 }
-int do_chown(const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
+int do_chown(const char* path, uid_t uid, gid_t gid, fuse_file_info* file) {
+  if (file != nullptr) return answer(::fchown(static_cast<int>(file->fh), uid, gid));
   return answer(::lchown(at(path).c_str(), uid, gid));
 }
-int do_truncate(const char* path, off_t size, fuse_file_info*) {
+int do_truncate(const char* path, off_t size, fuse_file_info* file) {
+  if (file != nullptr) return answer(::ftruncate(static_cast<int>(file->fh), size));
   return answer(::truncate(at(path).c_str(), size));
 }
-int do_utimens(const char* path, const timespec times[2], fuse_file_info*) {
+int do_utimens(const char* path, const timespec times[2], fuse_file_info* file) {
+  if (file != nullptr) return answer(::futimens(static_cast<int>(file->fh), times));
   return answer(::utimensat(AT_FDCWD, at(path).c_str(), times, AT_SYMLINK_NOFOLLOW));
 }
 int do_open(const char* path, fuse_file_info* file) {
@@ -223,7 +240,9 @@ int main(int argc, char** argv) {
   operations.init = do_init;
   operations.getattr = do_getattr;
   operations.readlink = do_readlink;
+  operations.opendir = do_opendir;
   operations.readdir = do_readdir;
+  operations.releasedir = do_releasedir;
   operations.mkdir = do_mkdir;
   operations.unlink = do_unlink;
   operations.rmdir = do_rmdir;

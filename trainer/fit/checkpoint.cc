@@ -44,12 +44,11 @@ Status write_synced(const fs::path& path, std::string_view bytes) {
 }
 
 // The end of an epoch says more about a step than the step itself did: then one takes the other's place, at
-// once where the filesystem can. The old one may stay behind as `temp`.
-Status put_in_place(const fs::path& temp, const fs::path& final) {
+// once where the filesystem can. The old one may stay behind, as `temp` or as `old`.
+Status put_in_place(const fs::path& temp, const fs::path& final, const fs::path& old) {
   std::error_code error;
   if (fs::exists(final, error)) {
     if (::renameat2(AT_FDCWD, temp.c_str(), AT_FDCWD, final.c_str(), RENAME_EXCHANGE) == 0) return {};
-    const fs::path old = final.string() + ".replaced.tmp";
     remove_tree(old, error);
     TRY_STATUS(rename_path(final, old));
   }
@@ -120,7 +119,7 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
     auto there = load(layout, final);
     if (there.ok() && state_of(*there) == state_of(checkpoint)) return final;
   }
-  const fs::path temp = final.string() + ".tmp";
+  const fs::path temp = final.string() + ".tmp", old = final.string() + ".replaced.tmp";
   remove_tree(temp, error);
   fs::create_directory(temp, error);
   if (error) return unavailable("making " + temp.string() + ": " + error.message());
@@ -130,11 +129,11 @@ Result<fs::path> CheckpointFolder::commit(const Layout& layout, const Checkpoint
     return written;
   }
   crash_point("checkpoint-written");
-  TRY_STATUS(put_in_place(temp, final));
+  TRY_STATUS(put_in_place(temp, final, old));
   crash_point("checkpoint-renamed");
   TRY_STATUS(fsync_path(root_));
   crash_point("checkpoint-synced");
-  remove_tree(temp, error);
+  for (const fs::path& spent : {temp, old}) remove_tree(spent, error);
   remove_old(checkpoint.state, keep, best);
   return final;
 }
