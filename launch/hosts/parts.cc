@@ -1,13 +1,18 @@
 #include "launch/hosts/parts.h"
 
 #include <fmt/format.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
+#include <set>
 #include <thread>
 
+#include "base/files/passing_files.h"
+#include "base/files/plain_file.h"
 #include "base/process.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
@@ -15,19 +20,27 @@
 namespace rekindle::launch {
 namespace {
 
+constexpr std::string_view kScratchPrefix = "rekindle-";  // as the gang names it
+
 int refuse(const std::string& why) {
   std::puts(why.c_str());
   return kHostRefuses;
 }
 
-// One that is there already must be ours: its name is known to others.
-Status make_scratch_on_host(const fs::path& scratch) {
-  if (scratch.empty()) return ok_status();
-  if (::mkdir(scratch.c_str(), 0700) == 0) return ok_status();
+bool is_own_folder(const fs::path& path) {
   struct stat info {};
-  const bool own = errno == EEXIST && ::lstat(scratch.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
-                   info.st_uid == ::geteuid();
-  return own ? ok_status() : errno_status("making", scratch);
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
+}
+
+// In a scratch folder: whose it is.
+constexpr const char* kScratchOf = "attempt";
+
+// One that is there already must be ours: its name is known to others.
+Status make_scratch_on_host(const HostPart& part) {
+  if (part.scratch.empty()) return ok_status();
+  const bool made = ::mkdir(part.scratch.c_str(), 0700) == 0;
+  if (!made && (errno != EEXIST || !is_own_folder(part.scratch))) return errno_status("making", part.scratch);
+  return write_file_atomically(part.scratch / kScratchOf, part.folder.string(), 0600);
 }
 
 int prove(const HostPart& part) {
@@ -49,7 +62,7 @@ int prove(const HostPart& part) {
   if (::access(part.trainer.c_str(), X_OK) != 0)
     return refuse(
         fmt::format("{} is not a program there: say `programs` in pools.yaml", part.trainer.string()));
-  if (const Status made = make_scratch_on_host(part.scratch); !made.ok()) return refuse(made.message());
+  if (const Status made = make_scratch_on_host(part); !made.ok()) return refuse(made.message());
   if (const Status written = write_file_durably(folder.seen(part.host), part.nonce, 0640); !written.ok())
     return refuse(written.message());
   return 0;
@@ -65,7 +78,7 @@ int sweep(const HostPart& part) {
     for (const pid_t pid : left) signal_process(pid, start_ticks(pid), SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (part.scratch.filename().string().starts_with("rekindle-")) {
+  if (part.scratch.filename().string().starts_with(kScratchPrefix)) {
     std::error_code ignored;
     fs::remove_all(part.scratch, ignored);
   }
@@ -78,17 +91,34 @@ bool is_over(const AttemptFolder& folder) {
   return held.ok() && !*held;
 }
 
+// The scratch folders that this user has here, by attempt.
+std::map<std::string, fs::path> scratch_of_attempts() {
+  std::map<std::string, fs::path> out;
+  for (const char* around : {"/dev/shm", "/tmp"}) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(around, error)) {
+      const fs::path& path = entry.path();
+      if (!path.filename().string().starts_with(kScratchPrefix) || !is_own_folder(path)) continue;
+      const Result<std::string> attempt = read_plain_file(path / kScratchOf, PATH_MAX);
+      if (attempt.ok()) out.emplace(*attempt, path);
+    }
+  }
+  return out;
+}
+
 // A host that could not be reached when its attempt ended was not swept. Open MPI's daemon may hold on there
 // for a quarter of an hour: with a word of its own on its way, TCP asks the other side nothing else.
 void sweep_what_is_over() {
-  for (const std::string& root : values_in_environments(kAttemptVariable)) {
-    const AttemptFolder folder{fs::path(root)};
+  const std::map<std::string, fs::path> scratch = scratch_of_attempts();
+  std::set<std::string> attempts = values_in_environments(kAttemptVariable);
+  for (const auto& [attempt, folder] : scratch) attempts.insert(attempt);
+  for (const std::string& attempt : attempts) {
+    const AttemptFolder folder{fs::path(attempt)};
     if (!folder.root().is_absolute() || !is_over(folder)) continue;
-    const auto gang = folder.read_gang();
-    const bool known = gang.ok() && gang->has_value();
+    const auto found = scratch.find(attempt);
     sweep({.part = "sweep",
            .folder = folder.root(),
-           .scratch = known ? fs::path((*gang)->scratch()) : fs::path(),
+           .scratch = found != scratch.end() ? found->second : fs::path(),
            .trainer = {},
            .host = {},
            .nonce = {}});

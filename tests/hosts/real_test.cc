@@ -176,6 +176,7 @@ TEST_F(Hosts, AHostWhoseLinkIsCutIsLostByNameAndSilentUntilItIsBack) {
   ASSERT_TRUE(launcher_->start(folder).ok());
   ASSERT_TRUE(ranks_ready(folder, 2));
   ASSERT_TRUE(sees("n1", NodeSight::kAnswers));
+  const std::string scratch = folder.read_gang().value()->scratch();
   RealHosts::link("n1", "down");
   const GangState ended = wait_for(*launcher_, folder, GangState::kEnded);
   EXPECT_EQ(ended.exit->end(), v1::END_NODE_LOST);
@@ -185,6 +186,7 @@ TEST_F(Hosts, AHostWhoseLinkIsCutIsLostByNameAndSilentUntilItIsBack) {
   RealHosts::link("n1", "up");
   EXPECT_TRUE(sees("n1", NodeSight::kAnswers));
   EXPECT_TRUE(processes_of(folder).empty()) << "what was over was swept before it answered";
+  RealHosts::get().on("n1", "test ! -e " + scratch);
 }
 
 TEST_F(Hosts, AHostThatCannotBeReachedAtTheStartIsLost) {
