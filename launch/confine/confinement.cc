@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <iterator>
 #include <thread>
 
 #include "base/files/plain_file.h"
@@ -227,7 +229,9 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
   for (const fs::path& folder : needed)
     if (const Status made = make_folders_durably(folder, 0750); !made.ok()) lacks(made.message());
   std::vector<Grant> grants = reach_of_system(record_.policy());
-  for (Grant& grant : reach_of_attempt(options, plan, scratch)) grants.push_back(std::move(grant));
+  for (std::vector<Grant>& more :
+       std::array{reach_of_gpus(record_.policy(), plan), reach_of_attempt(options, plan, scratch)})
+    std::move(more.begin(), more.end(), std::back_inserter(grants));
   const std::vector<fs::path> hidden = hidden_of(record_.policy());
   std::vector<fs::path> kept;
   for (const Grant& grant : grants) kept.push_back(real(grant.path));
@@ -333,7 +337,9 @@ Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const 
   Landlock fence = TRY(Landlock::make(false));
   std::vector<Grant> grants = reach_of_system(record->policy());
   const std::vector<fs::path> hidden = hidden_of(record->policy());
-  for (Grant& grant : reach_of_script(folder, plan, hidden, rank)) grants.push_back(std::move(grant));
+  for (std::vector<Grant>& more :
+       std::array{reach_of_gpus(record->policy(), plan), reach_of_script(folder, plan, hidden, rank)})
+    std::move(more.begin(), more.end(), std::back_inserter(grants));
   TRY_STATUS(allow_all(fence, grants, hidden));
   const auto kept = std::make_shared<Landlock>(std::move(fence));
   return std::function<int()>([kept] { return kept->enter(); });

@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "base/ids.h"
@@ -92,13 +94,33 @@ fs::path own_group(const fs::path& self, std::string_view controller, const Moun
   return {};
 }
 
-// Whether a group made there has the controller's file; what was made is removed.
+// What a process that enters the group is told; 0: it is in. One that does and ends at once tries it.
+int entering(const fs::path& group) {
+  const std::string file = group / "cgroup.procs";
+  const pid_t child = ::fork();
+  if (child < 0) return errno;
+  if (child == 0) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    ::_exit(fd >= 0 && ::write(fd, "0", 1) == 1 ? 0 : errno);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : ECANCELED;
+}
+
+// Whether a group made there has the controller's file and takes processes, which one below a threaded group
+// does not; what was made is removed.
 std::string probe(const fs::path& folder, std::string_view file) {
   const fs::path made = folder / ("rekindle-probe-" + random_hex(4));
   if (::mkdir(made.c_str(), 0755) != 0) return errno_status("making a group in", folder).message();
   const bool there = ::access((made / file).c_str(), W_OK) == 0;
+  const int refused = there ? entering(made) : 0;
   ::rmdir(made.c_str());
-  return there ? "" : fmt::format("groups in {} have no {}", folder.string(), file);
+  if (!there) return fmt::format("groups in {} have no {}", folder.string(), file);
+  return refused == 0
+             ? ""
+             : fmt::format("groups in {} take no processes: {}", folder.string(), std::strerror(refused));
 }
 
 std::string limit_file(int version, std::string_view controller) {
@@ -107,13 +129,18 @@ std::string limit_file(int version, std::string_view controller) {
 }
 
 // Version 2: a group whose processes lie in groups below it hands its controllers on when told so. The one
-// that this process is in is full of it; the one above, where it was delegated, is not.
-std::optional<fs::path> unified_parent(const fs::path& own, const std::string& controller) {
-  for (const fs::path& folder : {own, own.parent_path()}) {
+// that this process is in is full of it, unless it is the root; the one above, where it was delegated, is
+// not.
+std::optional<GroupParent> unified_parent(const Mount& mount, const fs::path& own,
+                                          const std::string& controller, std::string& lack) {
+  lack = fmt::format("{} is not delegated to this user", own.string());
+  for (const fs::path& folder : {own, own.parent_path(), fs::path(mount.point)}) {
     const fs::path file = folder / "cgroup.subtree_control";
     const Result<std::string> on = read_file(file);
     if (!on.ok()) continue;
-    if (has(words_of(*on, " \n"), controller) || write_to(file, "+" + controller).ok()) return folder;
+    if (!has(words_of(*on, " \n"), controller) && !write_to(file, "+" + controller).ok()) continue;
+    lack = probe(folder, limit_file(2, controller));
+    if (lack.empty()) return GroupParent{folder, 2};
   }
   return std::nullopt;
 }
@@ -129,13 +156,7 @@ std::optional<GroupParent> find_parent(const fs::path& self, const std::string& 
     if (version == 2) {
       const Result<std::string> there = read_file(fs::path(mount.point) / "cgroup.controllers");
       if (!there.ok() || !has(words_of(*there, " \n"), controller)) continue;
-      const std::optional<fs::path> folder = unified_parent(own, controller);
-      if (!folder) {
-        lack = fmt::format("{} is not delegated to this user", own.string());
-        continue;
-      }
-      lack = probe(*folder, limit_file(2, controller));
-      if (lack.empty()) return GroupParent{*folder, 2};
+      if (auto found = unified_parent(mount, own, controller, lack)) return found;
       continue;
     }
     lack = probe(own, limit_file(1, controller));

@@ -150,6 +150,14 @@ std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy) {
   return out;
 }
 
+std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan& plan) {
+  if (plan.gpus_per_rank() == 0) return {};
+  // As root the host's own settings would be open with it, but that the view closes them.
+  const bool closed =
+      ::geteuid() != 0 || policy.host().namespaces() == static_cast<uint32_t>(Namespaces::kMount);
+  return closed ? std::vector<Grant>{{"/proc", May::kUse}} : std::vector<Grant>{};
+}
+
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch) {
   std::vector<Grant> out;

@@ -19,6 +19,8 @@ struct Grant {
 
 // What every program of an attempt may read: the system's folders, those that PATH names, the operator's.
 std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy);
+// And what CUDA needs, of an attempt that has GPUs: its first call writes its threads' names below /proc.
+std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan& plan);
 // And what the parts of an attempt need that are programs of ours, mpirun and built-in ranks among them.
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch);

@@ -24,6 +24,10 @@ int write_text(const char* path, const std::string& text) {
   return error;
 }
 
+// Of the host as a whole, whoever writes there: container engines close the same.
+constexpr const char* kHostSettings[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
+                                         "/proc/bus", "/proc/acpi",          "/proc/scsi"};
+
 int mounted(const char* from, const char* to, const char* type, unsigned long flags, const char* options) {
   return ::mount(from, to, type, flags, options) == 0 ? 0 : errno;
 }
@@ -91,6 +95,17 @@ int View::enter_namespaces() const {
   return mounted("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
 }
 
+int View::close_host_settings() const {
+  if (how_ != Namespaces::kMount) return 0;
+  for (const char* path : kHostSettings) {
+    if (::access(path, F_OK) != 0) continue;
+    if (const int error = mounted(path, path, nullptr, MS_BIND | MS_REC, nullptr)) return error;
+    constexpr unsigned long kReadOnly = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (const int error = mounted(nullptr, path, nullptr, kReadOnly, nullptr)) return error;
+  }
+  return 0;
+}
+
 int View::put_back(const Kept& kept, int from) const {
   for (const std::string& folder : kept.folders)
     if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return errno;
@@ -134,7 +149,7 @@ int View::enter() const {
     if (error != 0) return error;
     ::close(kept[i]);
   }
-  return 0;
+  return close_host_settings();
 }
 
 }  // namespace rekindle::launch

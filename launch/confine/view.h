@@ -2,8 +2,9 @@
 // others, empty but for what they are to have of them. So /tmp and /dev/shm are private to the attempt, and
 // the coordinator's folder cannot even be named.
 //
-// A mount namespace: as root by itself, else within a user namespace that maps this user alone. All memory is
-// taken before the fork; enter() is for its child.
+// A mount namespace: as root by itself, else within a user namespace that maps this user alone. What root
+// owns below /proc are the host's own settings: as root they can only be read. All memory is taken before the
+// fork; enter() is for its child.
 #pragma once
 
 #include <string>
@@ -46,6 +47,7 @@ class View {
   static constexpr size_t kKeptMost = 64;
   int enter_namespaces() const;
   int put_back(const Kept& kept, int from) const;
+  int close_host_settings() const;
 
   const Namespaces how_;
   std::string user_map_, group_map_;

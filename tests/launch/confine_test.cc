@@ -50,8 +50,10 @@ class Confined : public Command {
     return out;
   }
   // What the script wrote, or why it did not.
-  std::string said_by(const std::string& python, uint32_t world = 1) {
-    const AttemptFolder folder = started(plan({"/usr/bin/python3", "-c", python, base_.string()}, world));
+  std::string said_by(const std::string& python, uint32_t world = 1, uint32_t gpus = 0) {
+    v1::Plan what = plan({"/usr/bin/python3", "-c", python, base_.string()}, world);
+    what.set_gpus_per_rank(gpus);
+    const AttemptFolder folder = started(std::move(what));
     EXPECT_EQ(ended(folder).code(), 0) << log(folder);
     return outcome(folder).message();
   }
@@ -129,8 +131,9 @@ TEST_F(Confined, AScriptReachesWhatIsItsOwnAndNoMore) {
     const std::string line = said.substr(at, end - at);
     at = end + 1;
     const bool may = line.find("may-") != std::string::npos;
-    if (line.find(" done") != std::string::npos || line.find(" refused") != std::string::npos)
+    if (line.find(" done") != std::string::npos || line.find(" refused") != std::string::npos) {
       EXPECT_EQ(line.find(" done") != std::string::npos, may) << line;
+    }
   }
   EXPECT_EQ(read_file(base_ / "state/token").value(), "SECRET");
   EXPECT_FALSE(fs::exists("/tmp/rekindle-own")) << "its /tmp is its own";
@@ -227,8 +230,29 @@ do("cuMemAlloc_v2", ctypes.byref(memory), ctypes.c_size_t(8 << 20))
 do("cuMemcpyHtoD_v2", memory, there, ctypes.c_size_t(8))
 do("cuMemcpyDtoH_v2", back, memory, ctypes.c_size_t(8))
 open(os.environ["REKINDLE_OUT"] + "/f", "w").write(bytes(back).decode())
-)"),
+)",
+                    1, 1),
             "f=confined;");
+}
+
+// What an attempt with GPUs may write below /proc is nothing of the host's.
+TEST_F(Confined, SettingsOfTheHostAreClosedToAScriptWithGpus) {
+  EXPECT_EQ(said_by(R"(
+import os
+said = []
+for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/overcommit_memory", "/proc/sysrq-trigger",
+             f"/proc/{os.getppid()}/mem"):
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+        said.append(path)
+    except OSError:
+        pass
+own = os.open("/proc/self/comm", os.O_WRONLY)
+os.write(own, b"named")
+open(os.environ["REKINDLE_OUT"] + "/f", "w").write(" ".join(said) + open("/proc/self/comm").read().strip())
+)",
+                    1, 1),
+            "f=named;");
 }
 
 TEST_F(Confined, AMemoryBombEndsAloneAndIsCounted) {
