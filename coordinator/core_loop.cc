@@ -210,25 +210,17 @@ void CoreLoop::arm_timer() {
 }
 
 boost::asio::awaitable<Result<std::vector<v1::Event>>> CoreLoop::events_about(std::string subject) {
+  using Page = Result<std::vector<v1::Event>>;
   std::vector<v1::Event> out;
-  struct Page {
-    bool done = false;
-    Result<std::vector<v1::Event>> events{std::vector<v1::Event>()};
-  };
   for (uint64_t from = 1;;) {
     // By pages, so that commits are not held up.
-    auto page = std::make_shared<Page>();
-    journal_->query([this, page, subject, from](Journal& journal) {
-      page->events = journal.about(subject, from, kPage);
-      boost::asio::post(io_, [this, page] {
-        page->done = true;
-        durable_changes_.notify();
-      });
-    });
-    while (!page->done) co_await durable_changes_.wait();
-    if (!page->events.ok()) co_return page->events.status();
-    for (v1::Event& event : *page->events) out.push_back(std::move(event));
-    if (page->events->size() < kPage) co_return out;
+    std::function<Page(Journal&)> question = [subject, from](Journal& journal) {
+      return journal.about(subject, from, kPage);
+    };
+    Page page = co_await ask_journal<Page>(std::move(question));
+    if (!page.ok()) co_return page.status();
+    for (v1::Event& event : *page) out.push_back(std::move(event));
+    if (page->size() < kPage) co_return out;
     from = out.back().seq() + 1;
   }
 }
