@@ -90,6 +90,8 @@ class CoreLoop {
   template <typename R>
   boost::asio::awaitable<R> ask_journal(std::function<R(Journal&)> question);
   boost::asio::awaitable<Result<std::vector<v1::Event>>> events_about(std::string subject);
+  // One that has left the state, from its events; not_found: there never was one.
+  boost::asio::awaitable<Result<v1::Run>> past_run(std::string id);
 
   // Writes a snapshot and everything that waits, then lets go of the journal.
   void stop();

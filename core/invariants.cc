@@ -124,6 +124,7 @@ void check_filing(const State& state, Broken& broken) {
   if (fresh.active != state.active) broken.push_back("the index of active runs disagrees with the runs");
   if (fresh.working != state.working) broken.push_back("the index of working runs disagrees with the runs");
   if (fresh.delayed != state.delayed) broken.push_back("the index of delayed runs disagrees with the runs");
+  if (fresh.over != state.over) broken.push_back("the index of runs that are over disagrees with the runs");
   if (keys(fresh) != keys(state)) broken.push_back("the queues disagree with the runs");
 }
 

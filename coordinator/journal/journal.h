@@ -56,9 +56,12 @@ class Journal {
   virtual Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq,
                                                uint32_t limit) = 0;
 
+  // The event that queued the run; 0: there was none.
+  virtual Result<uint64_t> queued_at(const std::string& run) = 0;
+
   // A copy of it all, in the one file `to`, which is not there yet, but for the archives, which never change.
-  // Made a piece at a time, so that commits get their turn in between; what they add is in it too. True: there
-  // is more. Not synced.
+  // Made a piece at a time, so that commits get their turn in between; what they add is in it too. True:
+  // there is more. Not synced.
   virtual Status begin_copy(const std::filesystem::path& to) = 0;
   virtual Result<bool> copy_piece() = 0;
   virtual void drop_copy() = 0;  // of one that is not wanted any more; harmless without one

@@ -102,6 +102,8 @@ class SqliteJournal final : public Journal {
     return out;
   }
 
+  Result<uint64_t> queued_at(const std::string& run) override { return Projections::queued_at(db_, run); }
+
   Status begin_copy(const fs::path& to) override {
     if (copy_ != nullptr) return failed_precondition(db_.file() + " is being copied already");
     copy_ = TRY(db_.begin_copy(to));
