@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kNaming[] = {"model", "job", "run", "name", "id", "dataset", "alias"};
+constexpr std::string_view kNaming[] = {"model", "job", "run", "name", "id", "dataset", "alias", "folder"};
 constexpr size_t kNameBytesMax = 128, kMessageBytesMax = 500;
 
 }  // namespace

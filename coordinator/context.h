@@ -39,6 +39,7 @@ struct Context {
   Audit& audit;
   Time started;
   std::function<void()> shut_down;
+  bool backing_up = false;
 };
 
 }  // namespace rekindle::coordinator

@@ -9,6 +9,7 @@
 #include "base/faults/fail_stop.h"
 #include "base/log.h"
 #include "core/apply.h"
+#include "core/decide/retired.h"
 #include "core/invariants.h"
 #include "core/nodes.h"
 
@@ -210,27 +211,43 @@ void CoreLoop::arm_timer() {
 }
 
 boost::asio::awaitable<Result<std::vector<v1::Event>>> CoreLoop::events_about(std::string subject) {
+  using Page = Result<std::vector<v1::Event>>;
   std::vector<v1::Event> out;
-  struct Page {
-    bool done = false;
-    Result<std::vector<v1::Event>> events{std::vector<v1::Event>()};
-  };
   for (uint64_t from = 1;;) {
     // By pages, so that commits are not held up.
-    auto page = std::make_shared<Page>();
-    journal_->query([this, page, subject, from](Journal& journal) {
-      page->events = journal.about(subject, from, kPage);
-      boost::asio::post(io_, [this, page] {
-        page->done = true;
-        durable_changes_.notify();
-      });
-    });
-    while (!page->done) co_await durable_changes_.wait();
-    if (!page->events.ok()) co_return page->events.status();
-    for (v1::Event& event : *page->events) out.push_back(std::move(event));
-    if (page->events->size() < kPage) co_return out;
+    std::function<Page(Journal&)> question = [subject, from](Journal& journal) {
+      return journal.about(subject, from, kPage);
+    };
+    Page page = co_await ask_journal<Page>(std::move(question));
+    if (!page.ok()) co_return page.status();
+    for (v1::Event& event : *page) out.push_back(std::move(event));
+    if (page->size() < kPage) co_return out;
     from = out.back().seq() + 1;
   }
+}
+
+boost::asio::awaitable<Result<v1::Run>> CoreLoop::past_run(std::string id) {
+  using Page = Result<std::vector<v1::Event>>;
+  std::function<Result<uint64_t>(Journal&)> begin = [id](Journal& journal) { return journal.queued_at(id); };
+  const Result<uint64_t> first = co_await ask_journal<Result<uint64_t>>(std::move(begin));
+  if (!first.ok()) co_return first.status();
+  const Status none = not_found(fmt::format("no run '{}': `rekindle list` shows them", id));
+  if (*first == 0) co_return none;
+  const std::string job = id.substr(0, id.rfind('-'));
+  core::PastRun past(state_, id);
+  for (uint64_t from = *first; !past.over();) {
+    std::function<Page(Journal&)> question = [job, from](Journal& journal) {
+      return journal.about(job, from, kPage);
+    };
+    const Page page = co_await ask_journal<Page>(std::move(question));
+    if (!page.ok()) co_return page.status();
+    for (const v1::Event& event : *page) past.tell(event);
+    if (page->size() < kPage) break;
+    from = page->back().seq() + 1;
+  }
+  std::optional<v1::Run> run = past.run();
+  if (!run) co_return none;
+  co_return std::move(*run);
 }
 
 void CoreLoop::stop() {

@@ -7,9 +7,11 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -84,8 +86,12 @@ class CoreLoop {
   // Told after each commit, and by whoever changes what watchers show.
   Changes& changes() { return changes_; }
 
-  // On the journal's thread; to be awaited here.
+  // On the journal's thread, after what was handed in before; to be awaited here.
+  template <typename R>
+  boost::asio::awaitable<R> ask_journal(std::function<R(Journal&)> question);
   boost::asio::awaitable<Result<std::vector<v1::Event>>> events_about(std::string subject);
+  // One that has left the state, from its events; not_found: there never was one.
+  boost::asio::awaitable<Result<v1::Run>> past_run(std::string id);
 
   // Writes a snapshot and everything that waits, then lets go of the journal.
   void stop();
@@ -119,5 +125,19 @@ class CoreLoop {
   Changes changes_;
   boost::asio::steady_timer timer_;
 };
+
+template <typename R>
+boost::asio::awaitable<R> CoreLoop::ask_journal(std::function<R(Journal&)> question) {
+  auto answer = std::make_shared<std::optional<R>>();
+  journal_->query([this, answer, question = std::move(question)](Journal& journal) {
+    auto found = std::make_shared<R>(question(journal));
+    boost::asio::post(io_, [this, answer, found] {
+      answer->emplace(std::move(*found));
+      durable_changes_.notify();
+    });
+  });
+  while (!answer->has_value()) co_await durable_changes_.wait();
+  co_return std::move(**answer);
+}
 
 }  // namespace rekindle::coordinator

@@ -257,6 +257,7 @@ Status Daemon::Parts::serve() {
   add_pool_service(*server, *context);
   add_credential_service(*server, *context);
   add_inventory_service(*server, *context);
+  add_backup_service(*server, *context);
   add_admin_service(*server, *context);
   TRY(server->start());
   url = server->url();

@@ -23,13 +23,13 @@ constexpr uint64_t kFull = 1ull << 20;
 
 }  // namespace
 
-Status check_room(std::span<const fs::path> folders) {
+Status check_room(std::span<const fs::path> folders, uint64_t coming) {
   for (const fs::path& folder : folders) {
     std::error_code unknown;
     const fs::space_info space = fs::space(folder, unknown);
     if (unknown) continue;  // what is wrong there is told by whoever writes there
     const uint64_t least = std::min<uint64_t>(kRoomLeast, space.capacity / kRoomShare);
-    if (space.available < least)
+    if (space.available < least + coming)
       return resource_exhausted(
           fmt::format("the disk that holds {} has {} left, and {} are kept for what is under way: free some "
                       "space; what was accepted goes on then by itself",

@@ -6,6 +6,7 @@
 // given up, it lets the journal take down what was decided by then.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -14,7 +15,8 @@
 namespace rekindle::coordinator {
 
 // kResourceExhausted, with the folder, what is left and what to do. One disk may hold several of them.
-Status check_room(std::span<const std::filesystem::path> folders);
+// `coming`: bytes that are about to be written to each.
+Status check_room(std::span<const std::filesystem::path> folders, uint64_t coming = 0);
 
 // Makes the reserve while there is room, gives it up when its disk is full.
 void tend_reserve(const std::filesystem::path& reserve);

@@ -1,5 +1,6 @@
 // rekindled: the coordinator daemon. Flags in, exit codes out: 0 left on request, 64 wrong flags, 74 the
-// journal could not be written, 78 refused to start.
+// journal could not be written, 78 refused to start. `rekindled restore FOLDER --state NEW` makes a state
+// folder of a backup and leaves.
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <charconv>
@@ -9,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "coordinator/backup/restore.h"
 #include "coordinator/credentials.h"
 #include "coordinator/daemon.h"
 #include "coordinator/doctor.h"
@@ -38,6 +40,7 @@ struct Flags {
   std::string gang_program;
   std::string trainer_program;
   bool allow_faults = false;
+  std::string backup;  // to be restored; empty: the daemon is wanted
 };
 
 void declare(CLI::App& app, Flags& flags) {
@@ -70,6 +73,48 @@ void declare(CLI::App& app, Flags& flags) {
   app.add_option("--trainer-program", flags.trainer_program,
                  "rekindle-trainer (default: beside this program)");
   app.add_flag("--allow-faults", flags.allow_faults, "let runs carry injected faults: tests only");
+  app.fallthrough();  // --state may stand after the verb
+  CLI::App* restore = app.add_subcommand(
+      "restore", "make the state folder of a backup (`rekindle backup`) and leave; no daemon may have it");
+  restore->add_option("FOLDER", flags.backup, "that was backed up to")->required();
+}
+
+constexpr size_t kNamedMost = 20;
+
+// What an operator should know before a daemon goes on from there.
+void say_restored(const coordinator::RestoreReport& report, const std::string& state) {
+  const auto& backup = report.backup;
+  std::printf("restored event %llu of %s, backed up at %s\n",
+              static_cast<unsigned long long>(backup.journal_seq()), backup.state_folder().c_str(),
+              format_time(time_from_micros(backup.made_us())).c_str());
+  std::printf(
+      "what was decided after that is not in it: runs, versions and promotions since; numbers that they may "
+      "have are passed over\n");
+  const auto list = [](const char* what, const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    std::printf("%s: %zu\n", what, names.size());
+    for (size_t i = 0; i < std::min(names.size(), kNamedMost); ++i) std::printf("  %s\n", names[i].c_str());
+    if (names.size() > kNamedMost) std::printf("  ...\n");
+  };
+  list("runs that were on their way and go on (from their checkpoints where these still are)",
+       report.on_their_way);
+  list(("MISSING in the artifact store " + report.artifacts.string()).c_str(), report.missing);
+  const bool inside = report.artifacts == std::filesystem::absolute(state).lexically_normal() / "artifacts";
+  std::printf(
+      "make sure that no coordinator or gang of the other folder is left, then: rekindled --state %s%s\n",
+      state.c_str(), inside ? "" : (" --artifacts " + report.artifacts.string()).c_str());
+}
+
+int restore_and_leave(const Flags& flags) {
+  const auto report =
+      coordinator::restore({flags.backup, flags.state, flags.artifacts}, SystemClock(),
+                           [](const std::string& text) { std::printf("%s\n", text.c_str()); });
+  if (!report.ok()) {
+    log_error("cannot restore", {{"error", report.status().message()}});
+    return kExitRefused;
+  }
+  say_restored(*report, flags.state);
+  return 0;
 }
 
 Result<coordinator::Options> parse(const Flags& flags) {
@@ -131,6 +176,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   start_logging("rekindled", level_of(flags.log_level), flags.log_format == "json");
+  if (!flags.backup.empty()) return restore_and_leave(flags);
   auto options = parse(flags);
   if (!options.ok()) {
     log_error("wrong flags", {{"error", options.status().message()}});

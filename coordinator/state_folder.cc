@@ -40,6 +40,11 @@ Result<StateFolder> StateFolder::open(const fs::path& given, const fs::path& giv
                     "another folder",
                     path.string(), holder(lock.get())));
   }
+  if (fs::exists(path / "restoring", error))
+    return failed_precondition(
+        fmt::format("state folder {} is not whole: its restore did not come to an end; remove it and restore "
+                    "again",
+                    path.string()));
   std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(lock.get(), 0) != 0) return errno_status("writing", lock_path);
   TRY_STATUS(write_all(lock.get(), pid, lock_path));

@@ -14,7 +14,7 @@ namespace rekindle::coordinator {
 class StateFolder {
  public:
   // Makes the folder (0700) when it is absent and takes its lock. failed_precondition names the process
-  // that holds it; a network filesystem is refused by name.
+  // that holds it; a network filesystem is refused by name, and so is what a restore did not finish.
   // `shared`: where runs and environments lie, seen by compute nodes under the same path; empty: here.
   static Result<StateFolder> open(const fs::path& path, const fs::path& shared = {});
 
@@ -29,6 +29,7 @@ class StateFolder {
   fs::path audit() const { return path_ / "audit.log"; }
   fs::path address() const { return path_ / "address"; }
   fs::path pools() const { return path_ / "pools.yaml"; }
+  fs::path restoring() const { return path_ / "restoring"; }  // there until a restore is finished
   fs::path runs() const { return shared_ / "runs"; }
   fs::path run(const std::string& run) const { return runs() / run; }
   fs::path attempt(const std::string& run, uint32_t attempt) const {

@@ -128,6 +128,33 @@ void record_node(State& state, const v1::NodeState& node) {
     state.nodes[key] = node;
 }
 
+void record_retired(State& state, const v1::RunsRetired& retired) {
+  for (const std::string& id : retired.runs()) {
+    const auto run = state.runs.find(RunId(id));
+    if (run == state.runs.end()) continue;
+    unfile_run(state, run->second);
+    if (const std::string& key = run->second.idempotency_key(); !key.empty()) {
+      state.retired_keys.keep(key);
+      state.run_by_key.erase(key);
+    }
+    state.runs.erase(run);
+  }
+}
+
+void record_restored(State& state, const v1::Restored& restored) {
+  for (const v1::Restored::Numbers& numbers : restored.numbers()) {
+    if (auto job = state.jobs.find(JobName(numbers.job())); job != state.jobs.end())
+      job->second.set_next_run(numbers.next_run());
+    auto model = state.models.find(JobName(numbers.job()));
+    if (model == state.models.end()) continue;
+    model->second.set_next_version(numbers.next_version());
+    if (numbers.plan_revision() == 0) continue;
+    model->second.mutable_plan()->set_revision(numbers.plan_revision());
+    // A rollout waits for nodes to follow this one, not one of the same number that they may hold.
+    if (model->second.has_rollout()) model->second.mutable_rollout()->set_revision(numbers.plan_revision());
+  }
+}
+
 }  // namespace
 
 std::string run_of(const v1::Event& event) {
@@ -261,6 +288,12 @@ void apply(State& state, const v1::Event& event) {
       return;
     case v1::Event::kNodeChanged:
       record_node(state, event.node_changed());
+      return;
+    case v1::Event::kRunsRetired:
+      record_retired(state, event.runs_retired());
+      return;
+    case v1::Event::kRestored:
+      record_restored(state, event.restored());
       return;
     default:
       break;

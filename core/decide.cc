@@ -4,6 +4,7 @@
 
 #include "core/apply.h"
 #include "core/decide/draft.h"
+#include "core/decide/retired.h"
 #include "core/nodes.h"
 
 namespace rekindle::core {
@@ -78,6 +79,7 @@ void follow_up(Draft& draft, const AdvanceReplay* advanced) {
   if (draft.events.empty()) place_runs(draft);
   if (draft.events.empty()) make_way(draft);
   if (draft.events.empty()) grow_gang(draft);
+  if (draft.events.empty()) retire_runs(draft);
 }
 
 }  // namespace rekindle::core

@@ -124,6 +124,7 @@ void check_filing(const State& state, Broken& broken) {
   if (fresh.active != state.active) broken.push_back("the index of active runs disagrees with the runs");
   if (fresh.working != state.working) broken.push_back("the index of working runs disagrees with the runs");
   if (fresh.delayed != state.delayed) broken.push_back("the index of delayed runs disagrees with the runs");
+  if (fresh.over != state.over) broken.push_back("the index of runs that are over disagrees with the runs");
   if (keys(fresh) != keys(state)) broken.push_back("the queues disagree with the runs");
 }
 
@@ -152,8 +153,13 @@ void check_model(const State& state, const JobName& name, const v1::ModelState& 
     broken.push_back(fmt::format("model {}: {}", name.value, what));
   };
   if (model.name() != name.value) wrong("is filed under another name");
-  for (int i = 0; i < model.versions_size(); ++i)
-    if (model.versions(i).number() != static_cast<uint64_t>(i) + 1) wrong("versions are not numbered from 1");
+  uint64_t number = 0;
+  for (const v1::Version& version : model.versions()) {
+    ++number;
+    // A restored state has passed some numbers over.
+    if (version.number() > number && number < model.next_version()) number = version.number();
+    if (version.number() != number) wrong("versions are not numbered from 1");
+  }
   for (const auto& [alias, to] : model.aliases())
     if (!registry::find_version(model, to)) wrong(fmt::format("alias {} points at no version", alias));
   std::map<std::string, uint64_t> replayed;

@@ -68,7 +68,10 @@ QueueKey queue_key(const v1::Run& run) {
 }
 
 void file_run(State& state, const v1::Run& run) {
-  if (terminal(run.state())) return;
+  if (terminal(run.state())) {
+    if (run.version() == 0) state.over[run.job()].emplace(run.ended_us(), RunId(run.id()));
+    return;
+  }
   RunId id(run.id());
   if (works(run)) state.working.insert(id);
   if (run.state() == v1::QUEUED) {
@@ -79,7 +82,13 @@ void file_run(State& state, const v1::Run& run) {
 }
 
 void unfile_run(State& state, const v1::Run& run) {
-  if (terminal(run.state())) return;
+  if (terminal(run.state())) {
+    auto over = state.over.find(run.job());
+    if (over == state.over.end()) return;
+    over->second.erase({run.ended_us(), RunId(run.id())});
+    if (over->second.empty()) state.over.erase(over);
+    return;
+  }
   RunId id(run.id());
   if (works(run)) state.working.erase(id);
   if (run.state() == v1::QUEUED) {
@@ -177,6 +186,8 @@ v1::Snapshot to_snapshot(const State& state) {
     for (const auto& [name, one] : snapshots) *snapshot.add_datasets() = one;
   for (const auto& [id, item] : state.quarantines) *snapshot.add_quarantines() = item;
   for (const auto& [key, node] : state.nodes) *snapshot.add_nodes() = node;
+  const std::vector<uint64_t>& keys = state.retired_keys.hashes();
+  snapshot.mutable_retired_keys()->Add(keys.begin(), keys.end());
   return snapshot;
 }
 
@@ -190,6 +201,7 @@ State from_snapshot(const v1::Snapshot& snapshot) {
   for (const auto& one : snapshot.datasets()) state.datasets[one.dataset()][one.name()] = one;
   for (const auto& item : snapshot.quarantines()) state.quarantines[item.id()] = item;
   for (const auto& node : snapshot.nodes()) state.nodes[{node.pool(), node.node()}] = node;
+  for (const uint64_t key : snapshot.retired_keys()) state.retired_keys.keep(key);
   for (const auto& kept : snapshot.specs()) state.specs.keep(kept.sha256(), kept.spec());
   // Snapshots of old kept them within jobs and runs.
   for (const auto& job : snapshot.jobs()) state.specs.keep(job.spec_sha256(), job.spec());

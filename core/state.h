@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "core/kept_keys.h"
 #include "core/kept_specs.h"
 #include "core/place/cluster.h"
 #include "registry/rollout.h"
@@ -44,6 +45,7 @@ struct State {
   std::map<uint64_t, v1::Quarantine> quarantines;
   std::map<std::pair<std::string, std::string>, v1::NodeState> nodes;  // by pool and node, where on record
   uint64_t next_quarantine = 1;
+  KeptKeys retired_keys;  // of runs that have left
 
   // Derived from the above, kept by apply.
   std::map<std::string, RunId> run_by_key;           // idempotency keys
@@ -51,8 +53,16 @@ struct State {
   std::set<RunId> working;                           // of these, RUNNING and JUDGING ones
   std::map<std::string, std::set<QueueKey>> queues;  // QUEUED ones, by pool, in order
   std::set<std::pair<int64_t, RunId>> delayed;       // QUEUED ones that wait for their time
-  uint64_t nodes_seq = 0;                            // of the newest change of a node
-  int64_t moved_us = 0;  // newest change of who holds slots or waits for them, wall clock
+  // Terminal ones without a version, by job and by when they ended.
+  std::map<std::string, std::set<std::pair<int64_t, RunId>>> over;
+  uint64_t nodes_seq = 0;  // of the newest change of a node
+  int64_t moved_us = 0;    // newest change of who holds slots or waits for them, wall clock
+};
+
+// Runs that are over stay in the state while they are among the newest of their job, or of late.
+struct Keep {
+  size_t runs = 1'000;
+  Micros time = std::chrono::hours(24);
 };
 
 // The outside at the moment of a decision. `now` is wall time that only moves forward between two decisions
@@ -64,6 +74,7 @@ struct World {
   std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
   // When attempts last committed a checkpoint, wall clock; absent: not since they were placed.
   std::map<RunId, int64_t> saved_us;
+  Keep keep;
 };
 
 const v1::Job* find_job(const State& state, std::string_view name);  // nullptr: none

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/faults/fail_stop.h"
 #include "base/files.h"
+#include "base/sqlite/online_copy.h"
 
 namespace rekindle::events {
 
@@ -62,6 +63,10 @@ Database::~Database() {
 Status Database::exec(const char* sql) {
   if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return ok_status();
   return error(sql);
+}
+
+Result<std::unique_ptr<OnlineCopy>> Database::begin_copy(const std::filesystem::path& to) {
+  return OnlineCopy::begin(db_, to);
 }
 
 Query Database::query(const char* sql) {

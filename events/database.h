@@ -13,6 +13,10 @@
 
 #include "base/result.h"
 
+namespace rekindle {
+class OnlineCopy;
+}
+
 namespace rekindle::events {
 
 class Database;
@@ -73,6 +77,8 @@ class Database {
   Status exec(const char* sql);
   Query query(const char* sql);  // a string literal; a mistake in it is a bug of ours
   Status error(std::string_view doing) const;
+  // Of this file, to one that is not there yet; must not outlive the database.
+  Result<std::unique_ptr<OnlineCopy>> begin_copy(const std::filesystem::path& to);
 
  private:
   explicit Database(std::filesystem::path file) : file_(std::move(file)) {}

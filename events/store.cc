@@ -4,6 +4,7 @@
 
 #include "base/faults/crash_point.h"
 #include "base/ids.h"
+#include "base/sqlite/online_copy.h"
 #include "events/database.h"
 #include "events/judge.h"
 #include "events/model_log.h"
@@ -17,6 +18,8 @@ namespace {
 // Numbers of batches that are remembered one by one, per node and boot; older ones count as applied.
 // Nodes send in order, so that a few would do.
 constexpr uint64_t kBatchesKept = 10'000;
+
+constexpr int kCopyPages = 1'024;
 
 Result<uint64_t> newest_seq(Database& db, std::string_view node, std::string_view boot) {
   Query q = db.query("SELECT max(seq) FROM batches WHERE node = ? AND boot = ?");
@@ -62,6 +65,7 @@ struct EventStore::Impl {
   std::unique_ptr<Database> db;
   artifacts::Store& artifacts;
   std::map<std::string, ModelLog, std::less<>> models;
+  std::unique_ptr<OnlineCopy> copy;
 
   Impl(std::unique_ptr<Database> d, artifacts::Store& a) : db(std::move(d)), artifacts(a) {}
 
@@ -181,6 +185,23 @@ Totals EventStore::totals(std::string_view model) const {
 
 Result<uint64_t> EventStore::applied_seq(std::string_view node, std::string_view boot) const {
   return newest_seq(*impl_->db, node, boot);
+}
+
+Status EventStore::begin_copy(const fs::path& to) {
+  if (impl_->copy != nullptr) return failed_precondition("the events are being copied already");
+  impl_->copy = TRY(impl_->db->begin_copy(to));
+  return ok_status();
+}
+
+Result<bool> EventStore::copy_piece() {
+  CHECK(impl_->copy != nullptr, "a copy is begun first");
+  const Result<bool> more = impl_->copy->piece(kCopyPages);
+  if (!more.ok() || !*more) impl_->copy.reset();
+  return more;
+}
+
+void EventStore::drop_copy() {
+  impl_->copy.reset();
 }
 
 Result<std::vector<v1::SlotCounts>> EventStore::counts(std::string_view model, uint64_t version,

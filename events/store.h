@@ -124,6 +124,12 @@ class EventStore {
   Result<std::vector<v1::SlotCounts>> counts(std::string_view model, uint64_t version, int64_t from_us,
                                              int64_t until_us) const;
 
+  // A copy of the file, to one that is not there yet, made a piece at a time: what is stored in between is in
+  // it too. True: there is more. Not synced.
+  Status begin_copy(const fs::path& to);
+  Result<bool> copy_piece();
+  void drop_copy();  // harmless without one
+
  private:
   struct Impl;
   explicit EventStore(std::unique_ptr<Impl> impl);

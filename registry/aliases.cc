@@ -23,7 +23,7 @@ const v1::Version* version_of_run(const v1::ModelState& model, std::string_view 
 uint64_t next_version(const v1::ModelState& model) {
   uint64_t newest = 0;
   for (const auto& version : model.versions()) newest = std::max(newest, version.number());
-  return newest + 1;
+  return std::max(newest + 1, model.next_version());
 }
 
 uint64_t alias_target(const v1::ModelState& model, std::string_view alias) {

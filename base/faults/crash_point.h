@@ -52,6 +52,14 @@ inline constexpr std::string_view kCrashPoints[] = {
     "day-stored",
     "day-settled",
     "window-judged",
+    // coordinator: backups
+    "backup-begun",
+    "backup-copied",
+    "backup-listed",
+    "restore-begun",
+    "restore-copied",
+    "restore-recorded",
+    "restore-ended",
     // launchers
     "local-starting",
     "slurm-recorded",

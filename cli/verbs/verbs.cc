@@ -30,6 +30,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   app.add_flag("--json", context.json, "print the API's message as JSON");
   app.add_flag("-q,--quiet", context.quiet, "say only what was asked for");
   add_daemon_verbs(app, context, verb);
+  add_backup_verb(app, context, verb);
   add_job_verbs(app, context, verb);
   add_run_verbs(app, context, verb);
   add_show_verbs(app, context, verb);

@@ -13,7 +13,8 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb);
 // "unknown verb 'aply'; did you mean 'apply'?" where the first word is no verb; else nothing.
 std::string verb_hint(const CLI::App& app, int argc, const char* const* argv);
 
-void add_daemon_verbs(CLI::App& app, Context& context, Verb& verb);     // up down status doctor
+void add_daemon_verbs(CLI::App& app, Context& context, Verb& verb);  // up down status doctor
+void add_backup_verb(CLI::App& app, Context& context, Verb& verb);
 void add_job_verbs(CLI::App& app, Context& context, Verb& verb);        // apply validate plan explain
 void add_run_verbs(CLI::App& app, Context& context, Verb& verb);        // run wait cancel approve
 void add_show_verbs(CLI::App& app, Context& context, Verb& verb);       // get list describe logs

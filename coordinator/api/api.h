@@ -20,6 +20,7 @@ void add_replay_service(net::HttpServer& server, Context& context);
 void add_pool_service(net::HttpServer& server, Context& context);  // AdminService/ListPools
 void add_credential_service(net::HttpServer& server, Context& context);
 void add_inventory_service(net::HttpServer& server, Context& context);
+void add_backup_service(net::HttpServer& server, Context& context);
 void add_admin_service(net::HttpServer& server, Context& context);  // and GET /health, /metrics
 
 // Refusal of a text that is longer than any honest one, or would forge a line where it is shown.

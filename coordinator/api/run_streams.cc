@@ -32,8 +32,13 @@ awaitable<Status> watch_run(Context& c, v1::WatchRunRequest request, Caller,
   auto due = beat_due(c);
   while (!writer.closed()) {
     const v1::Run* run = core::find_run(c.core.state(), request.id());
-    if (run == nullptr) co_return not_found(fmt::format("no run '{}'", request.id()));
     v1::RunUpdate update;
+    if (run == nullptr) {
+      Result<v1::Run> past = co_await c.core.past_run(request.id());
+      if (!past.ok()) co_return past.status();
+      *update.mutable_run() = std::move(*past);
+      co_return co_await writer.write(std::move(update));
+    }
     *update.mutable_run() = core::whole(c.core.state(), *run);
     explain_waiting(c, {update.mutable_run()});
     if (const LiveProgress* live = c.effects.progress(request.id())) {
@@ -70,23 +75,30 @@ struct LogTail {
   std::shared_ptr<LogReader> reader;
 };
 
-Result<LogTail> open_tail(Context& c, const std::string& id, uint32_t attempt, int rank, bool follow) {
-  const v1::Run* run = core::find_run(c.core.state(), id);
-  if (run == nullptr) return not_found(fmt::format("no run '{}'", id));
-  if (attempt == 0) attempt = run->attempts().empty() ? 1 : run->attempts(run->attempts_size() - 1).number();
-  const v1::Attempt* known = core::find_attempt(*run, attempt);
+Result<LogTail> tail_of(Context& c, const v1::Run& run, uint32_t attempt, int rank, bool follow) {
+  const std::string& id = run.id();
+  if (attempt == 0) attempt = run.attempts().empty() ? 1 : run.attempts(run.attempts_size() - 1).number();
+  const v1::Attempt* known = core::find_attempt(run, attempt);
   if (known == nullptr && !follow)
     return not_found(fmt::format("run {} has no attempt {}: {}", id, attempt,
-                                 run->attempts().empty() ? run->reason() : "see `rekindle describe`"));
+                                 run.attempts().empty() ? run.reason() : "see `rekindle describe`"));
   // One that is waited for may get any number of ranks.
   const uint32_t world =
-      known != nullptr ? core::world_of(*known) : core::ranks_wanted(c.core.state(), *run).max;
+      known != nullptr ? core::world_of(*known) : core::ranks_wanted(c.core.state(), run).max;
   if (rank >= static_cast<int>(world))
     return invalid_argument(fmt::format("attempt {} of run {} has ranks 0 to {}", attempt, id, world - 1));
   LogTail tail{id, attempt, rank, follow, nullptr};
   tail.reader =
       std::make_shared<LogReader>(launch::AttemptFolder(c.folder.attempt(id, attempt)), world, rank);
   return tail;
+}
+
+awaitable<Result<LogTail>> open_tail(Context& c, std::string id, uint32_t attempt, int rank, bool follow) {
+  if (const v1::Run* run = core::find_run(c.core.state(), id))
+    co_return tail_of(c, *run, attempt, rank, follow);
+  const Result<v1::Run> past = co_await c.core.past_run(id);
+  if (!past.ok()) co_return past.status();
+  co_return tail_of(c, *past, attempt, rank, false);
 }
 
 bool attempt_over(Context& c, const LogTail& tail) {
@@ -122,7 +134,7 @@ awaitable<Lines> next_lines(Context& c, LogTail tail, bool* over) {
 
 awaitable<Status> read_logs(Context& c, v1::ReadLogsRequest request, Caller,
                             net::Writer<v1::LogChunk>& writer) {
-  auto tail = open_tail(c, request.run(), request.attempt(), request.rank(), request.follow());
+  auto tail = co_await open_tail(c, request.run(), request.attempt(), request.rank(), request.follow());
   if (!tail.ok()) co_return tail.status();
   Status sought = co_await seek(c, *tail, request.tail_lines());
   if (!sought.ok()) co_return sought;
@@ -168,8 +180,9 @@ awaitable<Status> logs_ndjson(Context& c, net::Request request, net::Stream& str
   for (const Result<int>* value : {&attempt, &rank, &lines_wanted})
     if (!value->ok()) co_return value->status();
   const std::string follow = request.query_value("follow");
-  auto tail = open_tail(c, std::string(request.param("id")), static_cast<uint32_t>(std::max(0, *attempt)),
-                        *rank, follow == "1" || follow == "true");
+  auto tail =
+      co_await open_tail(c, std::string(request.param("id")), static_cast<uint32_t>(std::max(0, *attempt)),
+                         *rank, follow == "1" || follow == "true");
   if (!tail.ok()) co_return tail.status();
   Status sought = co_await seek(c, *tail, static_cast<uint32_t>(std::max(0, *lines_wanted)));
   if (!sought.ok()) co_return sought;

@@ -77,6 +77,8 @@ awaitable<Result<v1::StartRunsResponse>> start_runs(Context& c, v1::StartRunsReq
 
 awaitable<Result<v1::Run>> get_run(Context& c, v1::GetRunRequest request, Caller) {
   co_await c.core.durable();
+  if (core::find_run(c.core.state(), request.id()) == nullptr)
+    co_return co_await c.core.past_run(request.id());
   co_return run_of(c, request.id());
 }
 

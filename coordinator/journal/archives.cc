@@ -19,9 +19,10 @@ constexpr uint64_t kPiece = 1'000;
 
 }  // namespace
 
-Status Archives::open() {
+Result<std::vector<Archive>> listed_archives(Sqlite& journal) {
   Statement rows =
-      TRY(journal_.prepare("SELECT first, last, file, sha256, bytes FROM archives ORDER BY first"));
+      TRY(journal.prepare("SELECT first, last, file, sha256, bytes FROM archives ORDER BY first"));
+  std::vector<Archive> out;
   while (TRY(rows.step())) {
     Archive one;
     one.first = static_cast<uint64_t>(rows.integer(0));
@@ -29,15 +30,23 @@ Status Archives::open() {
     one.file = rows.text(2);
     one.sha256 = rows.text(3);
     one.bytes = static_cast<uint64_t>(rows.integer(4));
-    if (one.first != last() + 1 || one.last < one.first)
+    const uint64_t last = out.empty() ? 0 : out.back().last;
+    if (one.first != last + 1 || one.last < one.first)
       return data_loss(
           fmt::format("{}: archives end at event {} and go on at {}: restore the file from a copy",
-                      journal_.file(), last(), one.first));
+                      journal.file(), last, one.first));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Status Archives::open() {
+  known_ = TRY(listed_archives(journal_));
+  for (const Archive& one : known_) {
     std::error_code error;
     if (const uintmax_t bytes = fs::file_size(folder_ / one.file, error); error || bytes != one.bytes)
       log_error("an archive of old events is missing or cut: restore it from a copy",
                 {{"file", (folder_ / one.file).string()}, {"first", one.first}, {"last", one.last}});
-    known_.push_back(std::move(one));
   }
   return ok_status();
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "coordinator/journal/event_rows.h"
 
@@ -21,6 +22,9 @@ struct Archive {
   std::string sha256;
   uint64_t bytes = 0;
 };
+
+// What the journal's table says, in order. data_loss where there is a gap.
+Result<std::vector<Archive>> listed_archives(Sqlite& journal);
 
 class Archives {
  public:

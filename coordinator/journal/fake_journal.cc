@@ -41,6 +41,12 @@ Result<std::vector<v1::Event>> FakeJournal::about(const std::string& subject, ui
   return out;
 }
 
+Result<uint64_t> FakeJournal::queued_at(const std::string& run) {
+  for (const v1::Event& event : storage_->events)
+    if (event.has_run_queued() && event.run_queued().id() == run) return event.seq();
+  return 0;
+}
+
 Result<std::vector<RunRow>> FakeJournal::runs(uint32_t limit) {
   std::vector<RunRow> out;
   for (const v1::Event& event : storage_->events) {

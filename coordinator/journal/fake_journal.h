@@ -24,6 +24,12 @@ class FakeJournal final : public Journal {
   Status save_snapshot(const v1::Snapshot& snapshot) override;
   Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq,
                                        uint32_t limit) override;
+  Result<uint64_t> queued_at(const std::string& run) override;
+  Status begin_copy(const std::filesystem::path&) override {
+    return failed_precondition("a journal in memory is not copied");
+  }
+  Result<bool> copy_piece() override { return begin_copy({}); }
+  void drop_copy() override {}
   Result<std::vector<RunRow>> runs(uint32_t limit) override;
   Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) override;
   Result<std::vector<v1::Version>> versions(const std::string& model) override;

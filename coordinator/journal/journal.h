@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,6 +55,16 @@ class Journal {
   // at most `limit`.
   virtual Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from_seq,
                                                uint32_t limit) = 0;
+
+  // The event that queued the run; 0: there was none.
+  virtual Result<uint64_t> queued_at(const std::string& run) = 0;
+
+  // A copy of it all, in the one file `to`, which is not there yet, but for the archives, which never change.
+  // Made a piece at a time, so that commits get their turn in between; what they add is in it too. True:
+  // there is more. Not synced.
+  virtual Status begin_copy(const std::filesystem::path& to) = 0;
+  virtual Result<bool> copy_piece() = 0;
+  virtual void drop_copy() = 0;  // of one that is not wanted any more; harmless without one
 
   virtual Result<std::vector<RunRow>> runs(uint32_t limit) = 0;                            // newest first
   virtual Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) = 0;  // oldest first

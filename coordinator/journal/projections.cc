@@ -52,6 +52,12 @@ Status Projections::apply(const v1::Event& event) {
   }
 }
 
+Result<uint64_t> Projections::queued_at(Sqlite& db, const std::string& run) {
+  Statement row = TRY(db.prepare("SELECT queued_seq FROM runs WHERE id = ?"));
+  row.bind(1, run);
+  return TRY(row.step()) ? static_cast<uint64_t>(row.integer(0)) : 0;
+}
+
 Result<std::vector<RunRow>> Projections::runs(Sqlite& db, uint32_t limit) {
   Statement rows =
       TRY(db.prepare("SELECT id, job, state, cause, queued_us, ended_us, version FROM runs ORDER BY "

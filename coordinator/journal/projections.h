@@ -12,6 +12,7 @@ class Projections {
   Status prepare(Sqlite& db);
   Status apply(const v1::Event& event);  // inside the caller's transaction
 
+  static Result<uint64_t> queued_at(Sqlite& db, const std::string& run);
   static Result<std::vector<RunRow>> runs(Sqlite& db, uint32_t limit);
   static Result<std::vector<v1::AliasMove>> alias_history(Sqlite& db, const std::string& model);
   static Result<std::vector<v1::Version>> versions(Sqlite& db, const std::string& model);

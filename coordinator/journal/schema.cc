@@ -43,7 +43,8 @@ Status migrate(Sqlite& db, int64_t schema) {
   return change(db, {kCreateArchives});
 }
 
-// Reads every page.
+}  // namespace
+
 Status check_whole(Sqlite& db) {
   Statement check = TRY(db.prepare("PRAGMA quick_check(1)"));
   bool row = TRY(check.step());
@@ -52,8 +53,6 @@ Status check_whole(Sqlite& db) {
                                  row ? check.text(0) : "no answer"));
   return ok_status();
 }
-
-}  // namespace
 
 Status bring_up_to_date(Sqlite& db) {
   int64_t tables = TRY(db.integer("SELECT count(*) FROM sqlite_schema"));

@@ -9,4 +9,7 @@ namespace rekindle::coordinator {
 // must not touch: a file of something else, a newer schema, a damaged one.
 Status bring_up_to_date(Sqlite& db);
 
+// Reads every page.
+Status check_whole(Sqlite& db);
+
 }  // namespace rekindle::coordinator

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "base/sqlite/online_copy.h"
+
 namespace rekindle::coordinator {
 
 namespace {
@@ -161,6 +163,10 @@ Status Sqlite::checkpoint_when_long() {
   if (rc != SQLITE_OK) return failure(db_, rc, file_, "checkpoint");
   *log_pages_ = 0;
   return ok_status();
+}
+
+Result<std::unique_ptr<OnlineCopy>> Sqlite::begin_copy(const std::filesystem::path& to) {
+  return OnlineCopy::begin(db_, to);
 }
 
 Status Sqlite::execute(const char* sql) {

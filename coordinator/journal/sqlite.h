@@ -9,6 +9,9 @@
 
 #include "base/result.h"
 
+namespace rekindle {
+class OnlineCopy;
+}
 struct sqlite3;
 struct sqlite3_stmt;
 
@@ -61,6 +64,8 @@ class Sqlite {
   Result<int64_t> integer(std::string_view sql);  // the first column of the first row
   // Moves the log into the file once it has grown long; to be asked after each commit.
   Status checkpoint_when_long();
+  // Of this file, to one that is not there yet; must not outlive the connection.
+  Result<std::unique_ptr<OnlineCopy>> begin_copy(const std::filesystem::path& to);
   const std::string& file() const { return file_; }
 
  private:

@@ -9,6 +9,7 @@
 #include "base/faults/crash_point.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/sqlite/online_copy.h"
 #include "coordinator/journal/archives.h"
 #include "coordinator/journal/event_rows.h"
 #include "coordinator/journal/projections.h"
@@ -19,6 +20,8 @@
 namespace rekindle::coordinator {
 
 namespace {
+
+constexpr int kCopyPages = 256;  // some milliseconds
 
 class SqliteJournal final : public Journal {
  public:
@@ -99,6 +102,21 @@ class SqliteJournal final : public Journal {
     return out;
   }
 
+  Result<uint64_t> queued_at(const std::string& run) override { return Projections::queued_at(db_, run); }
+
+  Status begin_copy(const fs::path& to) override {
+    if (copy_ != nullptr) return failed_precondition(db_.file() + " is being copied already");
+    copy_ = TRY(db_.begin_copy(to));
+    return ok_status();
+  }
+  Result<bool> copy_piece() override {
+    CHECK(copy_ != nullptr, "a copy is begun first");
+    const Result<bool> more = copy_->piece(kCopyPages);
+    if (!more.ok() || !*more) copy_.reset();
+    return more;
+  }
+  void drop_copy() override { copy_.reset(); }
+
   Result<std::vector<RunRow>> runs(uint32_t limit) override { return Projections::runs(db_, limit); }
   Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) override {
     return Projections::alias_history(db_, model);
@@ -159,6 +177,7 @@ class SqliteJournal final : public Journal {
   uint64_t last_ = 0;
   uint64_t older_snapshot_ = 0;  // 0: there are not two
   bool moving_ = true;           // old events to archives
+  std::unique_ptr<OnlineCopy> copy_;
 };
 
 }  // namespace

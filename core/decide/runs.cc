@@ -207,8 +207,12 @@ Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& reques
 
 // The run that has the key; nullptr: none. Another request under the same key is refused.
 Result<const v1::Run*> run_with_key(const State& state, const std::string& key, uint64_t hash) {
+  if (key.empty()) return nullptr;
   auto known = state.run_by_key.find(key);
-  if (key.empty() || known == state.run_by_key.end()) return nullptr;
+  if (known == state.run_by_key.end() && state.retired_keys.has(key))
+    return already_exists(fmt::format(
+        "idempotency key '{}' was used for a run that ended long ago: a key names one run for ever", key));
+  if (known == state.run_by_key.end()) return nullptr;
   const v1::Run& run = state.runs.at(known->second);
   if (request_hash_of(run) == hash) return &run;
   return already_exists(

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "coordinator/journal/sqlite_journal.h"
 #include "core/apply.h"
+#include "core/decide.h"
 #include "tests/core/builders.h"
 
 namespace rekindle::coordinator {
@@ -31,6 +32,7 @@ double since(Wall::time_point began) {
 constexpr uint64_t kSnapshotEvery = 2'000;
 constexpr size_t kBatch = 100;  // events of one commit
 constexpr int kJobs = 20;
+constexpr uint64_t kTickEvery = 50;  // runs
 
 // Jobs whose runs come, train and end, one after the other, and whose windows are judged meanwhile.
 class Story {
@@ -45,6 +47,7 @@ class Story {
         apply_job(out, fmt::format("job-{}", turn));
       else
         run(out, turn);
+      if (turn % kTickEvery == 0) tick(out);
     }
     return out;
   }
@@ -116,6 +119,14 @@ class Story {
     over.set_state(v1::COMPLETED);
     over.set_reason("did what was asked");
     record(out);
+  }
+
+  // Old runs leave, as the core says.
+  void tick(std::vector<v1::Event>& out) {
+    core::World world;
+    world.now = time_from_micros(state_.time_us);
+    const core::Decision ticked = core::advance(state_, world, core::Tick()).value();
+    out.insert(out.end(), ticked.events.begin(), ticked.events.end());
   }
 
   void judge(std::vector<v1::Event>& out, const std::string& model, uint64_t turn) {

@@ -21,6 +21,9 @@ STOP = ["daemon-stopping", "journal-snapshot-saving", "journal-snapshot-saved"]
 CANCEL = ["attempt-signalled"]
 # While a node's requests and labels come in, and days of them are settled and judged.
 EVENTS = ["events-appending", "events-appended", "day-stored", "day-settled", "window-judged"]
+# While its state folder is backed up; and a restore of that.
+BACKUP = ["backup-begun", "backup-copied", "backup-listed"]
+RESTORE = ["restore-begun", "restore-copied", "restore-recorded", "restore-ended"]
 # Behind a Slurm that is none (tests/slurm/fake.py).
 SLURM = ["slurm-recorded", "slurm-answered", "slurm-numbered"]
 # The supervisor of two ranks. The first two die before they have said that they live: the coordinator gives them up
@@ -37,7 +40,7 @@ NODE = ["node-locked", "node-restored", "node-listening", "version-fetching", "v
         "version-warming", "plan-swapping", "plan-swapped", "plan-keeping", "plan-kept"]
 NODE_SPOOL = ["spool-appended", "spool-synced", "batch-sent"]
 
-STORIES = [LIFE, STOP, CANCEL, EVENTS, SLURM, GANG, GANG_UNSEEN, RANK, TRAINER, NODE, NODE_SPOOL]
+STORIES = [LIFE, STOP, CANCEL, EVENTS, BACKUP, RESTORE, SLURM, GANG, GANG_UNSEEN, RANK, TRAINER, NODE, NODE_SPOOL]
 
 
 def problems(header, sources, stories):

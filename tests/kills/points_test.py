@@ -13,7 +13,7 @@ import sys
 import time
 import unittest
 
-from points import CANCEL, EVENTS, GANG, GANG_UNSEEN, LIFE, NODE, NODE_SPOOL, RANK, SLURM, STOP, TRAINER, ROOT
+from points import BACKUP, CANCEL, EVENTS, GANG, GANG_UNSEEN, LIFE, NODE, NODE_SPOOL, RANK, RESTORE, SLURM, STOP, TRAINER, ROOT
 from world import BIN, SPEC, Gone, Traffic, World, champion, remove_made, wait_for
 
 ROUNDS = int(os.environ.get("REKINDLE_ROUNDS", "0"))
@@ -172,6 +172,82 @@ class Coordinator(Story):
                 world.daemon.wait(20)
         world.start_daemon()
         self.told(SLURM)
+
+
+class Backups(Story):
+    def restore(self, backup, state, crash=None):
+        environment = {key: value for key, value in os.environ.items() if key != "REKINDLE_CRASH_AT"}
+        if crash:
+            environment["REKINDLE_CRASH_AT"] = crash
+        return subprocess.run([BIN / "rekindled", "restore", backup, "--state", state], env=environment,
+                              capture_output=True, text=True, timeout=120)
+
+    def test_the_coordinator_dies_while_it_is_backed_up(self):
+        world = self.world
+        world.start_node()
+        with Traffic(world) as traffic:
+            for point in BACKUP:
+                with self.subTest(point=point):
+                    world.start_daemon(crash=point)
+                    backup, restored = world.folder / point, world.folder / f"restored-{point}"
+                    self.assertNotEqual(0, world.run("backup", backup, check=False).returncode)
+                    world.died(point, world.daemon.wait(20), "rekindled.log")
+                    whole = point == "backup-listed"
+                    self.assertEqual(whole, (backup / "backup.json").exists())
+                    done = self.restore(backup, restored)
+                    self.assertEqual(0 if whole else 78, done.returncode, done.stdout + done.stderr)
+                    if not whole:
+                        self.assertIn("never finished", done.stderr)
+                        self.assertFalse(restored.exists())
+                    world.start_daemon()
+                    self.assertIn("is not empty", world.run("backup", backup, check=False).stderr)
+                    world.run("backup", world.folder / f"{point}-again")
+                    self.assertEqual(2, len(world.versions()))
+                    world.daemon.terminate()
+                    self.assertEqual(0, world.daemon.wait(20))
+        self.assertEqual([], traffic.failures)
+        world.start_daemon()
+        self.told(BACKUP)
+
+    def test_a_restore_dies_and_what_comes_of_a_whole_one(self):
+        world = self.world
+        world.start_node()
+        world.start_daemon()
+        before = world.submit("before")
+        self.assertEqual("3", world.ends(before)["version"])
+        why = world.json("why", "tiny", 3)
+        backup = world.folder / "backup"
+        world.run("backup", backup)
+        lost = world.submit("after")
+        self.assertEqual("4", world.ends(lost)["version"])
+        world.kill_daemon()
+        for point in RESTORE:
+            with self.subTest(point=point):
+                state = world.folder / point
+                done = self.restore(backup, state, crash=point)
+                self.assertEqual(-signal.SIGKILL, done.returncode, done.stdout + done.stderr)
+                self.assertIn(f"crash point {point} reached", done.stderr)
+                world.deaths.append(point)
+                if point == "restore-ended":
+                    continue
+                self.assertIn("is not empty", self.restore(backup, state).stderr)
+                taken = subprocess.run([BIN / "rekindled", "--state", state], capture_output=True, text=True, timeout=60)
+                self.assertEqual(78, taken.returncode, taken.stderr)
+                self.assertIn("its restore did not come to an end", taken.stderr)
+        # The one that died behind its end is whole: the model as it was, and numbers that nobody has had.
+        world.flags = ["--artifacts", str(world.state / "artifacts")]
+        world.state = world.folder / "restore-ended"
+        world.runs = world.state / "runs"
+        with Traffic(world) as traffic:
+            world.start_daemon()
+            self.assertEqual(why, world.json("why", "tiny", 3))
+            self.assertEqual("PUBLISHED", world.get(before)["state"])
+            again = world.submit("after")
+            self.assertNotEqual(lost, again)
+            self.assertEqual("2001", world.ends(again)["version"])
+            wait_for("the node to answer by it", lambda: 2001 in traffic.versions)
+        self.assertEqual([], traffic.failures)
+        self.told(RESTORE)
 
 
 class Gangs(Story):

@@ -28,7 +28,7 @@ CONFINED = {
     "cuda": ["trainer/collectives/nccl", "trainer/gpu/plugin"],
     "c10/cuda": ["trainer/collectives/nccl", "trainer/gpu/plugin"],
     "ATen/cuda": ["trainer/gpu/plugin"],
-    "sqlite3.h": ["coordinator", "events"],
+    "sqlite3.h": ["coordinator", "events", "base/sqlite"],
     "yaml-cpp": ["jobs"],
     "CLI/": ["cli", "coordinator", "serving", "launch", "trainer"],
 }
