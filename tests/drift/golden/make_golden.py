@@ -35,6 +35,7 @@ except ImportError:
     evidently = nannyml = None
 
 import compat_golden
+import unlabelled_golden
 
 HERE = pathlib.Path(__file__).parent
 
@@ -261,7 +262,7 @@ def write(name, made):
 
 
 def main():
-    golden, compat = {}, {}
+    golden, compat, several = {}, {}, {}
     if drift is not None:
         golden |= {"adwin": adwin(), "river": river_detectors()}
         golden |= {"chi2": chi2(), "psi": psi(), "python_sample": random.Random(7).sample(range(1000), 5)}
@@ -272,8 +273,10 @@ def main():
         compat |= {"frouros": compat_golden.frouros(Uniform)}
     if evidently is not None:
         compat |= {"evidently": compat_golden.evidently(Uniform), "nannyml": compat_golden.nannyml(Uniform)}
+        several |= {"cbpe": unlabelled_golden.made(Uniform), "splits": unlabelled_golden.splits()}
     write("golden.json", golden)
     write("compat.json", compat)
+    write("several.json", several)
 
 
 if __name__ == "__main__":
