@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "drift/many/auroc.h"
 #include "drift/unlabelled/splits.h"
 
 namespace rekindle::drift {
@@ -26,21 +27,6 @@ std::vector<size_t> rows_by(std::span<const double> values) {
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, {}, [&](size_t i) { return values[i]; });
   return order;
-}
-
-// Share of pairs of a 1 and a 0 that the score puts in order, ties half.
-double auroc_of(std::span<const double> score, std::span<const uint8_t> labels) {
-  const std::vector<size_t> order = rows_by(score);
-  double ones = 0, zeros = 0, ordered = 0;
-  for (size_t i = 0; i < order.size();) {
-    double tied_ones = 0, tied_zeros = 0;
-    for (const double value = score[order[i]]; i < order.size() && score[order[i]] == value; ++i)
-      (labels[order[i]] ? tied_ones : tied_zeros) += 1;
-    ordered += tied_ones * (zeros + tied_zeros / 2);
-    ones += tied_ones;
-    zeros += tied_zeros;
-  }
-  return ones > 0 && zeros > 0 ? ordered / ones / zeros : kUndefined;
 }
 
 double calibration_error(std::span<const double> probability, std::span<const uint8_t> labels) {
@@ -136,12 +122,12 @@ Performance realized(const Answers& answers, std::span<const uint8_t> labels) {
   const auto rows = static_cast<double>(labels.size());
   const bool both = ones > 0 && ones<rows, answers_both = answered> 0 && answered < rows;
   return {right / rows, both && answers_both ? 2 * hits / (answered + ones) : kUndefined,
-          auroc_of(answers.probability, labels)};
+          auroc(answers.probability, labels)};
 }
 
 bool calibration_helps(std::span<const double> probability, std::span<const uint8_t> labels) {
-  const double auroc = auroc_of(probability, labels);
-  if (std::isnan(auroc) || auroc > kSeparates) return false;
+  const double area = auroc(probability, labels);
+  if (std::isnan(area) || area > kSeparates) return false;
   std::vector<double> plain, calibrated;
   std::vector<uint8_t> came;
   for (const Split& split : stratified_splits(labels, kSplits, kSeed)) {

@@ -35,6 +35,7 @@ except ImportError:
     evidently = nannyml = None
 
 import compat_golden
+import many_golden
 import unlabelled_golden
 
 HERE = pathlib.Path(__file__).parent
@@ -271,9 +272,11 @@ def main():
     if frouros is not None:
         golden |= {"frouros": frouros_detectors()}
         compat |= {"frouros": compat_golden.frouros(Uniform)}
+        several |= {"mmd": many_golden.mmd(Uniform)}
     if evidently is not None:
         compat |= {"evidently": compat_golden.evidently(Uniform), "nannyml": compat_golden.nannyml(Uniform)}
         several |= {"cbpe": unlabelled_golden.made(Uniform), "splits": unlabelled_golden.splits()}
+        several |= {"domain": many_golden.domain(Uniform), "reconstruction": many_golden.reconstruction(Uniform)}
     write("golden.json", golden)
     write("compat.json", compat)
     write("several.json", several)
