@@ -15,8 +15,7 @@ namespace rekindle::drift::evidently {
 
 namespace {
 
-constexpr int64_t kCategoriesMax =
-    20;  // distinct numbers of the reference that are still taken as categories
+constexpr int64_t kCategoriesMax = 20;  // distinct reference numbers, up to which each is a category
 constexpr double kLeastSpread = 0.001;
 constexpr double kPValue = 0.05, kDistance = 0.1;
 

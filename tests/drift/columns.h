@@ -33,7 +33,7 @@ inline ColumnPair columns(const boost::json::object& c) {
   Uniform uniform(c.at("seed").to_number<uint64_t>());
   ColumnPair out;
   out.reference = column(uniform, c.at("reference").as_object());
-  out.live = column(uniform, c.at("live").as_object());
+  out.live = c.at("live").is_null() ? out.reference : column(uniform, c.at("live").as_object());
   return out;
 }
 

@@ -148,6 +148,20 @@ TEST(Cbpe, IsCloseToTheTruthWhenRowsMoveAndBlindWhenLabelsDo) {
   EXPECT_FALSE(cbpe->limits().accuracy.alert(blind.accuracy));
 }
 
+TEST(Cbpe, IsNotDefinedWhereThereIsOneClass) {
+  const std::vector<double> p = {0.2, 0.9, 0.6};
+  const std::vector<uint8_t> mixed = {0, 1, 1}, zeros = {0, 0, 0};
+  EXPECT_TRUE(std::isnan(realized({p, mixed}, zeros).f1));
+  EXPECT_TRUE(std::isnan(realized({p, mixed}, zeros).auroc));
+  EXPECT_NEAR(realized({p, mixed}, zeros).accuracy, 1.0 / 3, 1e-12);
+  EXPECT_TRUE(std::isnan(realized({p, zeros}, mixed).f1));
+  EXPECT_EQ(realized({p, zeros}, mixed).auroc, 1);
+  // A reference of one class alone has no limits of F1 and AUROC.
+  const auto cbpe = Cbpe::fit({p, mixed}, zeros, 3);
+  EXPECT_FALSE(cbpe->limits().f1.lower || cbpe->limits().auroc.upper);
+  EXPECT_TRUE(cbpe->limits().accuracy.lower.has_value());
+}
+
 TEST(Cbpe, LeavesOutWhatIsMissingAndRefusesWhatIsWrong) {
   const std::vector<double> p = {0.2, 0.9, std::nan(""), 0.7};
   const std::vector<uint8_t> predicted = {0, 1, 1, 1}, label = {0, 1, 0, 1};

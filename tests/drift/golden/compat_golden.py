@@ -48,6 +48,9 @@ def numeric_cases():
         ("many rows, missing values", side(12000, cubed=True, nan_every=11), side(3000, scale=1.5, nan_every=4)),
         ("many rows, live below", side(10000, steps=100), side(900, shift=-0.4)),
         ("many rows of one value", side(10000, scale=0, shift=2), side(500, scale=4)),
+        ("against itself", side(300), None),
+        ("against itself, skewed", side(777, cubed=True), None),
+        ("against itself, few", side(49, cubed=True), None),
     ]
 
 
@@ -65,6 +68,8 @@ def category_cases():
         ("rare", side(3000, scale=60, steps=1, cubed=True), side(150, scale=70, steps=1, cubed=True)),
         ("many rows", side(20000, scale=12, steps=1), side(5000, scale=12, steps=1, cubed=True)),
         ("missing", side(400, scale=6, steps=1, nan_every=6), side(300, scale=7, steps=1, nan_every=3)),
+        ("rarer than one in ten thousand", side(12000, scale=1500, steps=1, cubed=True),
+         side(15000, scale=1500, steps=1, cubed=True)),
     ]
 
 
@@ -99,7 +104,8 @@ def made(cases, first_seed, uniform_class, judge):
     warnings.simplefilter("ignore")
     for seed, (name, reference, live) in enumerate(cases, start=first_seed):
         uniform = uniform_class(seed)
-        a, b = column(uniform, reference), column(uniform, live)
+        a = column(uniform, reference)
+        b = column(uniform, live) if live else a.copy()
         out.append({"name": name, "seed": seed, "reference": reference, "live": live} | judge(a, b))
     return out
 
