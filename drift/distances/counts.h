@@ -1,7 +1,7 @@
 // How far two tables of counts over the same bins or categories lie apart.
 //
 // The bins are the definition: own scores use the frozen bins of a profile; other libraries' scores over
-// bins of their own choice are in compat.h. A side without rows is a caller's bug. Shares are p of the
+// bins of their own choice are in drift/compat. A side without rows is a caller's bug. Shares are p of the
 // reference, q of the live rows.
 #pragma once
 

@@ -11,13 +11,15 @@
 
 namespace rekindle::drift {
 
+inline boost::json::value golden_file(const std::string& name) {
+  std::ifstream in("tests/drift/golden/" + name);
+  std::stringstream text;
+  text << in.rdbuf();
+  return boost::json::parse(text.str());
+}
+
 inline const boost::json::object& golden() {
-  static const boost::json::value value = [] {
-    std::ifstream in("tests/drift/golden/golden.json");
-    std::stringstream text;
-    text << in.rdbuf();
-    return boost::json::parse(text.str());
-  }();
+  static const boost::json::value value = golden_file("golden.json");
   return value.as_object();
 }
 

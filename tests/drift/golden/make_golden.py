@@ -28,6 +28,15 @@ try:
     import frouros
 except ImportError:
     frouros = None
+try:
+    import evidently
+    import nannyml
+except ImportError:
+    evidently = nannyml = None
+
+import compat_golden
+import many_golden
+import unlabelled_golden
 
 HERE = pathlib.Path(__file__).parent
 
@@ -234,17 +243,43 @@ def counts():
     return out
 
 
+def false_discoveries():
+    out = []
+    rng = np.random.default_rng(21)
+    cases = [rng.uniform(size=n) ** power for n, power in ((1, 1), (2, 3), (13, 4), (60, 2))]
+    cases += [np.array([0.0, 0.01, 0.01, 0.04, 1.0]), np.array([1.0, 1.0, 1.0]), np.array([])]
+    for p in cases:
+        bh, by = ((stats.false_discovery_control(p, method=m) if p.size else p).tolist() for m in ("bh", "by"))
+        out.append({"p": p.tolist(), "bh": bh, "by": by})
+    return out
+
+
+def write(name, made):
+    """Puts what was made into the file of that name beside what other environments made."""
+    path = HERE / name
+    golden = (json.loads(path.read_text()) if path.exists() else {}) | made
+    path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+    print(name, ", ".join(golden), f"{path.stat().st_size} bytes")
+
+
 def main():
-    path = HERE / "golden.json"
-    golden = json.loads(path.read_text()) if path.exists() else {}
+    golden, compat, several = {}, {}, {}
     if drift is not None:
         golden |= {"adwin": adwin(), "river": river_detectors()}
         golden |= {"chi2": chi2(), "psi": psi(), "python_sample": random.Random(7).sample(range(1000), 5)}
         golden |= {"distances": distances(), "kolmogorov": kolmogorov(), "counts": counts()}
+        golden |= {"false_discoveries": false_discoveries()}
     if frouros is not None:
         golden |= {"frouros": frouros_detectors()}
-    path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
-    print(", ".join(golden), f"{path.stat().st_size} bytes")
+        compat |= {"frouros": compat_golden.frouros(Uniform)}
+        several |= {"mmd": many_golden.mmd(Uniform)}
+    if evidently is not None:
+        compat |= {"evidently": compat_golden.evidently(Uniform), "nannyml": compat_golden.nannyml(Uniform)}
+        several |= {"cbpe": unlabelled_golden.made(Uniform), "splits": unlabelled_golden.splits()}
+        several |= {"domain": many_golden.domain(Uniform), "reconstruction": many_golden.reconstruction(Uniform)}
+    write("golden.json", golden)
+    write("compat.json", compat)
+    write("several.json", several)
 
 
 if __name__ == "__main__":
