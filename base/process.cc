@@ -286,7 +286,7 @@ Result<pid_t> spawn(const SpawnOptions& options) {
   const ChildPlan plan{.program = program.c_str(),
                        .argv = argv.data(),
                        .environment = environment.data(),
-                       .input = input.get(),
+                       .input = options.input_fd < 0 ? input.get() : options.input_fd,
                        .output = options.output_fd < 0 ? output.get() : options.output_fd,
                        .folder = options.folder.c_str(),
                        .failure_pipe = write_end.get(),

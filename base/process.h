@@ -47,6 +47,7 @@ struct SpawnOptions {
   std::vector<std::string> environment;
   fs::path output;               // standard output and error, appended; empty: /dev/null
   int output_fd = -1;            // takes the place of `output`
+  int input_fd = -1;             // takes the place of /dev/null
   fs::path folder = "/";         // to start in; an argv[0] with a '/' is found from here
   bool new_session = false;      // and orphaned: adopted by init or the nearest subreaper
   bool die_with_parent = false;  // SIGKILL when the spawning thread ends

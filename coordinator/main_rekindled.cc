@@ -188,6 +188,8 @@ int main(int argc, char** argv) {
   launch::LauncherOptions launching;
   launching.gang_program = options->gang_program;
   launching.trainer_program = options->trainer_program;
+  // One that was named may be anything: it is started for each attempt.
+  launching.warm = flags.gang_program.empty();
   launching.hidden = {std::filesystem::absolute(options->state)};
   if (!options->shared.empty())
     launching.hidden.push_back(std::filesystem::absolute(options->shared) / "runs");

@@ -87,8 +87,8 @@ Status AttemptFolder::write_hosts(const v1::HostsLaunch& record) const {
 Status AttemptFolder::write_gang(const v1::GangRecord& record, Sync sync) const {
   return write_record(gang(), record, sync);
 }
-Status AttemptFolder::write_exit(const v1::ExitRecord& record) const {
-  return write_record(exit(), record);
+Status AttemptFolder::write_exit(const v1::ExitRecord& record, Sync sync) const {
+  return write_record(exit(), record, sync);
 }
 Status AttemptFolder::write_outcome(const v1::Outcome& outcome) const {
   return write_record(this->outcome(), outcome);

@@ -57,7 +57,7 @@ class AttemptFolder {
   Status write_launch(const v1::LaunchRecord& record) const;
   Status write_hosts(const v1::HostsLaunch& record) const;
   Status write_gang(const v1::GangRecord& record, Sync sync = Sync::kYes) const;
-  Status write_exit(const v1::ExitRecord& record) const;
+  Status write_exit(const v1::ExitRecord& record, Sync sync = Sync::kYes) const;
   Status write_outcome(const v1::Outcome& outcome) const;
 
  private:

@@ -15,6 +15,7 @@
 #include "launch/confine/confinement.h"
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
+#include "launch/warm/warm_gangs.h"
 #include "runtime/environment.h"
 
 namespace rekindle::launch {
@@ -35,7 +36,8 @@ std::string attempt_entry(const AttemptFolder& folder) {
 
 class LocalLauncher final : public Launcher {
  public:
-  explicit LocalLauncher(LauncherOptions options) : options_(with_programs(std::move(options))) {}
+  explicit LocalLauncher(LauncherOptions options)
+      : options_(with_programs(std::move(options))), warm_(options_.gang_program) {}
 
   Status start(const AttemptFolder& folder) override {
     const v1::Plan plan = TRY(folder.read_plan());
@@ -58,14 +60,22 @@ class LocalLauncher final : public Launcher {
     spawning.output = folder.gang_log();
     spawning.new_session = true;
     crash_point("local-starting");
-    TRY(spawn(spawning));
+    if (!warm_.start(spawning.argv, spawning.output)) TRY(spawn(spawning));
     return ok_status();
   }
 
   void use(const v1::PoolsFile& pools) override {
-    std::lock_guard lock(mutex_);
-    for (const v1::Pool& pool : pools.pools())
-      if (pool.has_local()) confine_ = pool.local().confine();
+    bool here = false;
+    {
+      std::lock_guard lock(mutex_);
+      for (const v1::Pool& pool : pools.pools()) {
+        here = here || pool.has_local();
+        if (pool.has_local()) confine_ = pool.local().confine();
+      }
+    }
+    if (!here) return;
+    look_at_host();
+    if (options_.warm) warm_.begin();
   }
 
   Status signal(const AttemptFolder& folder, Signal signal) override {
@@ -102,13 +112,18 @@ class LocalLauncher final : public Launcher {
   }
 
  private:
+  // Once: it takes some milliseconds.
+  void look_at_host() {
+    std::call_once(looked_, [this] { host_ = as_message(confinable()); });
+  }
+
   v1::ConfinePolicy policy_of(const v1::Plan& plan) {
     v1::ConfinePolicy out;
     {
       std::lock_guard lock(mutex_);
       *out.mutable_confine() = confine_;
     }
-    std::call_once(looked_, [this] { host_ = as_message(confinable()); });
+    look_at_host();
     *out.mutable_host() = host_;
     for (const fs::path& folder : options_.hidden) out.add_hidden(folder.string());
     const uint64_t each = plan.spec().train().ranks().memory();
@@ -178,6 +193,7 @@ class LocalLauncher final : public Launcher {
   }
 
   const LauncherOptions options_;
+  WarmGangs warm_;
   std::once_flag looked_;
   v1::ConfineHost host_;
   std::mutex mutex_;

@@ -13,6 +13,8 @@ struct LauncherOptions {
   // Empty: siblings of the calling program's own binary.
   fs::path gang_program;
   fs::path trainer_program;
+  // Gangs come from a process that is kept loaded (launch/warm), from the first use() of a pool on this host.
+  bool warm = false;
   // From kStop to SIGKILL.
   std::chrono::milliseconds stop_grace{30'000};
   // Of the coordinator's own: no run sees them, but for what it needs in them.

@@ -4,6 +4,7 @@
 // rekindle-gang as UID:GID PROGRAM ...                       a program of Slurm's, in somebody's name
 // rekindle-gang prepare --folder ATTEMPT --trainer PROGRAM   code and environment of a command job
 // rekindle-gang answer | prove | sweep ...                   on a host of a pool (launch/hosts/parts.h)
+// rekindle-gang warm                                         becomes a gang when asked to (launch/warm)
 #include <charconv>
 #include <cstdio>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "launch/gang/gang.h"
 #include "launch/hosts/parts.h"
 #include "launch/slurm/stand_in.h"
+#include "launch/warm/warm_gangs.h"
 
 namespace {
 
@@ -28,9 +30,9 @@ int usage() {
   return rekindle::launch::kGangBadUsage;
 }
 
-bool parse(int argc, char** argv, int first, GangOptions* options) {
-  for (int i = first; i < argc; i += 2) {
-    if (i + 1 >= argc) return false;
+bool parse(const std::vector<std::string>& argv, size_t first, GangOptions* options) {
+  for (size_t i = first; i < argv.size(); i += 2) {
+    if (i + 1 >= argv.size()) return false;
     const std::string_view name = argv[i];
     const std::string_view value = argv[i + 1];
     if (name == "--folder") {
@@ -79,6 +81,18 @@ bool parse_host_part(int argc, char** argv, rekindle::launch::HostPart* part) {
   return part->part == "answer" || part->folder.is_absolute();
 }
 
+int run(std::string_view part, const std::filesystem::path& self, const std::vector<std::string>& argv) {
+  GangOptions options;
+  options.self = self;
+  if (!parse(argv, part.empty() ? 1 : 2, &options)) return usage();
+  std::error_code error;
+  options.folder = std::filesystem::absolute(options.folder, error);
+  options.trainer = std::filesystem::absolute(options.trainer, error);
+  if (part == "rank") return rekindle::launch::run_rank(options);
+  if (part == "prepare") return rekindle::launch::run_prepare(options);
+  return part.empty() ? rekindle::launch::run_gang(options) : usage();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -89,13 +103,11 @@ int main(int argc, char** argv) {
     rekindle::launch::HostPart here;
     return parse_host_part(argc, argv, &here) ? rekindle::launch::run_on_host(here) : usage();
   }
-  GangOptions options;
-  if (!parse(argc, argv, part.empty() ? 1 : 2, &options)) return usage();
   std::error_code error;
-  options.folder = std::filesystem::absolute(options.folder, error);
-  options.trainer = std::filesystem::absolute(options.trainer, error);
-  options.self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (part == "rank") return rekindle::launch::run_rank(options);
-  if (part == "prepare") return rekindle::launch::run_prepare(options);
-  return part.empty() ? rekindle::launch::run_gang(options) : usage();
+  // Now: once another has taken its place on the disk, the name is another's.
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (part == "warm")
+    return rekindle::launch::keep_warm(
+        argc, argv, [&self](const std::vector<std::string>& words) { return run("", self, words); });
+  return run(part, self, {argv, argv + argc});
 }

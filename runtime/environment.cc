@@ -82,6 +82,14 @@ constexpr const char* kLoadModules =
 
 }  // namespace
 
+namespace {
+
+Environment of_host(const v1::Environment& spec) {
+  return {.spec = spec, .venv = {}, .tool = {}, .described = "host"};
+}
+
+}  // namespace
+
 Result<Environment> prepare_environment(const v1::Environment& spec, const fs::path& code,
                                         const fs::path& kept, const Say& say) {
   switch (spec.kind_case()) {
@@ -97,10 +105,11 @@ Result<Environment> prepare_environment(const v1::Environment& spec, const fs::p
     case v1::Environment::KIND_NOT_SET:
       break;
   }
-  return Environment{.spec = spec, .venv = {}, .tool = {}, .described = "host"};
+  return of_host(spec);
 }
 
 Status keep(const Environment& environment, const fs::path& file) {
+  if (environment.spec.kind_case() == v1::Environment::KIND_NOT_SET) return ok_status();
   return write_file_atomically(file,
                                fmt::format("{}\n{}\n{}\n", environment.venv.string(),
                                            environment.tool.string(), environment.described),
@@ -108,6 +117,7 @@ Status keep(const Environment& environment, const fs::path& file) {
 }
 
 Result<Environment> read_kept(const v1::Environment& spec, const fs::path& file) {
+  if (spec.kind_case() == v1::Environment::KIND_NOT_SET) return of_host(spec);
   const std::string text = TRY(read_file(file));
   const size_t first = text.find('\n');
   const size_t second = first == std::string::npos ? first : text.find('\n', first + 1);

@@ -34,7 +34,8 @@ using Say = std::function<void(std::string_view)>;
 Result<Environment> prepare_environment(const v1::Environment& spec, const fs::path& code,
                                         const fs::path& kept, const Say& say = {});
 
-// Written down by who prepared it, for those that run in it: preparing again could find another one.
+// Written down by who prepared it, for those that run in it: preparing again could find another one. Of what
+// the host has without one there is nothing to write.
 Status keep(const Environment& environment, const fs::path& file);
 Result<Environment> read_kept(const v1::Environment& spec, const fs::path& file);
 

@@ -115,29 +115,34 @@ class Parts {
     const SpawnOptions how = spawning(
         std::move(start.argv), start.alone ? folder_.log(0) : folder_.gang_log(), Confinement::Part::kRanks);
     // One rank by itself is this program: a process of its own, but no start of a program.
-    const auto body = [this, &how] { return run_script(options_, plan_, how.environment); };
+    ToldEnd told;
+    const auto body = [this, &how, &told] { return run_script(options_, plan_, how.environment, &told); };
     if (const Status started = start.alone ? ranks_.start(body, how) : ranks_.start(how); !started.ok()) {
       cannot_start(started);
       return false;
     }
-    const auto all_ready = [this] {
-      for (int rank = 0; rank < world_; ++rank)
+    const auto all_ready = [this, alone = start.alone] {
+      for (int rank = 0; rank < world_ && !alone; ++rank)
         if (::access(work_.ready(rank).c_str(), F_OK) != 0) return false;
       return true;
     };
     ranks_.wait({.ready = all_ready, .ends_on_yield = false, .each_second = {}});
     sweep();
     record_ = exit_record(ranks_.status());
-    return scripts_finished();
+    return scripts_finished(start.alone ? &told : nullptr);
+  }
+
+  bool read_end(int rank, v1::RankExit& ended) const {
+    const Result<std::string> bytes = read_plain_file(work_.ended(rank));
+    return bytes.ok() && ended.ParseFromString(*bytes);
   }
 
   // What the scripts left with: mpirun knows only of the first that failed.
-  bool scripts_finished() {
+  bool scripts_finished(const ToldEnd* told) {
     int yielded = -1, finished = 0;
     for (int rank = 0; rank < world_; ++rank) {
-      const Result<std::string> bytes = read_plain_file(work_.ended(rank));
       v1::RankExit ended;
-      if (!bytes.ok() || !ended.ParseFromString(*bytes)) continue;
+      if (!(told != nullptr ? told->read(ended) : read_end(rank, ended))) continue;
       *record_.add_ranks() = ended;
       if (ended.signal() == 0 && ended.code() == kExitYielded && yielded < 0) yielded = rank;
       finished += ended.signal() == 0 && ended.code() == 0;

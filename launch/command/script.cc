@@ -70,7 +70,7 @@ Result<Meeting> meet(const WorkFolder& work, const RankIdentity& identity,
   if (identity.rank == 0) {
     claimed = TRY(claim_port());
     const Meeting meeting{one_host ? "127.0.0.1" : host_name(), claimed->port};
-    TRY_STATUS(publish_meeting(work.meeting(), meeting));
+    if (identity.world > 1) TRY_STATUS(publish_meeting(work.meeting(), meeting));
     return meeting;
   }
   const SteadyTime limit = std::chrono::steady_clock::now() + kMeetingLimit;
@@ -102,7 +102,7 @@ class Script {
     const auto environment = TRY(runtime::read_kept(plan_.spec().train().env(), work_.environment()));
     const auto& words = plan_.spec().train().command();
     // There before the fence is: within it this one file can be written, and no other be put in its place.
-    TRY_STATUS(write_file_durably(work_.metrics(identity_.rank), "", 0640));
+    TRY_STATUS(write_file_atomically(work_.metrics(identity_.rank), "", 0640));
     const std::function<int()> fence = TRY(fence_of_script(folder_, plan_, identity_.rank));
     std::vector<std::string> variables = script_variables(plan_, work_, identity_, meeting, environment_);
     // Ranks in fences of their own cannot reach into each other's memory: Open MPI is to copy through its
@@ -256,7 +256,7 @@ int code_of(const v1::RankExit& ended) {
 }
 
 Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int signals,
-                      std::vector<std::string> environment) {
+                      std::vector<std::string> environment, ToldEnd* told) {
   const AttemptFolder folder(options.folder);
   const WorkFolder work(folder);
   const auto identity =
@@ -271,7 +271,7 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
   std::optional<ClaimedPort> claimed;
   const Meeting meeting = TRY(meet(work, identity, claimed));
   Script script(options, plan, identity, reports, log, signals, std::move(environment));
-  TRY_STATUS(write_file_atomically(work.ready(identity.rank), ""));
+  if (told == nullptr) TRY_STATUS(write_file_atomically(work.ready(identity.rank), ""));
   v1::RankExit ended;
   ended.set_rank(identity.rank);
   if (const Status running = script.start(meeting); running.ok()) {
@@ -281,14 +281,18 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
     ended.set_code(kCommandNotFound);
   }
   // One that was ended because another failed is not to be blamed.
-  if (!script.told_to_end())
+  if (script.told_to_end()) return code_of(ended);
+  if (told != nullptr)
+    told->tell(ended);
+  else
     TRY_STATUS(write_file_atomically(work.ended(identity.rank), ended.SerializeAsString(), 0640));
   return code_of(ended);
 }
 
 }  // namespace
 
-int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment) {
+int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment,
+               ToldEnd* told) {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGCHLD, SIGUSR1, SIGTERM, SIGINT}) ::sigaddset(&set, signal);
@@ -299,7 +303,7 @@ int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std
               {{"reason", errno_status("watching for signals in", options.folder).message()}});
     return kGangSystem;
   }
-  const Result<int> code = supervise(options, plan, signals.get(), std::move(environment));
+  const Result<int> code = supervise(options, plan, signals.get(), std::move(environment), told);
   if (code.ok()) return *code;
   log_error("a rank cannot run", {{"reason", code.status().message()}});
   return kGangSystem;

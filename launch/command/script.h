@@ -6,11 +6,15 @@
 // 75, since mpirun kills the others when one leaves with anything else, and they may be saving.
 #pragma once
 
+#include "launch/command/told.h"
 #include "launch/gang/gang.h"
 
 namespace rekindle::launch {
 
 // Exit code of `rekindle-gang rank`. `environment`: what the script finds besides the contract's variables.
-int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment);
+// `told`: of a gang whose fork this process is, which started it with signals blocked; it is told how the
+// script ended in the place of that file, and need not be told that the rank may be signalled.
+int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment,
+               ToldEnd* told = nullptr);
 
 }  // namespace rekindle::launch

@@ -12,10 +12,12 @@
 #include <iterator>
 #include <thread>
 
+#include "base/files/passing_files.h"
 #include "base/files/plain_file.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "launch/command/work_folder.h"
 #include "launch/confine/reach.h"
 
 namespace rekindle::launch {
@@ -223,18 +225,25 @@ void Confinement::make_groups(const Confinable& host, uint32_t world) {
 
 void Confinement::make_fence(const Confinable& host, const GangOptions& options, const v1::Plan& plan,
                              const fs::path& scratch) {
-  std::vector<fs::path> needed = {plan.checkpoints(), plan.environments(), scratch / "tmp"};
+  std::vector<fs::path> lasting = {plan.environments()}, passing = {scratch / "tmp"};
+  // A script's is durable with the first checkpoint in it (CheckpointWatch).
+  (is_command(plan) ? passing : lasting).push_back(plan.checkpoints());
   if (!plan.artifacts().empty())
-    for (const char* folder : {"blobs", "tmp"}) needed.push_back(fs::path(plan.artifacts()) / folder);
-  for (const fs::path& folder : needed)
+    for (const char* folder : {"blobs", "tmp"}) lasting.push_back(fs::path(plan.artifacts()) / folder);
+  for (const fs::path& folder : lasting)
     if (const Status made = make_folders_durably(folder, 0750); !made.ok()) lacks(made.message());
+  for (const fs::path& folder : passing)
+    if (const Status made = make_folders(folder, 0750); !made.ok()) lacks(made.message());
   std::vector<Grant> grants = reach_of_system(record_.policy());
-  for (std::vector<Grant>& more :
-       std::array{reach_of_gpus(record_.policy(), plan), reach_of_attempt(options, plan, scratch)})
-    std::move(more.begin(), more.end(), std::back_inserter(grants));
+  for (Grant& grant : reach_of_gpus(record_.policy(), plan)) grants.push_back(std::move(grant));
   const std::vector<fs::path> hidden = hidden_of(record_.policy());
   std::vector<fs::path> kept;
-  for (const Grant& grant : grants) kept.push_back(real(grant.path));
+  // Folders of the system are no links into what is private to an attempt.
+  for (const Grant& grant : grants) kept.push_back(grant.path);
+  for (Grant& grant : reach_of_attempt(options, plan, scratch)) {
+    kept.push_back(real(grant.path));
+    grants.push_back(std::move(grant));
+  }
   // By the names that the plan has for them, which may be links.
   for (const std::string& path : {plan.artifacts(), plan.environments()})
     if (!path.empty()) kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());

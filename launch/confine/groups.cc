@@ -187,7 +187,10 @@ GroupHost find_groups(const fs::path& self) {
 Result<Group> Group::make(const GroupParent& parent, const std::string& name) {
   const fs::path folder = parent.folder / name;
   if (::mkdir(folder.c_str(), 0755) != 0) return errno_status("making the group", folder);
-  Fd entrance(::open((folder / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  // Who enters has one thread. Of version 1 the kernel lets it in by itself; as a process, and in version 2,
+  // it would first wait until no process on the host can be about to fork: some milliseconds.
+  const char* door = parent.version == 1 ? "tasks" : "cgroup.procs";
+  Fd entrance(::open((folder / door).c_str(), O_WRONLY | O_CLOEXEC));
   if (!entrance.valid()) {
     const Status failed = errno_status("opening the group", folder);
     ::rmdir(folder.c_str());

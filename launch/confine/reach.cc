@@ -130,7 +130,16 @@ const std::vector<fs::path>& shared_scratch() {
   return folders;
 }
 
-std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy) {
+namespace {
+
+std::vector<Grant>& found_in_system() {
+  static std::vector<Grant> found;
+  return found;
+}
+
+}  // namespace
+
+void look_at_system() {
   std::vector<Grant> out;
   for (const char* folder : kSystem) out.push_back({folder, May::kRead});
   // Listed by those inside too, who set up a narrower fence.
@@ -146,6 +155,12 @@ std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy) {
     if (const char* program = std::getenv(name)) add_program_folder(real(program).parent_path(), out);
   for (const char* name : kNamedLists)
     for (const fs::path& folder : listed(name)) out.push_back({real(folder), May::kRead});
+  found_in_system() = std::move(out);
+}
+
+std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy) {
+  if (found_in_system().empty()) look_at_system();
+  std::vector<Grant> out = found_in_system();
   for (const std::string& folder : policy.confine().read()) out.push_back({real(folder), May::kRead});
   return out;
 }

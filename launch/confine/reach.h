@@ -18,7 +18,10 @@ struct Grant {
 };
 
 // What every program of an attempt may read: the system's folders, those that PATH names, the operator's.
+// Looked up once in a process: there are some thousand files to look at.
 std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy);
+// Looks them up anew: for processes whose children use what was found.
+void look_at_system();
 // And what CUDA needs, of an attempt that has GPUs: its first call writes its threads' names below /proc.
 std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan& plan);
 // And what the parts of an attempt need that are programs of ours, mpirun and built-in ranks among them.

@@ -16,6 +16,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "jobs/task.h"
 #include "launch/command/identity.h"
 #include "launch/command/parts.h"
 #include "launch/command/script.h"
@@ -112,6 +113,13 @@ v1::ExitRecord run_on_hosts(const GangOptions& options, const v1::Plan& plan, co
   return record;
 }
 
+// How a plain task on this host ended is durable with the journal's word of it, before anybody is told. A
+// power failure that comes before that finds it unfinished, as it would one a moment earlier.
+Sync sync_of_end(const GangOptions& options, const v1::Plan& plan) {
+  const bool here = options.srun.empty() && !options.hosts;
+  return here && jobs::is_task(plan.spec()) ? Sync::kNo : Sync::kYes;
+}
+
 int fail(int code, const Status& status) {
   log_error("gang cannot run", {{"reason", status.message()}});
   return code;
@@ -169,7 +177,8 @@ int run_gang(const GangOptions& given) {
   if (!scratch.empty()) fs::remove_all(scratch, ignored);
   crash_point("gang-ranks-swept");
   record.set_ended_us(now_us());
-  if (const Status written = folder.write_exit(record); !written.ok()) return fail(kGangSystem, written);
+  if (const Status written = folder.write_exit(record, sync_of_end(options, *plan)); !written.ok())
+    return fail(kGangSystem, written);
   crash_point("gang-exit-written");
   log_info("gang ended", {{"code", record.code()}, {"signal", record.signal()}, {"note", record.note()}});
   return kGangEnded;
