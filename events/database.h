@@ -62,21 +62,27 @@ class Query {
   static Blob blob(std::string_view bytes) { return {bytes}; }
 };
 
+// Whether what was committed outlives a power failure.
+enum class Keep { kForGood, kWhileItRuns };
+
 class Database {
  public:
   // Makes the file (0600) when it is absent. One process holds it at a time: a second one gets
   // failed_precondition.
-  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
+  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file,
+                                                Keep keep = Keep::kForGood);
   ~Database();
   Database(const Database&) = delete;
 
   Status exec(const char* sql);
   Query query(const char* sql);  // a string literal; a mistake in it is a bug of ours
   Status error(std::string_view doing) const;
+  Keep keep() const { return keep_; }
 
  private:
-  explicit Database(std::filesystem::path file) : file_(std::move(file)) {}
+  Database(std::filesystem::path file, Keep keep) : file_(std::move(file)), keep_(keep) {}
   std::filesystem::path file_;
+  Keep keep_;
   sqlite3* db_ = nullptr;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };
