@@ -1,0 +1,58 @@
+// The verdict in words: what a reader who reads one line should know.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "backtest/report/report.h"
+
+namespace rekindle::backtest {
+namespace {
+
+std::string fits_text(uint64_t fits) {
+  return fits == 1 ? "1 fit" : fmt::format("{} fits", fits);
+}
+
+// The cheapest of those that lost least, rekindle and never left out: what a sceptic would do instead.
+const PolicyLine* rival(const Report& report) {
+  const PolicyLine* best = nullptr;
+  for (const PolicyLine& one : report.policies) {
+    if (one.name == kOwn || one.name == "never" || std::isnan(one.loss)) continue;
+    if (!best || one.loss < best->loss || (one.loss == best->loss && one.rows < best->rows)) best = &one;
+  }
+  return best;
+}
+
+std::string said(const PolicyLine& policy) {
+  return fmt::format("{} with {} {:.4f}", policy.name, fits_text(policy.fits), policy.loss);
+}
+
+}  // namespace
+
+const PolicyLine* find_policy(const Report& report, const std::string& name) {
+  const auto found = std::find_if(report.policies.begin(), report.policies.end(),
+                                  [&name](const PolicyLine& one) { return one.name == name; });
+  return found == report.policies.end() ? nullptr : &*found;
+}
+
+std::string verdict_of(const Report& report) {
+  if (!report.gain.real())
+    return fmt::format(
+        "do not bother: nothing drifts. The first version lost {:.4f} ({}), the best of all schedules "
+        "{:.4f}; "
+        "the difference of {:.4f} is within what chance makes ({:.4f} a standard error)",
+        report.never, report.loss_name, report.best.back(), report.gain.mean, report.gain.standard_error);
+  const PolicyLine* own = find_policy(report, kOwn);
+  const PolicyLine* other = rival(report);
+  std::string text = fmt::format("{}, less is better: never {:.4f}", report.loss_name, report.never);
+  if (other) text += "; " + said(*other);
+  if (own) text += "; " + said(*own);
+  const PolicyLine* last = own ? own : other;
+  if (!last) return text;
+  text += fmt::format("; best possible with {} {:.4f}", fits_text(last->fits), last->best);
+  if (!std::isnan(last->share))
+    text += fmt::format(" ({} has {:.0f} % of that gain)", last->name, 100 * last->share);
+  return text;
+}
+
+}  // namespace rekindle::backtest
