@@ -182,7 +182,7 @@ class Backtest {
 
   void score(PolicyLine& line, std::span<const double> answers) {
     const auto all = matrix_.figures(answers, 0, matrix_.judged().rows());
-    line.loss = all.loss;
+    line.loss = line.least = line.most = all.loss;
     line.score = all.score;
     int64_t from = setting_.from_us;
     for (const int64_t end : slice_ends(setting_.from_us, setting_.until_us, setting_.slice_us)) {
@@ -270,8 +270,16 @@ class Backtest {
 Result<Report> run(const v1::BacktestRequest& request, const Say& say) {
   const auto start = std::chrono::steady_clock::now();
   const FitStore store = TRY(FitStore::open(request.cache()));
-  Backtest backtest(store, TRY(prepare(request, store)), say);
-  Report report = TRY(backtest.run());
+  const Setting setting = TRY(prepare(request, store));
+  Report report = TRY(Backtest(store, setting, say).run());
+  // Others may decide otherwise, at other times: the band is of the policy, not of one schedule.
+  for (uint32_t more = 1; more < request.seeds(); ++more) {
+    Setting other = setting;
+    const uint64_t seed = setting.spec.train().seed() + more;
+    other.spec.mutable_train()->set_seed(seed);
+    say(fmt::format("again with seed {}", seed));
+    widen_bands(report, TRY(Backtest(store, std::move(other), say).run()));
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.verdict = verdict_of(report);
   return report;

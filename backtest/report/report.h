@@ -27,6 +27,7 @@ struct PolicyLine {
   std::string name;
   std::vector<RunLine> runs;   // after the first version
   double loss = 0, score = 0;  // over all labelled rows
+  double least = 0, most = 0;  // loss over all seeds
   std::vector<double> losses;  // by slice, NaN without labelled rows
   // Of all fits, the first version's, the rejected and the shadows among them.
   uint64_t fits = 0, rows = 0;
@@ -50,9 +51,10 @@ struct Report {
   int64_t slice_us = 0, label_delay_us = 0, run_takes_us = 0;
   std::vector<SliceLine> slices;
   std::vector<PolicyLine> policies;
-  double never = 0;                     // loss of the first version, kept for ever
-  std::vector<double> best;             // loss of the best schedule of 1, 2, ... fits
-  std::vector<int64_t> best_turns;      // of the best schedule of as many fits as rekindle made
+  double never = 0;                 // loss of the first version, kept for ever
+  std::vector<double> best;         // loss of the best schedule of 1, 2, ... fits
+  std::vector<int64_t> best_turns;  // of the best schedule of as many fits as rekindle made
+  uint32_t seeds = 1;
   size_t fits_made = 0, fits_kept = 0;  // in all: trained now, and found in the store of fits
   Gain gain;                            // of the best schedule of all over never
   double seconds = 0;                   // wall clock of the whole backtest
@@ -60,6 +62,9 @@ struct Report {
 };
 
 const PolicyLine* find_policy(const Report& report, const std::string& name);
+
+// The same backtest with another seed: its losses widen the bands of the policies of the same name.
+void widen_bands(Report& report, const Report& other);
 
 // In words; fills nothing in.
 std::string verdict_of(const Report& report);

@@ -48,6 +48,12 @@ std::string policies(const Report& report) {
                     std::isnan(one.share) ? "-" : fmt::format("{:.0f} %", 100 * one.share),
                     std::isnan(one.delay_days) ? "-" : fmt::format("{:.1f} d", one.delay_days),
                     one.front ? "*" : ""});
+  if (report.seeds > 1) {
+    rows.front().push_back(fmt::format("OVER {} SEEDS", report.seeds));
+    for (size_t i = 0; i < report.policies.size(); ++i)
+      rows[i + 1].push_back(
+          fmt::format("{:.4f} to {:.4f}", report.policies[i].least, report.policies[i].most));
+  }
   return lines(rows);
 }
 

@@ -23,8 +23,10 @@ const PolicyLine* rival(const Report& report) {
   return best;
 }
 
-std::string said(const PolicyLine& policy) {
-  return fmt::format("{} with {} {:.4f}", policy.name, fits_text(policy.fits), policy.loss);
+std::string said(const PolicyLine& policy, uint32_t seeds) {
+  std::string text = fmt::format("{} with {} {:.4f}", policy.name, fits_text(policy.fits), policy.loss);
+  if (seeds > 1) text += fmt::format(" ({:.4f} to {:.4f} over {} seeds)", policy.least, policy.most, seeds);
+  return text;
 }
 
 }  // namespace
@@ -33,6 +35,18 @@ const PolicyLine* find_policy(const Report& report, const std::string& name) {
   const auto found = std::find_if(report.policies.begin(), report.policies.end(),
                                   [&name](const PolicyLine& one) { return one.name == name; });
   return found == report.policies.end() ? nullptr : &*found;
+}
+
+void widen_bands(Report& report, const Report& other) {
+  ++report.seeds;
+  report.fits_made += other.fits_made;
+  report.fits_kept += other.fits_kept;
+  for (PolicyLine& one : report.policies) {
+    const PolicyLine* same = find_policy(other, one.name);
+    if (!same) continue;
+    one.least = std::min(one.least, same->loss);
+    one.most = std::max(one.most, same->loss);
+  }
 }
 
 std::string verdict_of(const Report& report) {
@@ -45,8 +59,8 @@ std::string verdict_of(const Report& report) {
   const PolicyLine* own = find_policy(report, kOwn);
   const PolicyLine* other = rival(report);
   std::string text = fmt::format("{}, less is better: never {:.4f}", report.loss_name, report.never);
-  if (other) text += "; " + said(*other);
-  if (own) text += "; " + said(*own);
+  if (other) text += "; " + said(*other, report.seeds);
+  if (own) text += "; " + said(*own, report.seeds);
   const PolicyLine* last = own ? own : other;
   if (!last) return text;
   text += fmt::format("; best possible with {} {:.4f}", fits_text(last->fits), last->best);

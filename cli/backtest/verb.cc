@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 
 #include "artifacts/store.h"
 #include "base/files.h"
@@ -12,6 +13,7 @@
 #include "cli/daemon_process.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
+#include "cli/permute.h"
 #include "cli/verbs/verbs.h"
 #include "dataio/import.h"
 #include "jobs/spec.h"
@@ -26,6 +28,8 @@ struct BacktestArguments {
   std::string spec, data, import, source, cache, group_by, until, label_delay, html;
   std::string slice = "28d", run_takes = "1h";
   std::vector<std::string> policies;
+  std::optional<uint64_t> permute_seed;
+  uint32_t seeds = 1;
 };
 
 // Rows of files, without a coordinator. Importing them again stores nothing twice.
@@ -37,8 +41,9 @@ Status import_rows(const Context& context, const BacktestArguments& args, v1::Ba
   const auto say = [&context](std::string_view line) {
     if (!context.json && !context.quiet) print_error(line);
   };
-  for (v1::DatasetSnapshot& snapshot : TRY(dataio::import_dataset(spec, args.source, *store, say)))
-    *request.add_snapshots() = std::move(snapshot);
+  std::vector<v1::DatasetSnapshot> snapshots = TRY(dataio::import_dataset(spec, args.source, *store, say));
+  if (args.permute_seed) snapshots = TRY(permute_times(snapshots, *args.permute_seed, *store));
+  request.mutable_snapshots()->Add(snapshots.begin(), snapshots.end());
   request.set_artifacts(folder.string());
   return ok_status();
 }
@@ -72,6 +77,7 @@ Result<v1::BacktestRequest> request_of(const Context& context, const BacktestArg
   if (!args.html.empty()) request.set_html(fs::absolute(args.html).string());
   request.set_json(context.json);
   request.set_quiet(context.quiet);
+  request.set_seeds(args.seeds);
   const fs::path cache = args.cache.empty() ? context.cache_folder() / "backtest" : fs::path(args.cache);
   request.set_cache(fs::absolute(cache).string());
   if (args.import.empty())
@@ -115,6 +121,10 @@ void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--source", args->source, "folder that holds the import's files")
       ->type_name("DIR")
       ->needs(import);
+  sub->add_option("--permute-times", args->permute_seed,
+                  "deal the imported rows' times out anew: a control in which nothing drifts")
+      ->type_name("SEED")
+      ->needs(import);
   sub->add_option("--policy", args->policies,
                   "rekindle, never, always, every:28d, cron[:N], adwin[:0.002], ddm, hddm-a, static:LOSS, "
                   "dynamic[:10%], regret[:LOSS]; several times (default: rekindle, never, cron, always)")
@@ -129,6 +139,10 @@ void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--group-by", args->group_by, "one request per slot and value of this column")
       ->type_name("COLUMN");
   sub->add_option("--until", args->until, "rows before this time alone")->type_name("TIME");
+  sub->add_option("--seeds", args->seeds,
+                  "repeat with so many seeds in all and tell how far losses lie apart")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 20));
   sub->add_option("--html", args->html, "write the report as a page")->type_name("FILE");
   sub->add_option("--cache", args->cache,
                   "folder of fits that were made before (else $XDG_CACHE_HOME/rekindle/backtest)")

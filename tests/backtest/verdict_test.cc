@@ -63,6 +63,20 @@ TEST(Verdict, SaysNotToBotherWhereNothingDrifts) {
   EXPECT_THAT(verdict_of(still), AllOf(StartsWith("do not bother: nothing drifts"), Not(HasSubstr("cron"))));
 }
 
+TEST(Verdict, TellsHowMuchIsLuck) {
+  Report banded = report();
+  for (PolicyLine& one : banded.policies) one.least = one.most = one.loss;
+  Report other = report();
+  other.policies[0].loss = 0.4420;
+  other.policies[2].loss = 0.4540;
+  other.policies.erase(other.policies.begin() + 1);
+  widen_bands(banded, other);
+  EXPECT_THAT(verdict_of(banded),
+              AllOf(HasSubstr("cron with 12 fits 0.4510 (0.4510 to 0.4540 over 2 seeds)"),
+                    HasSubstr("rekindle with 5 fits 0.4450 (0.4420 to 0.4450 over 2 seeds)")));
+  EXPECT_THAT(table_of(banded), AllOf(HasSubstr("OVER 2 SEEDS"), HasSubstr("0.4420 to 0.4450")));
+}
+
 TEST(Verdict, NeedsNoRekindle) {
   Report others = report();
   others.policies.erase(others.policies.begin());
