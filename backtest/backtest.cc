@@ -8,6 +8,7 @@
 #include <map>
 
 #include "backtest/fits/matrix.h"
+#include "backtest/judge/ageing.h"
 #include "backtest/judge/front.h"
 #include "backtest/loop/replay.h"
 #include "backtest/setting.h"
@@ -202,6 +203,8 @@ class Backtest {
     report_.never = oracle.with(1).loss / labelled;
     for (size_t fits = 1; fits <= most; ++fits) report_.best.push_back(oracle.with(fits).loss / labelled);
     report_.gain = gain_by_day(judged, matrix_.losses(), never, oracle.with(most).schedule);
+    report_.still = nothing_moves(judged, matrix_.losses(),
+                                  slice_ends(setting_.from_us, setting_.until_us, setting_.slice_us));
     std::vector<Offer> offers;
     for (PolicyLine& line : report_.policies) {
       const Best& best = oracle.with(line.fits);

@@ -2,6 +2,11 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
 
 #include "artifacts/manifest.h"
 #include "base/files.h"
@@ -21,6 +26,19 @@ std::string bytes_of(const google::protobuf::Message& message) {
   message.SerializeToCodedStream(&out);
   out.Trim();
   return bytes;
+}
+
+// What a backtest that was killed left behind: names end in its process.
+void sweep(const fs::path& scratch) {
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(scratch, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const size_t dash = name.find('-');
+    const int pid = dash == std::string::npos ? 0 : std::atoi(name.c_str() + dash + 1);
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) fs::remove_all(path, ignored);
 }
 
 }  // namespace
@@ -66,6 +84,7 @@ Result<FitStore> FitStore::open(const fs::path& folder) {
   FitStore store(folder);
   TRY_STATUS(make_folders_durably(folder / "fits"));
   TRY_STATUS(make_folders_durably(store.scratch()));
+  sweep(store.scratch());
   store.artifacts_ = TRY(artifacts::open_folder_store(store.artifacts_folder()));
   return store;
 }

@@ -57,9 +57,13 @@ struct Report {
   uint32_t seeds = 1;
   size_t fits_made = 0, fits_kept = 0;  // in all: trained now, and found in the store of fits
   Gain gain;                            // of the best schedule of all over never
-  double seconds = 0;                   // wall clock of the whole backtest
+  double still = 1;    // probability that differences between fits move as much in a world that stands still
+  double seconds = 0;  // wall clock of the whole backtest
   std::string verdict;
 };
+
+// Below this probability the world is taken to have moved.
+inline constexpr double kStill = 0.001;
 
 const PolicyLine* find_policy(const Report& report, const std::string& name);
 

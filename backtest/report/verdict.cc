@@ -56,6 +56,15 @@ std::string verdict_of(const Report& report) {
         "{:.4f}; "
         "the difference of {:.4f} is within what chance makes ({:.4f} a standard error)",
         report.never, report.loss_name, report.best.back(), report.gain.mean, report.gain.standard_error);
+  if (report.still > kStill)
+    return fmt::format(
+        "do not bother: nothing drifts. Fits differ by the same amount at all times (p {:.2g}): more rows "
+        "make a "
+        "better version ({} {:.4f} at first, {:.4f} with one fit more, {:.4f} with any number), and older "
+        "ones do "
+        "not grow worse",
+        report.still, report.loss_name, report.never,
+        report.best[std::min<size_t>(1, report.best.size() - 1)], report.best.back());
   const PolicyLine* own = find_policy(report, kOwn);
   const PolicyLine* other = rival(report);
   std::string text = fmt::format("{}, less is better: never {:.4f}", report.loss_name, report.never);

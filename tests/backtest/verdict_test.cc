@@ -45,6 +45,7 @@ Report report() {
   out.never = 0.5;
   out.best = {0.5, 0.46, 0.44};
   out.gain = {0.06, 0.01};
+  out.still = 1e-9;
   out.policies = {line(kOwn, 0.445, 5, 0.9), line("never", 0.5, 1, 0), line("cron", 0.451, 12, 0.8)};
   out.verdict = verdict_of(out);
   return out;
@@ -61,6 +62,14 @@ TEST(Verdict, SaysNotToBotherWhereNothingDrifts) {
   Report still = report();
   still.gain = {0.002, 0.001};
   EXPECT_THAT(verdict_of(still), AllOf(StartsWith("do not bother: nothing drifts"), Not(HasSubstr("cron"))));
+}
+
+TEST(Verdict, TellsMoreRowsFromDrift) {
+  Report still = report();
+  still.still = 0.4;
+  EXPECT_THAT(verdict_of(still),
+              AllOf(StartsWith("do not bother: nothing drifts. Fits differ by the same amount"),
+                    HasSubstr("0.5000 at first, 0.4600 with one fit more, 0.4400 with any")));
 }
 
 TEST(Verdict, TellsHowMuchIsLuck) {
