@@ -30,6 +30,12 @@ fs::path Context::state_folder() const {
   return fs::path(home.empty() ? "/tmp" : home) / ".local" / "state" / "rekindle";
 }
 
+fs::path Context::cache_folder() const {
+  if (std::string named = environment("XDG_CACHE_HOME"); !named.empty()) return fs::path(named) / "rekindle";
+  const std::string home = environment("HOME");
+  return fs::path(home.empty() ? "/tmp" : home) / ".cache" / "rekindle";
+}
+
 Result<std::string> Context::server_url() const {
   if (!server.empty()) return server;
   if (std::string named = environment("REKINDLE_SERVER"); !named.empty()) return named;

@@ -25,6 +25,8 @@ struct Context {
 
   // --state, $REKINDLE_STATE, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle.
   fs::path state_folder() const;
+  // $XDG_CACHE_HOME/rekindle, ~/.cache/rekindle: what can be made again.
+  fs::path cache_folder() const;
   // --server, $REKINDLE_SERVER, or what STATE/address says. unavailable, with what to do, when none does.
   Result<std::string> server_url() const;
   Result<std::string> token() const;  // of --token-file, else STATE/token

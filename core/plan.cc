@@ -86,4 +86,19 @@ std::string cause_text(v1::Cause cause, std::string_view detail) {
   return detail.empty() ? std::string(name) : fmt::format("{}: {}", name, detail);
 }
 
+std::optional<ToJudge> to_judge(const State& state, const std::string& model) {
+  const v1::Job* job = find_job(state, model);
+  const v1::ModelState* found = find_model(state, model);
+  if (job == nullptr || found == nullptr || found->versions().empty()) return std::nullopt;
+  ToJudge out;
+  out.spec = job->spec();
+  out.champion = registry::champion(*found);
+  for (const v1::Version& version : found->versions())
+    out.manifests.emplace_back(version.number(), version.manifest());
+  for (const auto& [id, quarantine] : state.quarantines)
+    if (quarantine.model() == model) out.quarantines.push_back(quarantine);
+  out.after_slot_us = found->decision().judged_slot_us();
+  return out;
+}
+
 }  // namespace rekindle::core

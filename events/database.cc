@@ -34,12 +34,12 @@ std::string_view Query::bytes(int column) const {
   return {data == nullptr ? "" : data, static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
+Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file, Keep keep) {
   const std::string network = network_filesystem(file.parent_path());
   if (!network.empty())
     return failed_precondition(fmt::format(
         "{} is on {}: SQLite needs a local disk; choose another state folder", file.string(), network));
-  std::unique_ptr<Database> db(new Database(file));
+  std::unique_ptr<Database> db(new Database(file, keep));
   const int rc = sqlite3_open_v2(file.c_str(), &db->db_,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (rc != SQLITE_OK) return db->error("opening");
@@ -50,6 +50,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
        {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
         "PRAGMA mmap_size=0", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
     TRY_STATUS(db->exec(pragma));
+  if (keep == Keep::kWhileItRuns) TRY_STATUS(db->exec("PRAGMA synchronous=OFF"));
   // The lock is taken by the first write.
   TRY_STATUS(db->exec("BEGIN IMMEDIATE; COMMIT"));
   return db;
@@ -105,6 +106,7 @@ Status Database::error(std::string_view doing) const {
 }
 
 Result<Transaction> Transaction::begin(Database& db, Sync sync) {
+  if (db.keep() == Keep::kWhileItRuns) sync = Sync::kFull;  // as much as this file ever is
   if (sync == Sync::kWithNext) TRY_STATUS(db.exec("PRAGMA synchronous=NORMAL"));
   if (Status s = db.exec("BEGIN IMMEDIATE"); !s.ok()) {
     if (sync == Sync::kWithNext) (void)db.exec("PRAGMA synchronous=FULL");

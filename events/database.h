@@ -66,11 +66,15 @@ class Query {
   static Blob blob(std::string_view bytes) { return {bytes}; }
 };
 
+// Whether what was committed outlives a power failure.
+enum class Keep { kForGood, kWhileItRuns };
+
 class Database {
  public:
   // Makes the file (0600) when it is absent. One process holds it at a time: a second one gets
   // failed_precondition.
-  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
+  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file,
+                                                Keep keep = Keep::kForGood);
   ~Database();
   Database(const Database&) = delete;
 
@@ -79,10 +83,12 @@ class Database {
   Status error(std::string_view doing) const;
   // Of this file, to one that is not there yet; must not outlive the database.
   Result<std::unique_ptr<OnlineCopy>> begin_copy(const std::filesystem::path& to);
+  Keep keep() const { return keep_; }
 
  private:
-  explicit Database(std::filesystem::path file) : file_(std::move(file)) {}
+  Database(std::filesystem::path file, Keep keep) : file_(std::move(file)), keep_(keep) {}
   std::filesystem::path file_;
+  Keep keep_;
   sqlite3* db_ = nullptr;
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };

@@ -119,8 +119,9 @@ struct EventStore::Impl {
 EventStore::EventStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 EventStore::~EventStore() = default;
 
-Result<std::unique_ptr<EventStore>> EventStore::open(const fs::path& file, artifacts::Store& artifacts) {
-  std::unique_ptr<Database> db = TRY(Database::open(file));
+Result<std::unique_ptr<EventStore>> EventStore::open(const fs::path& file, artifacts::Store& artifacts,
+                                                     bool scratch) {
+  std::unique_ptr<Database> db = TRY(Database::open(file, scratch ? Keep::kWhileItRuns : Keep::kForGood));
   int64_t format = 0;
   {
     Query q = db->query("PRAGMA user_version");

@@ -86,7 +86,9 @@ class EventStore {
  public:
   // Opens or makes the file. `artifacts` receives settled days and must outlive the store.
   // failed_precondition on a network filesystem or a file that another process holds.
-  static Result<std::unique_ptr<EventStore>> open(const fs::path& file, artifacts::Store& artifacts);
+  // `scratch`: nothing is fsynced; for a file that is thrown away with its process.
+  static Result<std::unique_ptr<EventStore>> open(const fs::path& file, artifacts::Store& artifacts,
+                                                  bool scratch = false);
   ~EventStore();
   EventStore(const EventStore&) = delete;
   EventStore& operator=(const EventStore&) = delete;

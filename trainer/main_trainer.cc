@@ -10,7 +10,6 @@
 #include "launch/watch_gang.h"
 #include "trainer/gpu/gpu.h"
 #include "trainer/rank.h"
-#include "trainer/torch.h"
 
 namespace {
 
@@ -84,7 +83,6 @@ int main(int argc, char** argv) {
                                                : trainer::Part::kRank;
   auto collectives = part == trainer::Part::kRank ? come_together(folder, *plan) : trainer::lone_rank();
   if (!collectives.ok()) return refuse(folder, collectives.status());
-  at::set_num_threads(static_cast<int>(std::max<uint32_t>(plan->threads_per_rank(), 1)));
   const int code = trainer::run_rank(folder, *plan, **collectives, yield_asked, part);
   // A rank that failed must not wait for the others in MPI_Finalize: they wait for it.
   if (code == 1) _exit(code);

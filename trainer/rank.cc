@@ -17,6 +17,7 @@
 #include "trainer/publish/publish.h"
 #include "trainer/publish/score.h"
 #include "trainer/rows.h"
+#include "trainer/torch.h"
 #include "trainer/trainable.h"
 
 namespace rekindle::trainer {
@@ -273,6 +274,7 @@ Result<v1::Outcome> do_task(const launch::AttemptFolder& folder, const v1::Plan&
 
 int run_rank(const launch::AttemptFolder& folder, const v1::Plan& plan, Collectives& collectives,
              const std::atomic<bool>& yield, Part part) {
+  at::set_num_threads(static_cast<int>(std::max<uint32_t>(plan.threads_per_rank(), 1)));
   auto reporter = Reporter::open(folder, collectives.rank(), plan.start_nonce());
   if (!reporter.ok()) {
     log_error("the report log cannot be opened", {{"reason", reporter.status().message()}});

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/replay/rows.h"
+#include "dataio/history/rows.h"
 #include "dataio/labels.h"
 
 namespace rekindle::cli::replay {
+
+using dataio::history::Rows;
 
 // How rows fall into the table's cells: the hour of the event time (UTC), or floor(column / width).
 struct TableBy {

@@ -42,6 +42,7 @@ Driver::Driver(Session& session, NodeClient& node, const Rows& rows, const v1::J
       slot_us_(from_proto(spec.data().slot()).count()),
       begin_us_(rows.slots.front().start_us),
       end_us_(rows.slots.back().start_us + slot_us_),
+      labels_(rows, options_.labels_after.count(), slot_us_),
       served_(rows.times.size() * rule_.outputs(), kNone),
       frozen_(rows.times.size() * rule_.outputs(), kNone) {}
 
@@ -73,11 +74,11 @@ void Driver::skip_until(int64_t clock_us) {
   clock_us_ = std::max(begin_us_, clock_us - clock_us % slot_us_);
   for (; next_slot_ < rows_.slots.size() && rows_.slots[next_slot_].start_us < clock_us_; ++next_slot_) {
     for (const Group& group : rows_.slots[next_slot_].groups) {
-      queue_labels(group);
+      labels_.queue(group);
       next_row_ += group.rows.size();
     }
   }
-  due_.erase(due_.begin(), due_.lower_bound(clock_us_));
+  labels_.drop_before(clock_us_);
   week_first_row_ = next_row_;
 }
 
@@ -112,31 +113,16 @@ Status Driver::send_requests(const Slot& slot) {
     for (size_t k = 0; k < group.rows.size(); ++k)
       std::copy_n(answers[i]->values.begin() + static_cast<ptrdiff_t>(k * width), width,
                   served_.begin() + static_cast<ptrdiff_t>(group.rows[k] * width));
-    queue_labels(group);
+    labels_.queue(group);
   }
   return ok_status();
 }
 
-void Driver::queue_labels(const Group& group) {
-  v1::LabelRecord record;
-  bool any = false;
-  for (const uint32_t row : group.rows) {
-    record.add_labels(rows_.labels[row]);
-    any |= !std::isnan(rows_.labels[row]);
-  }
-  if (!any) return;
-  record.set_request_id(group.id);
-  record.set_event_time_us(group.event_us);
-  record.set_known_at_us(group.event_us + options_.labels_after.count());
-  due_[record.known_at_us() - record.known_at_us() % slot_us_].push_back(std::move(record));
-}
-
 Result<bool> Driver::send_due_labels(int64_t start_us) {
-  const auto due = due_.begin();
-  if (due == due_.end() || due->first > start_us) return false;
-  TRY_STATUS(session_.send_labels(due->second));
-  report_->labels_sent += due->second.size();
-  due_.erase(due);
+  const std::vector<v1::LabelRecord> due = labels_.take(start_us);
+  if (due.empty()) return false;
+  TRY_STATUS(session_.send_labels(due));
+  report_->labels_sent += due.size();
   return true;
 }
 

@@ -12,11 +12,15 @@
 #include "base/clock.h"
 #include "cli/replay/node_client.h"
 #include "cli/replay/report.h"
-#include "cli/replay/rows.h"
 #include "cli/replay/session.h"
+#include "dataio/history/rows.h"
 #include "rekindle/v1/job.pb.h"
 
 namespace rekindle::cli::replay {
+
+using dataio::history::Group;
+using dataio::history::Rows;
+using dataio::history::Slot;
 
 struct DriverOptions {
   Micros run_takes{0};     // model clock from a trigger to its run's verdict
@@ -45,7 +49,6 @@ class Driver {
   void skip_until(int64_t clock_us);
   Status play_slot(int64_t start_us);
   Status send_requests(const Slot& slot);
-  void queue_labels(const Group& group);
   Result<bool> send_due_labels(int64_t start_us);
   Status advance(int64_t clock_us);
   Status note_triggers(const v1::ReplayState& state);
@@ -77,8 +80,8 @@ class Driver {
 
   int64_t slot_us_, begin_us_, end_us_;
   int64_t clock_us_ = 0;
-  size_t next_slot_ = 0;                                 // of rows_.slots
-  std::map<int64_t, std::vector<v1::LabelRecord>> due_;  // by the slot in which they are sent
+  size_t next_slot_ = 0;  // of rows_.slots
+  dataio::history::Labels labels_;
   uint64_t settled_revision_ = 0;
   v1::ReplayState state_;
   std::map<std::string, Triggered> triggered_;  // by run

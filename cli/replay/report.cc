@@ -119,28 +119,6 @@ std::vector<std::string> summary_row(const std::string& name, const Figures& fig
 
 }  // namespace
 
-Figures figures_of(const dataio::LabelRule& rule, std::span<const double> labels,
-                   std::span<const double> answers) {
-  const size_t width = rule.outputs();
-  CHECK(answers.size() == labels.size() * width, "an answer for each row");
-  std::vector<double> known, first, losses, off;
-  double correct = 0;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const auto answer = answers.subspan(i * width, width);
-    if (std::isnan(labels[i]) || std::isnan(answer[0])) continue;
-    known.push_back(labels[i]);
-    first.push_back(answer[0]);
-    losses.push_back(rule.loss(labels[i], answer));
-    if (rule.regression())
-      off.push_back(rule.absolute_error(labels[i], answer));
-    else
-      correct += rule.correct(labels[i], answer);
-  }
-  const double rows = static_cast<double>(known.size());
-  const double score = rule.binary() ? auroc(known, first) : rule.regression() ? mean(off) : correct / rows;
-  return {known.size(), mean(losses), score};
-}
-
 void note_window(Week& week, const v1::JudgedWindow& window, int64_t length_us) {
   const bool whole = window.from_us() <= window.until_us() - length_us;
   for (const v1::Score& score : window.drift()) {

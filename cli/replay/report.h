@@ -7,24 +7,17 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "dataio/history/figures.h"
 #include "dataio/labels.h"
 #include "rekindle/v1/api.pb.h"
 
 namespace rekindle::cli::replay {
 
-// Over labelled rows that were answered. NaN where it is not defined.
-struct Figures {
-  uint64_t rows = 0;
-  double loss = 0;   // mean of the label kind's: log-loss or squared error
-  double score = 0;  // AUROC (binary), accuracy (classes), mean absolute error (regression)
-};
-// Answers are row-major; rows whose label or answer is NaN are left out.
-Figures figures_of(const dataio::LabelRule& rule, std::span<const double> labels,
-                   std::span<const double> answers);
+using dataio::history::Figures;
+using dataio::history::figures_of;
 
 struct Week {
   int64_t from_us = 0, until_us = 0;

@@ -24,6 +24,9 @@ namespace rekindle::cli {
 namespace {
 
 using namespace rekindle::cli::replay;
+using dataio::history::read_labelled_rows;
+using dataio::history::read_replay_rows;
+using dataio::history::RowsRequest;
 
 struct Arguments {
   std::string model, dataset, node, group_by, table_by, until, labels_after, report, session;

@@ -42,6 +42,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_init_verb(app, context, verb);
   add_dataset_verbs(app, context, verb);
   add_replay_verb(app, context, verb);
+  add_backtest_verb(app, context, verb);
   add_access_verbs(app, context, verb);
   add_shell_verbs(app, context, verb);
 }

@@ -1,52 +1,13 @@
 #include "coordinator/loop/judging.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 
-#include "artifacts/manifest.h"
 #include "base/faults/crash_point.h"
 #include "base/log.h"
+#include "core/plan.h"
 #include "proto/time.h"
-#include "registry/aliases.h"
 
 namespace rekindle::coordinator {
-
-// profile.json of published versions, which never change.
-struct Judging::Profiles {
-  std::map<std::string, std::shared_ptr<const v1::Profile>> by_manifest;
-
-  Result<std::shared_ptr<const v1::Profile>> find(const artifacts::Store& store,
-                                                  const std::string& manifest) {
-    if (auto it = by_manifest.find(manifest); it != by_manifest.end()) return it->second;
-    v1::Manifest files = TRY(artifacts::load_manifest(store, manifest, artifacts::Verify::kSize));
-    std::string json = TRY(artifacts::read_file(store, files, "profile.json"));
-    auto profile = std::make_shared<v1::Profile>();
-    google::protobuf::util::JsonParseOptions lenient;
-    lenient.ignore_unknown_fields = true;  // a newer trainer may say more
-    auto parsed = google::protobuf::util::JsonStringToMessage(json, profile.get(), lenient);
-    if (!parsed.ok()) return data_loss("profile.json of manifest " + manifest + ": " + parsed.ToString());
-    std::shared_ptr<const v1::Profile> kept = profile;
-    by_manifest.emplace(manifest, kept);
-    return kept;
-  }
-};
-
-// All that one call on the events thread needs, copied: the state moves on meanwhile.
-struct Judging::Question {
-  v1::JobSpec spec;
-  uint64_t champion = 0;
-  std::vector<std::pair<uint64_t, std::string>> manifests;  // by version
-  std::vector<v1::Quarantine> quarantines;
-  int64_t watermark_us = 0;
-  int64_t after_slot_us = 0;
-  int64_t slot_us = 0;
-};
-
-struct Judging::Answer {
-  std::vector<v1::DatasetSnapshot> settled;
-  std::optional<v1::JudgedWindow> window;
-};
 
 Judging::Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const artifacts::Store& store,
                  TaskThreads& events_worker)
@@ -55,9 +16,7 @@ Judging::Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const
       events_(events),
       store_(store),
       task_threads_(events_worker),
-      profiles_(std::make_shared<Profiles>()) {}
-
-Judging::~Judging() = default;
+      profiles_(std::make_shared<events::Profiles>()) {}
 
 int64_t Judging::watermark_us(const std::string& model) {
   const v1::Job* job = core::find_job(core_.state(), model);
@@ -76,21 +35,12 @@ int64_t Judging::watermark_us(const std::string& model) {
   return mark;
 }
 
-std::shared_ptr<Judging::Question> Judging::question(const std::string& model) {
-  const v1::Job* job = core::find_job(core_.state(), model);
-  const v1::ModelState* state = core::find_model(core_.state(), model);
-  if (job == nullptr || state == nullptr || state->versions().empty()) return nullptr;
-  auto out = std::make_shared<Question>();
-  out->spec = job->spec();
-  out->champion = registry::champion(*state);
-  for (const v1::Version& version : state->versions())
-    out->manifests.emplace_back(version.number(), version.manifest());
-  for (const auto& [id, quarantine] : core_.state().quarantines)
-    if (quarantine.model() == model) out->quarantines.push_back(quarantine);
-  out->watermark_us = watermark_us(model);
-  out->after_slot_us = state->decision().judged_slot_us();
-  out->slot_us = from_proto(job->spec().data().slot()).count();
-  return out;
+std::shared_ptr<events::Question> Judging::question(const std::string& model) {
+  std::optional<core::ToJudge> known = core::to_judge(core_.state(), model);
+  if (!known) return nullptr;
+  return std::make_shared<events::Question>(
+      events::Question{std::move(known->spec), known->champion, std::move(known->manifests),
+                       std::move(known->quarantines), watermark_us(model), known->after_slot_us});
 }
 
 boost::asio::awaitable<Status> Judging::judge(std::string model) {
@@ -129,26 +79,15 @@ boost::asio::awaitable<Status> Judging::recover(std::string model) {
 
 // One settling and one judgement; true when another slot may be sealed.
 boost::asio::awaitable<Result<bool>> Judging::judge_once(std::string model) {
-  std::shared_ptr<Question> asked = question(model);
+  std::shared_ptr<events::Question> asked = question(model);
   if (asked == nullptr) co_return false;
   events::EventStore* events = &events_;
   const artifacts::Store* store = &store_;
-  std::shared_ptr<Profiles> profiles = profiles_;
-  std::function<Result<Answer>()> work = [asked, events, store, profiles]() -> Result<Answer> {
-    Answer answer;
-    answer.settled = TRY(events->settle(asked->spec, asked->watermark_us, asked->quarantines));
-    events::JudgeInput input;
-    input.spec = &asked->spec;
-    input.champion = asked->champion;
-    input.watermark_us = asked->watermark_us;
-    input.after_slot_us = asked->after_slot_us;
-    input.quarantines = asked->quarantines;
-    for (const auto& [version, manifest] : asked->manifests)
-      input.profiles[version] = TRY(profiles->find(*store, manifest)).get();
-    answer.window = TRY(events->judge_next(input));
-    return answer;
+  std::shared_ptr<events::Profiles> profiles = profiles_;
+  std::function<Result<events::Answer>()> work = [asked, events, store, profiles] {
+    return events::judge_round(*events, *store, *profiles, *asked);
   };
-  Result<Answer> answer = co_await done_on(task_threads_, std::move(work));
+  Result<events::Answer> answer = co_await done_on(task_threads_, std::move(work));
   if (!answer.ok()) co_return answer.status();
   for (const v1::DatasetSnapshot& snapshot : answer->settled) {
     crash_point("day-settled");
@@ -163,7 +102,7 @@ boost::asio::awaitable<Result<bool>> Judging::judge_once(std::string model) {
   auto told = core_.submit(judged);
   if (!told.ok()) co_return told.status();
   ++windows_judged_;
-  const bool more = answer->window->slot_us() + 2 * asked->slot_us <= asked->watermark_us;
+  const bool more = events::more_to_judge(*asked, *answer);
   if (more) co_await core_.durable();
   co_return more;
 }

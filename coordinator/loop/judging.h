@@ -15,7 +15,7 @@
 #include "coordinator/core_loop.h"
 #include "coordinator/loop/nodes.h"
 #include "coordinator/task_threads.h"
-#include "events/store.h"
+#include "events/round.h"
 
 namespace rekindle::coordinator {
 
@@ -24,7 +24,6 @@ class Judging {
   // `events_worker` is the one thread that the event store is used on.
   Judging(CoreLoop& core, Nodes& nodes, events::EventStore& events, const artifacts::Store& store,
           TaskThreads& events_worker);
-  ~Judging();
 
   // Everything that the model's watermark has settled and sealed; durable when it returns.
   boost::asio::awaitable<Status> judge(std::string model);
@@ -40,10 +39,7 @@ class Judging {
   uint64_t days_settled() const { return days_settled_; }
 
  private:
-  struct Question;
-  struct Answer;
-  struct Profiles;
-  std::shared_ptr<Question> question(const std::string& model);
+  std::shared_ptr<events::Question> question(const std::string& model);
   boost::asio::awaitable<Result<bool>> judge_once(std::string model);
   boost::asio::awaitable<Status> recover(std::string model);
 
@@ -52,7 +48,7 @@ class Judging {
   events::EventStore& events_;
   const artifacts::Store& store_;
   TaskThreads& task_threads_;
-  std::shared_ptr<Profiles> profiles_;  // used on the events thread alone
+  std::shared_ptr<events::Profiles> profiles_;  // used on the events thread alone
   std::set<std::string> busy_;
   std::set<std::string> recovered_;
   std::map<std::string, int64_t> watermarks_;  // of models on the wall clock

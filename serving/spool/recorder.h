@@ -17,9 +17,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "dataio/table.h"
 #include "rekindle/v1/events.pb.h"
-#include "serving/snapshot.h"
+#include "serving/spool/batch.h"
 #include "serving/spool/sender.h"
 #include "serving/spool/spool.h"
 
@@ -32,15 +31,6 @@ struct RecorderOptions {
   uint64_t batch_bytes = 1ull << 20;            // a batch is closed at about this size
   uint64_t waiting_bytes_max = 64ull << 20;     // in memory, while the disk does not keep up
   size_t recent_ids = 1 << 16;  // request ids remembered, so that a client's retry counts once
-};
-
-struct AnsweredRequest {
-  std::shared_ptr<const Snapshot> snapshot;  // that it was answered from: time slot
-  VersionPtr version;
-  std::string request_id;
-  dataio::Table rows;
-  std::vector<double> predictions;
-  int64_t event_us = 0;  // least of its rows
 };
 
 struct Flushed {
@@ -101,8 +91,5 @@ class Recorder {
   std::deque<uint64_t> recent_order_;
   std::thread thread_;
 };
-
-// The record of one request as the coordinator stores it.
-v1::RequestRecord to_record(const AnsweredRequest& answered);
 
 }  // namespace rekindle::serving

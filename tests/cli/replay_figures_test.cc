@@ -9,10 +9,12 @@
 #include "cli/replay/baselines.h"
 #include "cli/replay/infer.h"
 #include "cli/replay/report.h"
-#include "cli/replay/rows.h"
+#include "dataio/history/rows.h"
 #include "dataio/snapshot.h"
 
 namespace rekindle::cli::replay {
+
+using dataio::history::read_replay_rows;
 namespace {
 
 using ::testing::HasSubstr;

@@ -1,7 +1,10 @@
-// The rows that a replay sends: read from a dataset, in event time, cut into slots and requests.
+// A dataset's rows as a history: in event time, cut into slots and requests, with the labels that follow
+// them. What `rekindle replay` sends and a backtest answers.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,9 +12,10 @@
 #include "base/result.h"
 #include "dataio/table.h"
 #include "rekindle/v1/dataset.pb.h"
+#include "rekindle/v1/events.pb.h"
 #include "rekindle/v1/job.pb.h"
 
-namespace rekindle::cli::replay {
+namespace rekindle::dataio::history {
 
 // One request: rows of one slot and one value of the grouping column.
 struct Group {
@@ -48,4 +52,22 @@ Result<Rows> read_labelled_rows(const artifacts::Store& store, const v1::Data& d
                                 std::vector<v1::DatasetSnapshot> snapshots,
                                 const std::vector<std::string>& extra);
 
-}  // namespace rekindle::cli::replay
+// Labels on their way: queued with their requests, due in the slot in which they become known.
+class Labels {
+ public:
+  // Known `after_us` after the event.
+  Labels(const Rows& rows, int64_t after_us, int64_t slot_us)
+      : rows_(rows), after_us_(after_us), slot_us_(slot_us) {}
+
+  void queue(const Group& group);  // nothing where no row of it is labelled
+  // Of the oldest slot that begins by then, and no longer queued; empty: none.
+  std::vector<v1::LabelRecord> take(int64_t slot_start_us);
+  void drop_before(int64_t slot_start_us);
+
+ private:
+  const Rows& rows_;
+  int64_t after_us_, slot_us_;
+  std::map<int64_t, std::vector<v1::LabelRecord>> due_;  // by slot
+};
+
+}  // namespace rekindle::dataio::history

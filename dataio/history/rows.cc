@@ -1,15 +1,16 @@
-#include "cli/replay/rows.h"
+#include "dataio/history/rows.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
 #include "base/clock.h"
 #include "dataio/snapshot.h"
 
-namespace rekindle::cli::replay {
+namespace rekindle::dataio::history {
 namespace {
 
 // A serving node refuses requests of more rows; larger groups become several requests.
@@ -102,4 +103,28 @@ Result<Rows> read_replay_rows(const artifacts::Store& store, const v1::Data& dat
   return rows;
 }
 
-}  // namespace rekindle::cli::replay
+void Labels::queue(const Group& group) {
+  v1::LabelRecord record;
+  bool any = false;
+  for (const uint32_t row : group.rows) {
+    record.add_labels(rows_.labels[row]);
+    any |= !std::isnan(rows_.labels[row]);
+  }
+  if (!any) return;
+  record.set_request_id(group.id);
+  record.set_event_time_us(group.event_us);
+  record.set_known_at_us(group.event_us + after_us_);
+  due_[record.known_at_us() - record.known_at_us() % slot_us_].push_back(std::move(record));
+}
+
+std::vector<v1::LabelRecord> Labels::take(int64_t slot_start_us) {
+  const auto due = due_.begin();
+  if (due == due_.end() || due->first > slot_start_us) return {};
+  return std::move(due_.extract(due).mapped());
+}
+
+void Labels::drop_before(int64_t slot_start_us) {
+  due_.erase(due_.begin(), due_.lower_bound(slot_start_us));
+}
+
+}  // namespace rekindle::dataio::history

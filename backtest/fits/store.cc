@@ -1,0 +1,116 @@
+#include "backtest/fits/store.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "artifacts/manifest.h"
+#include "base/files.h"
+#include "base/hash.h"
+
+namespace rekindle::backtest {
+namespace {
+
+// Another release may train otherwise.
+constexpr std::string_view kMadeBy = "rekindle " REKINDLE_VERSION;
+
+std::string bytes_of(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  out.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&out);
+  out.Trim();
+  return bytes;
+}
+
+// What a backtest that was killed left behind: names end in its process.
+void sweep(const fs::path& scratch) {
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(scratch, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const size_t dash = name.find('-');
+    const int pid = dash == std::string::npos ? 0 : std::atoi(name.c_str() + dash + 1);
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) fs::remove_all(path, ignored);
+}
+
+}  // namespace
+
+std::string fit_key(const v1::Plan& plan) {
+  v1::Plan what = plan;
+  // When, why and where.
+  what.clear_run();
+  what.clear_attempt();
+  what.clear_submitted_by();
+  what.clear_cause();
+  what.clear_spec_sha256();
+  what.clear_artifacts();
+  what.clear_checkpoints();
+  what.clear_environments();
+  what.clear_start_nonce();
+  what.clear_leave_by_us();
+  what.clear_champion_version();
+  what.clear_start_version();
+  // What rules over a fit and is no part of it.
+  v1::JobSpec& spec = *what.mutable_spec();
+  spec.clear_retrain();
+  spec.clear_serve();
+  spec.clear_gate();  // the holdout's bounds are among the windows
+  spec.clear_priority();
+  spec.mutable_data()->clear_initial();
+  spec.mutable_data()->mutable_label()->clear_matures();
+  spec.mutable_data()->clear_lateness();
+  spec.mutable_data()->clear_slot();
+  spec.mutable_train()->clear_limits();
+  spec.mutable_train()->mutable_rows()->clear_last();
+  // Rows by their digests alone.
+  for (v1::DatasetSnapshot& snapshot : *what.mutable_data()) {
+    snapshot.clear_dataset();
+    snapshot.clear_name();
+    snapshot.clear_created_us();
+    snapshot.clear_source();
+  }
+  return sha256_hex(std::string(kMadeBy) + bytes_of(what));
+}
+
+Result<FitStore> FitStore::open(const fs::path& folder) {
+  FitStore store(folder);
+  TRY_STATUS(make_folders_durably(folder / "fits"));
+  TRY_STATUS(make_folders_durably(store.scratch()));
+  sweep(store.scratch());
+  store.artifacts_ = TRY(artifacts::open_folder_store(store.artifacts_folder()));
+  return store;
+}
+
+Result<std::optional<v1::Outcome>> FitStore::find(const std::string& key) const {
+  std::error_code error;
+  if (!fs::exists(file_of(key), error)) return std::optional<v1::Outcome>();
+  v1::Outcome outcome;
+  const auto bytes = read_file(file_of(key));
+  if (!bytes.ok()) return bytes.status();
+  if (!outcome.ParseFromString(*bytes)) return std::optional<v1::Outcome>();
+  if (!artifacts::load_manifest(*artifacts_, outcome.manifest(), artifacts::Verify::kSize).ok())
+    return std::optional<v1::Outcome>();
+  return std::optional(std::move(outcome));
+}
+
+Status FitStore::keep(const std::string& key, const v1::Outcome& outcome) const {
+  return write_file_durably(file_of(key), bytes_of(outcome));
+}
+
+Status FitStore::bring(const artifacts::Store& from, const v1::DatasetSnapshot& snapshot) const {
+  for (const v1::SnapshotPart& part : snapshot.parts()) {
+    if (TRY(artifacts_->exists(part.sha256()))) continue;
+    TRY(artifacts_->put_file(TRY(from.path(part.sha256()))));
+  }
+  return ok_status();
+}
+
+}  // namespace rekindle::backtest

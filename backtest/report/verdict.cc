@@ -1,0 +1,81 @@
+// The verdict in words: what a reader who reads one line should know.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "backtest/report/report.h"
+
+namespace rekindle::backtest {
+namespace {
+
+std::string fits_text(uint64_t fits) {
+  return fits == 1 ? "1 fit" : fmt::format("{} fits", fits);
+}
+
+// The cheapest of those that lost least, rekindle and never left out: what a sceptic would do instead.
+const PolicyLine* rival(const Report& report) {
+  const PolicyLine* best = nullptr;
+  for (const PolicyLine& one : report.policies) {
+    if (one.name == kOwn || one.name == "never" || std::isnan(one.loss)) continue;
+    if (!best || one.loss < best->loss || (one.loss == best->loss && one.rows < best->rows)) best = &one;
+  }
+  return best;
+}
+
+std::string said(const PolicyLine& policy, uint32_t seeds) {
+  std::string text = fmt::format("{} with {} {:.4f}", policy.name, fits_text(policy.fits), policy.loss);
+  if (seeds > 1) text += fmt::format(" ({:.4f} to {:.4f} over {} seeds)", policy.least, policy.most, seeds);
+  return text;
+}
+
+}  // namespace
+
+const PolicyLine* find_policy(const Report& report, const std::string& name) {
+  const auto found = std::find_if(report.policies.begin(), report.policies.end(),
+                                  [&name](const PolicyLine& one) { return one.name == name; });
+  return found == report.policies.end() ? nullptr : &*found;
+}
+
+void widen_bands(Report& report, const Report& other) {
+  ++report.seeds;
+  report.fits_made += other.fits_made;
+  report.fits_kept += other.fits_kept;
+  for (PolicyLine& one : report.policies) {
+    const PolicyLine* same = find_policy(other, one.name);
+    if (!same) continue;
+    one.least = std::min(one.least, same->loss);
+    one.most = std::max(one.most, same->loss);
+  }
+}
+
+std::string verdict_of(const Report& report) {
+  if (!report.gain.real())
+    return fmt::format(
+        "do not bother: nothing drifts. The first version lost {:.4f} ({}), the best of all schedules "
+        "{:.4f}; "
+        "the difference of {:.4f} is within what chance makes ({:.4f} a standard error)",
+        report.never, report.loss_name, report.best.back(), report.gain.mean, report.gain.standard_error);
+  if (report.still > kStill)
+    return fmt::format(
+        "do not bother: nothing drifts. Fits differ by the same amount at all times (p {:.2g}): more rows "
+        "make a "
+        "better version ({} {:.4f} at first, {:.4f} with one fit more, {:.4f} with any number), and older "
+        "ones do "
+        "not grow worse",
+        report.still, report.loss_name, report.never,
+        report.best[std::min<size_t>(1, report.best.size() - 1)], report.best.back());
+  const PolicyLine* own = find_policy(report, kOwn);
+  const PolicyLine* other = rival(report);
+  std::string text = fmt::format("{}, less is better: never {:.4f}", report.loss_name, report.never);
+  if (other) text += "; " + said(*other, report.seeds);
+  if (own) text += "; " + said(*own, report.seeds);
+  const PolicyLine* last = own ? own : other;
+  if (!last) return text;
+  text += fmt::format("; best possible with {} {:.4f}", fits_text(last->fits), last->best);
+  if (!std::isnan(last->share))
+    text += fmt::format(" ({} has {:.0f} % of that gain)", last->name, 100 * last->share);
+  return text;
+}
+
+}  // namespace rekindle::backtest

@@ -1,0 +1,182 @@
+// Whole backtests of a world that is made up: what is known of it must be found, and twice is the same.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include "artifacts/store.h"
+#include "backtest/backtest.h"
+#include "base/log.h"
+#include "dataio/snapshot.h"
+#include "jobs/spec.h"
+#include "proto/time.h"
+
+namespace rekindle::backtest {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr int64_t kHour = 3'600'000'000;
+constexpr int64_t kDay = 24 * kHour;
+constexpr int64_t kStart = 15'706 * kDay;  // 2013-01-01
+constexpr int kDays = 60, kFirstDays = 10, kRowsAnHour = 20;
+
+constexpr const char* kSpec = R"(rekindle: 1
+name: m
+data: {initial: d@a, time: at, label: {column: y, matures: 2h}, numeric: [x]}
+train: {model: linear, rows: {last: 4d}, batch: 64, optimizer: {adamw: {rate: 0.05}}, stop: {epochs: 5}}
+retrain: {when: [quality], at_most: {runs: 20, per: 60d, burst: 4}, cooldown: 2d, window: 1d}
+gate: {holdout: 1d, margin: -1, min_rows: 50}
+serve: {canary: 10%, bake: 6h}
+)";
+
+class Whole : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    start_logging("backtest_test", LogLevel::kWarning, false);
+    folder_ = fs::temp_directory_path() / ("rekindle-backtest-" + std::to_string(getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // What x says of y turns around on `change_day`; `labelled`: rows have labels.
+  v1::BacktestRequest request(int change_day, bool labelled = true) {
+    auto store = artifacts::open_folder_store(folder_ / "rows");
+    EXPECT_TRUE(store.ok());
+    std::mt19937 dice(7);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    std::vector<int64_t> times[2];
+    std::vector<double> xs[2], ys[2];
+    for (int64_t row = 0; row < int64_t{kDays} * 24 * kRowsAnHour; ++row) {
+      const int64_t at = kStart + row * (kHour / kRowsAnHour);
+      const int part = at < kStart + kFirstDays * kDay ? 0 : 1;
+      const double x = uniform(dice), likely = at < kStart + change_day * kDay ? x : 1 - x;
+      times[part].push_back(at);
+      xs[part].push_back(x);
+      ys[part].push_back(uniform(dice) < 0.1 + 0.8 * (likely > 0.5) ? 1 : 0);
+      if (!labelled && part == 1) ys[part].back() = std::numeric_limits<double>::quiet_NaN();
+    }
+    v1::BacktestRequest request;
+    const auto spec = jobs::parse_job(kSpec, "m.yaml");
+    EXPECT_TRUE(spec.ok()) << spec.status().message();
+    *request.mutable_spec() = *spec;
+    for (int part : {0, 1}) {
+      dataio::Table table;
+      table.add(dataio::time_column("at", times[part]));
+      table.add(dataio::number_column("x", xs[part]));
+      table.add(dataio::bool_column("y", ys[part]));
+      const auto snapshot =
+          dataio::make_snapshot(**store, "d", part == 0 ? "a" : "b", table, "at", "made up");
+      EXPECT_TRUE(snapshot.ok()) << snapshot.status().message();
+      *request.add_snapshots() = *snapshot;
+    }
+    request.set_artifacts((folder_ / "rows").string());
+    request.set_cache((folder_ / "cache").string());
+    request.set_data("d");
+    *request.mutable_slice() = to_proto(Micros(10 * kDay));
+    *request.mutable_run_takes() = to_proto(Micros(kHour));
+    return request;
+  }
+
+  static Result<Report> backtest(const v1::BacktestRequest& request) {
+    return run(request, [](const std::string&) {});
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Whole, FindsAChangeAndSaysWhatItCost) {
+  v1::BacktestRequest wanted = request(35);
+  for (const char* name : {"rekindle", "never", "always", "hddm-a"}) wanted.add_policies(name);
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  const PolicyLine& never = *find_policy(*report, "never");
+  ASSERT_FALSE(own.runs.empty());
+  EXPECT_EQ("quality", own.runs[0].cause);
+  EXPECT_GE(own.runs[0].as_of_us, kStart + 35 * kDay);
+  EXPECT_LE(own.runs[0].as_of_us, kStart + 40 * kDay);
+  EXPECT_LT(own.loss, never.loss - 0.05);
+  EXPECT_NEAR(never.loss, report->never, 1e-12) << "the same answers, summed in two ways";
+  EXPECT_TRUE(std::isnan(never.share)) << "one fit is the first for ever: nothing is to be gained";
+  for (const PolicyLine& one : report->policies) {
+    EXPECT_FALSE(one.share > 1.02) << one.name << ": the best possible is the best (but for a canary's day)";
+    EXPECT_LE(one.best, one.loss + 0.001) << one.name;
+    EXPECT_EQ(one.fits, one.runs.size() + 1) << one.name;
+  }
+  EXPECT_EQ(1u, never.fits);
+  EXPECT_EQ(5u, find_policy(*report, "always")->fits);
+  EXPECT_THAT(report->verdict, HasSubstr("best possible with"));
+
+  // Again: nothing is trained, everything is the same.
+  const auto again = backtest(wanted);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(0u, again->fits_made);
+  EXPECT_EQ(report->verdict, again->verdict);
+  ASSERT_EQ(report->policies.size(), again->policies.size());
+  for (size_t i = 0; i < report->policies.size(); ++i) {
+    EXPECT_EQ(report->policies[i].loss, again->policies[i].loss);
+    EXPECT_EQ(report->policies[i].seconds, again->policies[i].seconds)
+        << "what the fits took when they were made";
+  }
+
+  // Trained anew in the same process, after other fits: not a bit differs.
+  fs::remove_all(folder_ / "cache");
+  const auto anew = backtest(wanted);
+  ASSERT_TRUE(anew.ok());
+  EXPECT_EQ(report->fits_made, anew->fits_made);
+  for (size_t i = 0; i < report->policies.size(); ++i)
+    EXPECT_EQ(report->policies[i].loss, anew->policies[i].loss) << report->policies[i].name;
+}
+
+TEST_F(Whole, SaysNotToBotherWhereNothingChanges) {
+  v1::BacktestRequest wanted = request(kDays + 1);
+  wanted.add_policies("rekindle");
+  wanted.add_policies("always");
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_TRUE(find_policy(*report, kOwn)->runs.empty());
+  EXPECT_THAT(report->verdict, StartsWith("do not bother: nothing drifts"));
+}
+
+TEST_F(Whole, LabelsThatComeLaterMakeTheFitLater) {
+  v1::BacktestRequest wanted = request(35);
+  wanted.add_policies("rekindle");
+  *wanted.mutable_label_delay() = to_proto(Micros(2 * kDay));
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  ASSERT_FALSE(own.runs.empty());
+  EXPECT_GE(own.runs[0].as_of_us, kStart + 37 * kDay);
+}
+
+TEST_F(Whole, RefusesWhatNoBacktestCanDo) {
+  v1::BacktestRequest wanted = request(35, false);
+  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("has a label in 'y'"));
+  *wanted.mutable_slice() = to_proto(Micros(28 * kDay));
+  wanted = request(35);
+  *wanted.mutable_slice() = to_proto(Micros(20 * kDay));
+  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("use --slice 12d"));
+  wanted.add_policies("sometimes");
+  EXPECT_THAT(backtest(wanted).status().message(),
+              HasSubstr("'sometimes' is no policy; there are rekindle, never"));
+  wanted = request(35);
+  wanted.set_data("d@a");
+  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("no history after them"));
+  wanted = request(35);
+  wanted.mutable_spec()->mutable_train()->clear_model();
+  wanted.mutable_spec()->mutable_train()->add_command("python");
+  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("needs a built-in kind"));
+}
+
+}  // namespace
+}  // namespace rekindle::backtest
