@@ -12,7 +12,7 @@ command -v clang++-16 >/dev/null || { echo "SKIP: no clang++-16 (./dev fuzz inst
 folder="$build/fuzz/$name" objects="$build/fuzz/objects"
 mkdir -p "$folder/corpus" "$folder/seeds" "$objects" "tests/fuzz/findings/$name"
 
-base=(base/*.cc)
+base=(base/*.cc base/*/*.cc)
 contracts=("$build"/proto/rekindle/v1/*.pb.cc)
 protobuf=(-l:libprotobuf.a -lz -lpthread)
 seeds=("tests/fuzz/seeds/$name")
