@@ -64,8 +64,10 @@ Status CoreLoop::load(std::unique_ptr<Journal> journal) {
   snapshot_seq_ = loaded.snapshot ? loaded.snapshot->seq() : 0;
   for (const std::string& broken : core::broken_invariants(state_, *cluster_))
     log_error("invariant broken in the journal's state", {{"what", broken}});
-  log_info("journal replayed",
-           {{"seq", state_.seq}, {"events", loaded.events.size()}, {"active", state_.active.size()}});
+  log_info("journal replayed", {{"seq", state_.seq},
+                                {"events", loaded.events.size()},
+                                {"queued", core::queued_count(state_)},
+                                {"working", state_.working.size()}});
 
   crash_point("daemon-loaded");
 

@@ -112,11 +112,25 @@ bool moves(const v1::Event& event) {
 }
 
 void queue(State& state, const v1::Run& run) {
-  RunId id(run.id());
   add_run(state, run);
-  if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
   auto& job = state.jobs[JobName(run.job())];
   job.set_next_run(job.next_run() + 1);
+}
+
+// What passes have found holds on, as long as nothing else happens, for those who are put behind whom they
+// looked at; and a gang's start changes nothing that they go by, unless it waited in a queue outside.
+void wake(State& state, const v1::Event& event) {
+  if (state.rests.empty()) return;
+  if (event.has_node_changed()) state.rests.clear();
+  const v1::Run* run = find_run(state, run_of(event));
+  auto rest = run ? state.rests.find(pool_of(state, *run)) : state.rests.end();
+  if (rest == state.rests.end()) return;
+  if (event.has_run_queued() && (!rest->second.last || *rest->second.last < queue_key(*run))) return;
+  if (event.has_attempt_started()) {
+    const v1::Attempt* attempt = live_attempt(*run);
+    if (attempt && !attempt->queues()) return;
+  }
+  state.rests.erase(rest);
 }
 
 void record_node(State& state, const v1::NodeState& node) {
@@ -135,7 +149,7 @@ void record_retired(State& state, const v1::RunsRetired& retired) {
     unfile_run(state, run->second);
     if (const std::string& key = run->second.idempotency_key(); !key.empty()) {
       state.retired_keys.keep(key);
-      state.run_by_key.erase(key);
+      forget_key(state, run->second);
     }
     state.runs.erase(run);
   }
@@ -262,7 +276,9 @@ void apply_to_model(v1::ModelState& model, const v1::Event& event) {
   }
 }
 
-void apply(State& state, const v1::Event& event) {
+namespace {
+
+void record(State& state, const v1::Event& event) {
   CHECK(event.seq() == state.seq + 1, "events must be applied in order, without gaps");
   state.seq = event.seq();
   state.time_us = std::max(state.time_us, event.time_us());
@@ -307,6 +323,13 @@ void apply(State& state, const v1::Event& event) {
   }
   if (auto model = state.models.find(JobName(model_of(event))); model != state.models.end())
     apply_to_model(model->second, event);
+}
+
+}  // namespace
+
+void apply(State& state, const v1::Event& event) {
+  record(state, event);
+  wake(state, event);
 }
 
 }  // namespace rekindle::core

@@ -43,7 +43,7 @@ Status no_such_run(std::string_view id) {
 Result<Decision> decide(const State& state, const World& world, const Command& command,
                         std::string_view actor) {
   World room;
-  Draft draft{state, seen(state, world, room), std::string(actor), {}, {}, {}};
+  Draft draft{state, seen(state, world, room), std::string(actor), {}, {}, {}, {}};
   TRY_STATUS(std::visit([&draft](const auto& one) { return decide_one(draft, one); }, command));
   return Decision{std::move(draft.events), std::move(draft.id), std::move(draft.ids)};
 }
@@ -56,9 +56,12 @@ Result<Decision> advance(State& state, const World& world, const Command& comman
   for (int round = 0;; ++round) {
     CHECK(round < kRoundsMax, "the core does not come to rest");
     World room;
-    Draft draft{state, seen(state, world, room), std::string(kSelf), {}, {}, {}};
+    Draft draft{state, seen(state, world, room), std::string(kSelf), {}, {}, {}, {}};
     follow_up(draft, advanced);
-    if (draft.events.empty()) break;
+    if (draft.events.empty()) {
+      for (auto& [pool, rest] : draft.rests) state.rests[pool] = std::move(rest);
+      break;
+    }
     number_and_apply(state, draft.events, done);
   }
   decision.events = std::move(done);

@@ -121,7 +121,9 @@ void check_filing(const State& state, Broken& broken) {
         all.push_back(fmt::format("{}/{}/{}/{}", pool, key.priority, key.turn_us, key.run.value));
     return all;
   };
-  if (fresh.active != state.active) broken.push_back("the index of active runs disagrees with the runs");
+  if (fresh.held != state.held) broken.push_back("the index of held runs disagrees with the runs");
+  if (fresh.flights != state.flights)
+    broken.push_back("the index of runs that may publish disagrees with the runs");
   if (fresh.working != state.working) broken.push_back("the index of working runs disagrees with the runs");
   if (fresh.delayed != state.delayed) broken.push_back("the index of delayed runs disagrees with the runs");
   if (fresh.over != state.over) broken.push_back("the index of runs that are over disagrees with the runs");
@@ -196,8 +198,8 @@ std::vector<std::string> broken_invariants(const State& state, const place::Clus
     check_run(state, id, run, broken);
     if (const v1::Attempt* attempt = live_attempt(run)) check_placement(state, run, *attempt, uses, broken);
     if (!run.idempotency_key().empty()) {
-      auto known = state.run_by_key.find(run.idempotency_key());
-      if (known == state.run_by_key.end() || known->second != id)
+      const v1::Run* known = run_with_key(state, run.idempotency_key());
+      if (!known || known->id() != id.value)
         broken.push_back(fmt::format("idempotency key '{}' names two runs", run.idempotency_key()));
     }
   }

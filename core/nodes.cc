@@ -83,6 +83,7 @@ const World& seen(const State& state, const World& world, World& room) {
   std::shared_ptr<const place::Cluster> cluster = closed_by(state, world.cluster);
   if (cluster == world.cluster) return world;
   room = world;
+  room.outside = world.cluster;
   room.cluster = std::move(cluster);
   return room;
 }

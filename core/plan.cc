@@ -49,7 +49,7 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
   plan.set_count(run.count());
   *plan.mutable_spec() = spec_of(state, run);
   plan.set_spec_sha256(spec_sha256_of(state, run));
-  plan.set_cause(cause_text(run.cause(), run.cause_detail()));
+  plan.set_cause(cause_text(run.cause(), cause_detail_of(run)));
   if (const v1::Attempt* placed = find_attempt(run, attempt)) fill_placement(state, run, *placed, plan);
   *plan.mutable_data() = run.data();
   *plan.mutable_windows() = run.windows();

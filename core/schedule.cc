@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "core/leaving.h"
 #include "core/place/preempt.h"
@@ -29,6 +30,10 @@ std::string counted(uint32_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+place::Room rank_of(const State& state, const v1::Run& run) {
+  return {1, gpus_per_rank(state, run), spec_of(state, run).train().ranks().memory()};
+}
+
 // Passes over the runs of one pool's queue, in order, and remembers which they were.
 class QueueReader {
  public:
@@ -52,15 +57,19 @@ class QueueReader {
         refused_.push_back({at_->run, std::move(missing)});
         continue;
       }
+      last = *at_;
       read.push_back(at_++->run);
       place::Gang gang = gang_of(state_, run);
       gang.barred = !not_in_its_name(state_, run, pool_, now_).empty();
       return gang;
     }
+    exhausted = true;
     return std::nullopt;
   }
 
   std::vector<RunId> read;
+  std::optional<QueueKey> last;  // of these
+  bool exhausted = false;        // and nobody stands behind it
 
  private:
   const State& state_;
@@ -148,7 +157,7 @@ place::Gang gang_of(const State& state, const v1::Run& run) {
   place::Gang gang;
   gang.min = ranks.min;
   gang.max = ranks.max;
-  gang.rank = {1, gpus_per_rank(state, run), asked.memory()};
+  gang.rank = rank_of(state, run);
   gang.labels.insert(asked.nodes().begin(), asked.nodes().end());
   // Scoring has no time limit.
   if (run.task() == v1::Plan::TRAIN)
@@ -159,18 +168,20 @@ place::Gang gang_of(const State& state, const v1::Run& run) {
 
 std::vector<place::Held> held_now(const State& state, const std::string& pool, const place::Pool& nodes,
                                   Time now, std::vector<RunId>* runs) {
-  std::map<std::string_view, uint32_t> index;
+  std::unordered_map<std::string_view, uint32_t> index;
   for (uint32_t i = 0; i < nodes.nodes.size(); ++i) index.emplace(nodes.nodes[i].name, i);
   std::vector<place::Held> held;
   for (const RunId& id : state.working) {
     const v1::Run& run = state.runs.at(id);
     const v1::Attempt* attempt = live_attempt(run);
     if (!attempt || pool_of(state, run) != pool) continue;
-    place::Held one{{}, gang_of(state, run).rank, ends_us(state, run, *attempt, to_micros(now))};
+    place::Held one{{}, rank_of(state, run), ends_us(state, run, *attempt, to_micros(now))};
     // What is held on a node that the operator has taken away is in nobody's way.
-    for (const v1::NodeShare& share : shares_of(*attempt))
-      if (auto node = index.find(share.node()); node != index.end())
-        one.shares.push_back({node->second, share.ranks()});
+    const auto hold = [&](std::string_view name, uint32_t ranks) {
+      if (auto node = index.find(name); node != index.end()) one.shares.push_back({node->second, ranks});
+    };
+    for (const v1::NodeShare& share : attempt->shares()) hold(share.node(), share.ranks());
+    if (attempt->shares().empty()) hold(place::kThisHost, world_of(*attempt));
     held.push_back(std::move(one));
     if (runs) runs->push_back(id);
   }
@@ -215,18 +226,21 @@ std::string gpus_missing(const v1::JobSpec& spec, const place::Cluster& cluster)
                      counted(need, "GPU"), here, all);
 }
 
-Schedule schedule(const State& state, const place::Cluster& cluster, Time now) {
+Schedule schedule(const State& state, const place::Cluster& cluster, Time now,
+                  const std::function<bool(const std::string& pool)>& rests) {
   Schedule plan;
   for (const auto& [name, queue] : state.queues) {
     auto pool = cluster.find(name);
-    if (pool == cluster.end()) continue;
+    if (pool == cluster.end() || (rests && rests(name))) continue;
     QueueReader reader(state, cluster, name, now, plan.refused);
     const std::vector<place::Verdict> verdicts = place::plan(
         pool->second, held_now(state, name, pool->second, now), [&reader] { return reader.next(); },
         to_micros(now));
+    const size_t placed = plan.place.size();
     for (size_t i = 0; i < verdicts.size(); ++i)
       if (verdicts[i].kind == place::Verdict::kStarts)
         plan.place.push_back({reader.read[i], verdicts[i].seat.shares});
+    if (!reader.exhausted && plan.place.size() == placed) plan.stopped.emplace(name, reader.last);
   }
   return plan;
 }

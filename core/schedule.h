@@ -6,6 +6,8 @@
 // before it (conservative backfill by limits.attempt).
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +38,9 @@ struct Waiting {
 struct Schedule {
   std::vector<Placement> place;  // in this order
   std::vector<Waiting> refused;  // never tried and impossible here: to be ended, they would wait for ever
+  // Where a pass over a queue ended before its end and nobody starts: behind whom nobody was looked at, or
+  // nullopt, that nobody was.
+  std::map<std::string, std::optional<QueueKey>> stopped;
 };
 
 // What a pool has in all, or what of it is held.
@@ -62,7 +67,9 @@ std::vector<place::Held> held_now(const State& state, const std::string& pool, c
 // What a job lacks in its pool, and what to do; empty: its GPUs are there.
 std::string gpus_missing(const v1::JobSpec& spec, const place::Cluster& cluster);
 
-Schedule schedule(const State& state, const place::Cluster& cluster, Time now);
+// Pools of which `rests` says so are passed over: nobody starts there.
+Schedule schedule(const State& state, const place::Cluster& cluster, Time now,
+                  const std::function<bool(const std::string& pool)>& rests = {});
 
 // An attempt that is to save and leave so that another run, of higher priority, can start.
 struct Eviction {

@@ -5,12 +5,19 @@
 #include <tuple>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace rekindle::core {
 namespace {
 
 bool works(const v1::Run& run) {
   return run.state() == v1::RUNNING || run.state() == v1::JUDGING;
+}
+
+// What a run that somebody asked for is told of its cause.
+std::string asked_by(const v1::Run& run) {
+  return run.cause() == v1::CAUSE_MANUAL && !run.submitted_by().empty() ? "asked by " + run.submitted_by()
+                                                                        : std::string();
 }
 
 }  // namespace
@@ -37,7 +44,12 @@ const std::string& spec_sha256_of(const State& state, const v1::Run& run) {
   return run.has_spec() ? run.spec_sha256() : state.specs.sha256(run.kept_spec());
 }
 
+std::string cause_detail_of(const v1::Run& run) {
+  return run.cause_detail().empty() ? asked_by(run) : run.cause_detail();
+}
+
 v1::Run whole(const State& state, v1::Run run) {
+  run.set_cause_detail(cause_detail_of(run));
   if (run.has_spec()) return run;
   run.set_spec_sha256(spec_sha256_of(state, run));
   *run.mutable_spec() = spec_of(state, run);
@@ -52,7 +64,9 @@ void add_run(State& state, v1::Run run) {
   CHECK(run.kept_spec() != 0, "the spec of every run is kept");
   delete run.release_spec();
   delete run.release_spec_sha256();
+  if (run.cause_detail() == asked_by(run)) delete run.release_cause_detail();
   RunId id(run.id());
+  if (!run.idempotency_key().empty()) state.runs_by_key.emplace(stable_hash(run.idempotency_key()), id);
   file_run(state, state.runs[id] = std::move(run));
 }
 
@@ -68,36 +82,50 @@ QueueKey queue_key(const v1::Run& run) {
 }
 
 void file_run(State& state, const v1::Run& run) {
+  const RunId id(run.id());
   if (terminal(run.state())) {
-    if (run.version() == 0) state.over[run.job()].emplace(run.ended_us(), RunId(run.id()));
+    if (run.version() == 0) state.over[run.job()].emplace(run.ended_us(), id);
     return;
   }
-  RunId id(run.id());
   if (works(run)) state.working.insert(id);
-  if (run.state() == v1::QUEUED) {
-    state.queues[pool_of(state, run)].insert(queue_key(run));
-    if (run.not_before_us() != 0) state.delayed.emplace(run.not_before_us(), id);
-  }
-  state.active.insert(std::move(id));
+  if (run.state() == v1::HELD) state.held.insert(id);
+  if (run.publish()) state.flights.insert(id);
+  if (run.state() != v1::QUEUED) return;
+  state.queues[pool_of(state, run)].insert(queue_key(run));
+  if (run.not_before_us() != 0) state.delayed.emplace(run.not_before_us(), id);
 }
 
 void unfile_run(State& state, const v1::Run& run) {
+  const RunId id(run.id());
   if (terminal(run.state())) {
     auto over = state.over.find(run.job());
     if (over == state.over.end()) return;
-    over->second.erase({run.ended_us(), RunId(run.id())});
+    over->second.erase({run.ended_us(), id});
     if (over->second.empty()) state.over.erase(over);
     return;
   }
-  RunId id(run.id());
   if (works(run)) state.working.erase(id);
-  if (run.state() == v1::QUEUED) {
-    auto queue = state.queues.find(pool_of(state, run));
-    queue->second.erase(queue_key(run));
-    if (queue->second.empty()) state.queues.erase(queue);
-    if (run.not_before_us() != 0) state.delayed.erase({run.not_before_us(), id});
-  }
-  state.active.erase(id);
+  if (run.state() == v1::HELD) state.held.erase(id);
+  if (run.publish()) state.flights.erase(id);
+  if (run.state() != v1::QUEUED) return;
+  auto queue = state.queues.find(pool_of(state, run));
+  queue->second.erase(queue_key(run));
+  if (queue->second.empty()) state.queues.erase(queue);
+  if (run.not_before_us() != 0) state.delayed.erase({run.not_before_us(), id});
+}
+
+std::set<RunId> active_runs(const State& state) {
+  std::set<RunId> out = state.working;
+  out.insert(state.held.begin(), state.held.end());
+  for (const auto& [pool, queue] : state.queues)
+    for (const QueueKey& key : queue) out.insert(key.run);
+  return out;
+}
+
+size_t queued_count(const State& state) {
+  size_t count = 0;
+  for (const auto& [pool, queue] : state.queues) count += queue.size();
+  return count;
 }
 
 const v1::Job* find_job(const State& state, std::string_view name) {
@@ -108,6 +136,20 @@ const v1::Job* find_job(const State& state, std::string_view name) {
 const v1::Run* find_run(const State& state, std::string_view id) {
   auto found = state.runs.find(RunId(std::string(id)));
   return found == state.runs.end() ? nullptr : &found->second;
+}
+
+const v1::Run* run_with_key(const State& state, const std::string& key) {
+  if (key.empty()) return nullptr;
+  const auto [begin, end] = state.runs_by_key.equal_range(stable_hash(key));
+  for (auto at = begin; at != end; ++at)
+    if (const v1::Run& run = state.runs.at(at->second); run.idempotency_key() == key) return &run;
+  return nullptr;
+}
+
+void forget_key(State& state, const v1::Run& run) {
+  const auto [begin, end] = state.runs_by_key.equal_range(stable_hash(run.idempotency_key()));
+  for (auto at = begin; at != end; ++at)
+    if (at->second.value == run.id()) return void(state.runs_by_key.erase(at));
 }
 
 const v1::ModelState* find_model(const State& state, std::string_view name) {
@@ -179,6 +221,7 @@ v1::Snapshot to_snapshot(const State& state) {
     v1::Run& kept = *snapshot.add_runs();
     kept = run;
     kept.set_spec_sha256(spec_sha256_of(state, run));
+    kept.set_cause_detail(cause_detail_of(run));
     kept.clear_kept_spec();
   }
   for (const auto& [name, model] : state.models) *snapshot.add_models() = model;
@@ -206,8 +249,6 @@ State from_snapshot(const v1::Snapshot& snapshot) {
   // Snapshots of old kept them within jobs and runs.
   for (const auto& job : snapshot.jobs()) state.specs.keep(job.spec_sha256(), job.spec());
   for (const auto& run : snapshot.runs()) {
-    RunId id(run.id());
-    if (!run.idempotency_key().empty()) state.run_by_key[run.idempotency_key()] = id;
     state.moved_us = std::max({state.moved_us, run.queued_us(), run.ended_us()});
     for (const auto& attempt : run.attempts())
       state.moved_us = std::max({state.moved_us, attempt.placed_us(), attempt.ended_us()});

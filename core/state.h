@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -32,6 +33,16 @@ struct QueueKey {
   bool operator<(const QueueKey& other) const;
 };
 
+// What the newest pass over a pool's queue found, until apply sees a change of what it went by: that nobody
+// starts. A long queue is then not gone through again for each run that is put at its end.
+struct Rest {
+  // It stopped here, as it would again: whoever stands behind is not looked at. nullopt: there was no room
+  // for anybody.
+  std::optional<QueueKey> last;
+  int64_t until_us = 0;  // time alone may change what it found from then on
+  std::shared_ptr<const place::Cluster> cluster;
+};
+
 struct State {
   uint64_t seq = 0;     // of the newest event applied
   int64_t time_us = 0;  // the latest time of any event, wall clock: a new process never goes behind it
@@ -47,16 +58,19 @@ struct State {
   uint64_t next_quarantine = 1;
   KeptKeys retired_keys;  // of runs that have left
 
-  // Derived from the above, kept by apply.
-  std::map<std::string, RunId> run_by_key;           // idempotency keys
-  std::set<RunId> active;                            // runs that are not terminal
-  std::set<RunId> working;                           // of these, RUNNING and JUDGING ones
+  // Derived from the above, kept by apply. A queue may be long: of what waits in it as little as possible is
+  // kept twice.
+  std::multimap<uint64_t, RunId> runs_by_key;        // by the hash of their idempotency key: run_with_key
+  std::set<RunId> working;                           // RUNNING and JUDGING runs
+  std::set<RunId> held;                              // HELD ones
+  std::set<RunId> flights;                           // that may publish and have not ended
   std::map<std::string, std::set<QueueKey>> queues;  // QUEUED ones, by pool, in order
   std::set<std::pair<int64_t, RunId>> delayed;       // QUEUED ones that wait for their time
   // Terminal ones without a version, by job and by when they ended.
   std::map<std::string, std::set<std::pair<int64_t, RunId>>> over;
-  uint64_t nodes_seq = 0;  // of the newest change of a node
-  int64_t moved_us = 0;    // newest change of who holds slots or waits for them, wall clock
+  std::map<std::string, Rest> rests;  // by pool; a memory of passes: empty is as good
+  uint64_t nodes_seq = 0;             // of the newest change of a node
+  int64_t moved_us = 0;               // newest change of who holds slots or waits for them, wall clock
 };
 
 // Runs that are over stay in the state while they are among the newest of their job, or of late.
@@ -71,6 +85,8 @@ struct Keep {
 struct World {
   Time now;
   std::shared_ptr<const place::Cluster> cluster = std::make_shared<place::Cluster>();
+  // The same before nodes were closed by what the state knows of them; null: as it is.
+  std::shared_ptr<const place::Cluster> outside;
   std::map<std::string, registry::ServingView> serving;  // by model; absent: no live node
   // When attempts last committed a checkpoint, wall clock; absent: not since they were placed.
   std::map<RunId, int64_t> saved_us;
@@ -79,18 +95,26 @@ struct World {
 
 const v1::Job* find_job(const State& state, std::string_view name);  // nullptr: none
 const v1::Run* find_run(const State& state, std::string_view id);
+const v1::Run* run_with_key(const State& state, const std::string& key);
 const v1::ModelState* find_model(const State& state, std::string_view name);
 
 bool terminal(v1::RunState state);
 // Resolved, as of the run's submission.
 const v1::JobSpec& spec_of(const State& state, const v1::Run& run);
 const std::string& spec_sha256_of(const State& state, const v1::Run& run);
-// The run as the API shows it, with its spec.
+// The run as the API shows it, with all that is kept elsewhere or follows from the rest.
 v1::Run whole(const State& state, v1::Run run);
+// Why it was queued, in more words than its cause.
+std::string cause_detail_of(const v1::Run& run);
 // The operator's name of the nodes that it runs on.
 const std::string& pool_of(const State& state, const v1::Run& run);
 QueueKey queue_key(const v1::Run& run);
 uint64_t run_number(const v1::Run& run);  // of its id, "flight-delay-3"
+// All runs that have not ended, for questions: this walks the queues.
+std::set<RunId> active_runs(const State& state);
+size_t queued_count(const State& state);
+// Its key leads to it no more.
+void forget_key(State& state, const v1::Run& run);
 // Into the derived sets, and out again before the run changes.
 void add_run(State& state, v1::Run run);
 void file_run(State& state, const v1::Run& run);

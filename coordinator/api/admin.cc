@@ -32,12 +32,8 @@ awaitable<Result<v1::StatusResponse>> status(Context& c, v1::StatusRequest, Call
   out.set_slots_used(used.slots);
   out.set_gpus(all.gpus);
   out.set_gpus_used(used.gpus);
-  for (const RunId& id : state.active) {
-    if (state.runs.at(id).state() == v1::QUEUED)
-      out.set_runs_queued(out.runs_queued() + 1);
-    else
-      out.set_runs_active(out.runs_active() + 1);
-  }
+  out.set_runs_queued(static_cast<uint32_t>(core::queued_count(state)));
+  out.set_runs_active(static_cast<uint32_t>(state.working.size() + state.held.size()));
   out.set_nodes(static_cast<uint32_t>(c.nodes.live_count()));
   for (const auto& [name, model] : state.models) *out.add_models() = model;
   co_return out;

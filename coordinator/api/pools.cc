@@ -122,14 +122,14 @@ awaitable<Result<v1::ListPoolsResponse>> list_pools(Context& c, v1::ListPoolsReq
     status.set_slots_used(room.used.slots);
     status.set_gpus_used(room.used.gpus);
     status.set_trouble(c.launcher.trouble(pool.name()));
-    for (const RunId& id : c.core.state().active) {
-      const v1::Run& run = c.core.state().runs.at(id);
-      if (core::pool_of(c.core.state(), run) != pool.name()) continue;
-      if (core::live_attempt(run))
+    const core::State& state = c.core.state();
+    for (const RunId& id : state.working) {
+      const v1::Run& run = state.runs.at(id);
+      if (core::live_attempt(run) && core::pool_of(state, run) == pool.name())
         status.set_runs(status.runs() + 1);
-      else if (run.state() == v1::QUEUED)
-        status.set_queued(status.queued() + 1);
     }
+    if (auto queue = state.queues.find(pool.name()); queue != state.queues.end())
+      status.set_queued(static_cast<uint32_t>(queue->second.size()));
   }
   co_return out;
 }

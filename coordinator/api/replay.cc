@@ -17,7 +17,7 @@ constexpr Seconds kWaitMost{600};
 
 // In words what still moves by itself; empty: nothing. A held run waits for a person, so it does not count.
 std::string unsettled(Context& c, const v1::ModelState& model) {
-  for (const RunId& id : c.core.state().active) {
+  for (const RunId& id : core::active_runs(c.core.state())) {
     const v1::Run& run = c.core.state().runs.at(id);
     if (run.job() != model.name() || run.state() == v1::HELD) continue;
     std::string state = v1::RunState_Name(run.state());
@@ -41,7 +41,7 @@ Result<v1::ReplayState> state_of(Context& c, const std::string& name) {
   out.set_clock_us(model->replay_clock_us());
   *out.mutable_decision() = model->decision();
   *out.mutable_window() = model->decision().last_window();
-  for (const RunId& id : c.core.state().active)
+  for (const RunId& id : core::active_runs(c.core.state()))
     if (c.core.state().runs.at(id).job() == name) out.add_active_runs(id.value);
   *out.mutable_plan() = model->plan();
   if (model->has_rollout()) *out.mutable_rollout() = model->rollout();

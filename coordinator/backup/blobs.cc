@@ -59,7 +59,7 @@ std::vector<NamedBlob> blobs_of(const core::State& state) {
   for (const auto& [name, model] : state.models)
     for (const v1::Version& version : model.versions())
       add({version.manifest(), fmt::format("version {} of {}", version.number(), name.value), 0, true});
-  for (const RunId& id : state.active) {
+  for (const RunId& id : core::active_runs(state)) {
     const std::string& manifest = state.runs.at(id).outcome().manifest();
     add({manifest, fmt::format("candidate of run {}", id.value), 0, true});
   }
@@ -67,7 +67,7 @@ std::vector<NamedBlob> blobs_of(const core::State& state) {
     for (const auto& [name, snapshot] : snapshots)
       for (const v1::SnapshotPart& part : snapshot.parts())
         add({part.sha256(), fmt::format("rows of {}@{}", dataset, name), part.bytes()});
-  for (uint32_t number = 1; number <= state.specs.size(); ++number) {
+  for (const auto& [sha256, number] : state.specs.numbers()) {
     const v1::JobSpec& spec = state.specs.spec(number);
     add({spec.code().sha256(), fmt::format("code of {}", spec.name()), 0});
   }

@@ -164,7 +164,7 @@ Result<RestoreReport> restore(const RestoreOptions& options, const Clock& clock,
                   : brought                  ? state / "artifacts"
                                              : fs::path(out.backup.artifacts());
   out.missing = TRY(missing_blobs(restored, out.artifacts));
-  for (const RunId& id : restored.active) out.on_their_way.push_back(id.value);
+  for (const RunId& id : core::active_runs(restored)) out.on_their_way.push_back(id.value);
   if (!fs::remove(folder.restoring(), error) || error)
     return internal_error(fmt::format("{}: {}", folder.restoring().string(), error.message()));
   TRY_STATUS(fsync_path(state));

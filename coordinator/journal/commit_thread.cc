@@ -67,14 +67,9 @@ void CommitThread::work(std::vector<Item> items) {
     if (auto* snapshot = std::get_if<v1::Snapshot>(&item)) {
       // Only saves time at the next start: the events are there.
       crash_point("journal-snapshot-saving");
-      Status status = journal_->save_snapshot(*snapshot);
+      const Status status = journal_->save_snapshot(*snapshot);
       crash_point("journal-snapshot-saved");
-      if (!status.ok() && status.code() != Code::kResourceExhausted) observer_.on_failure(status);
-      if (!status.ok()) log_warning("journal snapshot not written", {{"error", status.message()}});
-      if (status.code() == Code::kUnavailable || status.code() == Code::kInternal) {
-        observer_.on_failure(status);
-        CHECK(false, "a failed write must end the process");
-      }
+      must_go_well(status, "journal snapshot");
     } else {
       std::get<std::function<void(Journal&)>>(item)(*journal_);
     }
@@ -102,6 +97,17 @@ void CommitThread::commit(std::vector<v1::Event>& batch) {
   if (observer_.on_commit) observer_.on_commit(took.count(), batch.size());
   if (observer_.on_durable) observer_.on_durable(batch.back().seq());
   batch.clear();
+  // Nobody waits for it but the next commit.
+  must_go_well(journal_->upkeep(), "journal upkeep");
+}
+
+// For what is not the commit itself: a full disk only puts it off.
+void CommitThread::must_go_well(const Status& status, std::string_view what) {
+  if (status.ok()) return;
+  if (status.code() == Code::kResourceExhausted)
+    return log_warning("the journal's disk is full", {{"in", what}, {"error", status.message()}});
+  observer_.on_failure(status);
+  CHECK(false, "a failed write must end the process");
 }
 
 }  // namespace rekindle::coordinator

@@ -1,5 +1,6 @@
 // The one thread that owns the journal. Everything that waits while a commit runs goes into the next
-// one (group commit), so a commit costs one fsync however many submissions it carries.
+// one (group commit), so a commit costs one fsync however many submissions it carries. Whoever waits for one
+// is told before the journal looks after itself.
 //
 // A failed commit ends the process (on_failure, which must not return): memory is ahead of the disk by
 // then, and after a failed fsync the kernel may have dropped what it could not write.
@@ -9,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -43,6 +45,7 @@ class CommitThread {
   std::optional<Micros> turn();
   void work(std::vector<Item> items);
   void commit(std::vector<v1::Event>& batch);
+  void must_go_well(const Status& status, std::string_view what);
 
   std::unique_ptr<Journal> journal_;
   CommitObserver observer_;

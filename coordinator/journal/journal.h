@@ -48,6 +48,10 @@ class Journal {
   // and no effect. An outside failure (disk full, I/O error) leaves the journal as it was.
   virtual Status append(std::span<const v1::Event> events) = 0;
 
+  // What need not be done before those who wait for a commit are answered, a little at a time: asked for
+  // after each. What was appended is durable whatever becomes of it.
+  virtual Status upkeep() { return ok_status(); }
+
   // A projection of the whole state at snapshot.seq(), which must be stored already. Keeps the newest two.
   virtual Status save_snapshot(const v1::Snapshot& snapshot) = 0;
 

@@ -71,7 +71,19 @@ class SqliteJournal final : public Journal {
       return status;
     }
     last_ = events.back().seq();
-    return upkeep();
+    return ok_status();
+  }
+
+  // So little that the next commit waits some milliseconds at most. A disk that fails here fails as it would
+  // in a commit, which ends the process; what else goes wrong only keeps old events where they are.
+  Status upkeep() override {
+    TRY_STATUS(db_.checkpoint_when_long());
+    if (!moving_) return ok_status();
+    const Status moved = archives_.move(older_snapshot_).status();
+    if (moved.code() == Code::kUnavailable || moved.code() == Code::kInternal) return moved;
+    if (!moved.ok()) log_error("old events stay in the journal", {{"error", moved.message()}});
+    moving_ = moved.ok();
+    return ok_status();
   }
 
   Status save_snapshot(const v1::Snapshot& snapshot) override {
@@ -131,19 +143,6 @@ class SqliteJournal final : public Journal {
       TRY_STATUS(insert_event_(event));
       TRY_STATUS(projections_.apply(event));
     }
-    return ok_status();
-  }
-
-  // What each commit does besides, a little at a time, so that the next one waits some milliseconds at most.
-  // A disk that fails here fails the commit, which ends the process; what else goes wrong only keeps old
-  // events where they are.
-  Status upkeep() {
-    TRY_STATUS(db_.checkpoint_when_long());
-    if (!moving_) return ok_status();
-    const Status moved = archives_.move(older_snapshot_).status();
-    if (moved.code() == Code::kUnavailable || moved.code() == Code::kInternal) return moved;
-    if (!moved.ok()) log_error("old events stay in the journal", {{"error", moved.message()}});
-    moving_ = moved.ok();
     return ok_status();
   }
 

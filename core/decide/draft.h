@@ -2,6 +2,7 @@
 // core/: others include core/decide.h.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ struct Draft {
   std::vector<v1::Event> events;
   std::string id;
   std::vector<std::string> ids;
+  std::map<std::string, Rest> rests;  // what a pass found that starts nobody
 
   int64_t now_us() const { return to_micros(world.now); }
   // The caller fills in what happened.

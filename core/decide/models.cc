@@ -81,12 +81,11 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
     // Ids begin with the job's name.
     const std::string prefix = run.job() + "-";
-    const auto& active = draft_.state.active;
+    const auto& active = draft_.state.flights;
     for (auto id = active.lower_bound(RunId(prefix)); id != active.end() && id->value.starts_with(prefix);
          ++id) {
       const v1::Run& other = draft_.state.runs.at(*id);
-      if (other.job() == run.job() && other.publish() && other.id() != run.id() &&
-          other.state() != v1::HELD) {
+      if (other.job() == run.job() && other.id() != run.id() && other.state() != v1::HELD) {
         decision.set_active_run(other.id());
         break;
       }

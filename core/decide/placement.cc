@@ -1,4 +1,5 @@
 // Placing attempts: ranks, GPUs and rows of each.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -11,6 +12,9 @@
 
 namespace rekindle::core {
 namespace {
+
+// Ends that are overdue move as time goes by, and reservations with them: no pass is trusted for longer.
+constexpr Seconds kRestMost{1};
 
 // GPUs of each node that nobody holds, lowest first.
 class FreeDevices {
@@ -52,11 +56,32 @@ Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& pl
   return ok_status();
 }
 
+const std::shared_ptr<const place::Cluster>& outside_of(const World& world) {
+  return world.outside ? world.outside : world.cluster;
+}
+
+// Whether a pass would find what the one before has found.
+bool rests(const Draft& draft, const std::string& pool) {
+  const auto found = draft.state.rests.find(pool);
+  return found != draft.state.rests.end() && draft.now_us() < found->second.until_us &&
+         found->second.cluster == outside_of(draft.world);
+}
+
+void remember(Draft& draft, const Schedule& plan) {
+  // In order of time: the first that lies ahead is the next whose delay is over.
+  const auto delayed = draft.state.delayed.upper_bound({draft.now_us() + 1, RunId()});
+  int64_t until_us = draft.now_us() + Micros(kRestMost).count();
+  if (delayed != draft.state.delayed.end()) until_us = std::min(until_us, delayed->first);
+  for (const auto& [pool, last] : plan.stopped) draft.rests[pool] = {last, until_us, outside_of(draft.world)};
+}
+
 }  // namespace
 
 void place_runs(Draft& draft) {
   const place::Cluster& cluster = *draft.world.cluster;
-  const Schedule plan = schedule(draft.state, cluster, draft.world.now);
+  const Schedule plan = schedule(draft.state, cluster, draft.world.now,
+                                 [&draft](const std::string& pool) { return rests(draft, pool); });
+  remember(draft, plan);
   // The next round looks at the rest: what the policy remembers has changed.
   if (!plan.refused.empty()) {
     const Waiting& hopeless = plan.refused.front();

@@ -205,18 +205,15 @@ Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& reques
   return run;
 }
 
-// The run that has the key; nullptr: none. Another request under the same key is refused.
-Result<const v1::Run*> run_with_key(const State& state, const std::string& key, uint64_t hash) {
-  if (key.empty()) return nullptr;
-  auto known = state.run_by_key.find(key);
-  if (known == state.run_by_key.end() && state.retired_keys.has(key))
+// The run that the request has made already; nullptr: none. Another request under the same key is refused.
+Result<const v1::Run*> run_made(const State& state, const std::string& key, uint64_t hash) {
+  const v1::Run* run = run_with_key(state, key);
+  if (!run && state.retired_keys.has(key))
     return already_exists(fmt::format(
         "idempotency key '{}' was used for a run that ended long ago: a key names one run for ever", key));
-  if (known == state.run_by_key.end()) return nullptr;
-  const v1::Run& run = state.runs.at(known->second);
-  if (request_hash_of(run) == hash) return &run;
+  if (!run || request_hash_of(*run) == hash) return run;
   return already_exists(
-      fmt::format("idempotency key '{}' was used for run '{}' with another request", key, run.id()));
+      fmt::format("idempotency key '{}' was used for run '{}' with another request", key, run->id()));
 }
 
 Status check_key(const std::string& key) {
@@ -231,7 +228,7 @@ Status decide_one(Draft& draft, const StartRun& command) {
   const std::string& key = request.idempotency_key();
   TRY_STATUS(check_key(key));
   const uint64_t hash = key.empty() ? 0 : request_hash(request);
-  if (const v1::Run* known = TRY(run_with_key(draft.state, key, hash))) {
+  if (const v1::Run* known = TRY(run_made(draft.state, key, hash))) {
     draft.id = known->id();
     return ok_status();
   }
@@ -256,7 +253,7 @@ Status decide_one(Draft& draft, const StartRuns& command) {
   };
   // Of another length it is another array.
   const uint64_t hash = key.empty() ? 0 : request_hash(request) + count;
-  if (const v1::Run* known = TRY(run_with_key(draft.state, key_of(1), hash))) {
+  if (const v1::Run* known = TRY(run_made(draft.state, key_of(1), hash))) {
     for (uint32_t i = 0; i < count; ++i) draft.ids.push_back(run_id(known->job(), run_number(*known) + i));
     return ok_status();
   }
@@ -265,7 +262,7 @@ Status decide_one(Draft& draft, const StartRuns& command) {
   run.set_count(count);
   run.set_request_hash(hash);
   for (uint32_t index = 1; index <= count; ++index) {
-    TRY(run_with_key(draft.state, key_of(index), hash));
+    TRY(run_made(draft.state, key_of(index), hash));
     run.set_id(run_id(run.job(), first + index - 1));
     run.set_index(index);
     run.set_idempotency_key(key_of(index));

@@ -1,5 +1,7 @@
 #include "core/place/plan.h"
 
+#include <algorithm>
+
 #include "core/place/timeline.h"
 
 namespace rekindle::core::place {
@@ -12,6 +14,42 @@ void reserve(Timeline& timeline, const Seat& seat, const Gang& gang, int64_t now
   timeline.take(seat.shares, gang.rank, from_us, until_us);
   timeline.admit(from_us, until_us);
 }
+
+// Room only becomes less while a pass lasts: who asks for no less than another did starts no earlier. Many in
+// a queue ask for the same.
+class Bounds {
+ public:
+  // kForever: never, as far as is known.
+  int64_t of(const Gang& gang) const {
+    int64_t bound = 0;
+    for (const Known& one : known_)
+      if (one.start_us > bound && no_less(gang, one.gang)) bound = one.start_us;
+    return bound;
+  }
+  void note(const Gang& gang, const std::optional<Seat>& seat) {
+    if (gang.earliest_us > 0) return;  // its delay is its own
+    const int64_t start_us = seat ? seat->start_us : kForever;
+    for (Known& one : known_)
+      if (no_less(gang, one.gang) && no_less(one.gang, gang)) {
+        one.start_us = start_us;
+        return;
+      }
+    known_.push_back({gang, start_us});
+  }
+
+ private:
+  struct Known {
+    Gang gang;
+    int64_t start_us;
+  };
+  static bool no_less(const Gang& gang, const Gang& other) {
+    const bool longer = gang.limit_us == 0 || (other.limit_us != 0 && gang.limit_us >= other.limit_us);
+    return longer && gang.min >= other.min && gang.rank.slots >= other.rank.slots &&
+           gang.rank.gpus >= other.rank.gpus && gang.rank.memory >= other.rank.memory &&
+           std::includes(gang.labels.begin(), gang.labels.end(), other.labels.begin(), other.labels.end());
+  }
+  std::vector<Known> known_;
+};
 
 }  // namespace
 
@@ -31,6 +69,7 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
   };
   std::vector<Elastic> elastic;
   bool all_seated = true;
+  Bounds bounds;
   size_t waiting = 0, starts = 0;
   while (waiting < options.waiting_most && starts < options.starts_most) {
     if (!options.whole && !timeline.any_room_now()) break;
@@ -41,7 +80,9 @@ std::vector<Verdict> plan(const Pool& pool, const std::vector<Held>& held,
       verdict.kind = Verdict::kImpossible;
       continue;
     }
-    std::optional<Seat> seat = timeline.earliest(*gang);
+    const int64_t bound = bounds.of(*gang);
+    std::optional<Seat> seat = bound == kForever ? std::nullopt : timeline.earliest(*gang, bound);
+    bounds.note(*gang, seat);
     if (!seat) {
       timeline.close_for(*gang);
       all_seated = false;

@@ -148,8 +148,8 @@ std::optional<Seat> Timeline::seat_at(const std::vector<uint32_t>& nodes, const 
   return seat;
 }
 
-std::optional<Seat> Timeline::earliest(const Gang& gang) const {
-  const int64_t from_us = std::max(now_us_, gang.earliest_us);
+std::optional<Seat> Timeline::earliest(const Gang& gang, int64_t from_us) const {
+  from_us = std::max({now_us_, gang.earliest_us, from_us});
   const std::vector<uint32_t> nodes = usable_nodes(gang);
   if (nodes.empty()) return std::nullopt;
   // Room comes free only where a step begins; most moments are ruled out by the sum of all nodes.

@@ -24,8 +24,8 @@ class Timeline {
 
   // The earliest seat for the gang's fewest ranks that lasts as long as its limit; at most kUnknown. Of the
   // seats at that time the one on the fewest nodes, and there the tightest. nullopt: never, as far as is
-  // known.
-  std::optional<Seat> earliest(const Gang& gang) const;
+  // known. `from_us`: somebody knows that it is not before.
+  std::optional<Seat> earliest(const Gang& gang, int64_t from_us = 0) const;
   // Ranks beyond those of a seat that begins now, up to the gang's most: on its own nodes first.
   // `closed_too`: also on nodes that are closed for gangs that come later than this one.
   void widen(Seat& seat, const Gang& gang, bool closed_too);

@@ -171,6 +171,7 @@ Grown grow(const fs::path& file, uint64_t events) {
     const std::vector<v1::Event> batch = story.next(kBatch);
     const auto committing = Wall::now();
     CHECK(journal->append(batch).ok());
+    CHECK(journal->upkeep().ok());
     out.commit_ms_most = std::max(out.commit_ms_most, 1e3 * since(committing));
     if (state.seq - snapshot_seq >= std::max<uint64_t>(kSnapshotEvery, state.runs.size())) {
       snapshot_seq = state.seq;

@@ -1,5 +1,6 @@
 // The pure parts of the scheduler, measured in time of one core: decisions with an executor that does
-// nothing, one pass over a long queue and many nodes, and memory per queued run. Prints one JSON object.
+// nothing, one pass over a long queue and many nodes, submissions to it, and memory per queued run. Prints
+// one JSON object.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <time.h>
@@ -123,6 +124,7 @@ State crowded(const World& world, int waiting, const Mix& mix, std::mt19937_64& 
     run.set_task(v1::Plan::TRAIN);
     run.set_state(v1::QUEUED);
     run.set_priority(of.spec().priority());
+    run.set_as_of_us(to_micros(world.now));
     run.set_queued_us(queued_us += 700'000);
     run.set_kept_spec(state.specs.number(of.spec_sha256()));
     return state.runs[RunId(run.id())] = std::move(run);
@@ -179,13 +181,45 @@ std::string passes(int waiting, int nodes, const Mix& mix, int times) {
       mix.name, waiting, nodes, placed, ms[ms.size() / 2], ms.back(), told, told_ms);
 }
 
-std::string memory(int runs, bool keys) {
+// Of submissions to a crowded pool, the passes that follow them included: at the end of the queue, and at its
+// front.
+std::string submissions(int waiting, int nodes, const Mix& mix, int times) {
+  place::Pool pool;
+  for (int i = 0; i < nodes; ++i) pool.nodes.push_back({fmt::format("n{}", i), {8, 8, 0}, {}, {}});
+  const World world = world_of({{"bench", pool}});
+  std::mt19937_64 random(1);
+  State state = crowded(world, waiting, mix, random);
+  v1::JobSpec urgent = job("urgent", 1, 3600);
+  urgent.set_priority(10);
+  v1::JobSpec last = job("last", 1, 3600);
+  last.set_priority(-10);
+  must(state, world, Apply{apply_of(urgent)});
+  must(state, world, Apply{apply_of(last)});
+  const auto took = [&](const std::string& name) {
+    std::vector<double> ms;
+    int placed = 0;
+    for (int i = 0; i < times; ++i) {
+      const auto began = Clock::now();
+      const Decision decision = must(state, world, start(name));
+      ms.push_back(since(began) * 1000);
+      placed += find_run(state, decision.id)->state() == v1::RUNNING;
+    }
+    std::sort(ms.begin(), ms.end());
+    return fmt::format(R"("{0}_ms_median":{1:.3f},"{0}_ms_max":{2:.3f},"{0}_placed":{3})", name,
+                       ms[ms.size() / 2], ms.back(), placed);
+  };
+  const std::string at_end = took("last"), at_front = took("urgent");
+  return fmt::format(R"({{"mix":"{}","waiting":{},"nodes":{},{},{}}})", mix.name, waiting, nodes, at_end,
+                     at_front);
+}
+
+std::string memory(int runs, bool keys, const std::string& name) {
   place::Pool pool{{{"n0", {1, 0, 0}, {}, {}}}};
   World world = world_of({{"bench", pool}});
   State state;
   must(state, world, AddSnapshot{january(), false});
-  must(state, world, Apply{apply_of(job("small", 1, 3600))});
-  StartRun request = start("small");
+  must(state, world, Apply{apply_of(job(name, 1, 3600))});
+  StartRun request = start(name);
   must(state, world, request);
   const size_t before = mallinfo2().uordblks;
   for (int i = 0; i < runs; ++i) {
@@ -193,7 +227,7 @@ std::string memory(int runs, bool keys) {
     must(state, world, request);
   }
   const size_t after = mallinfo2().uordblks;
-  return fmt::format(R"({{"runs":{},"keys":{},"bytes_per_queued_run":{}}})", runs, keys,
+  return fmt::format(R"({{"runs":{},"job":"{}","keys":{},"bytes_per_queued_run":{}}})", runs, name, keys,
                      (after - before) / static_cast<size_t>(runs));
 }
 
@@ -206,9 +240,16 @@ int main(int argc, char** argv) {
   const int waiting = quick ? 5'000 : 100'000;
   const int nodes = quick ? 100 : 1'000;
   std::string text = R"({"null_executor":)" + null_executor(quick ? 2'000 : 50'000, 16);
-  text += R"(,"memory":)" + memory(quick ? 2'000 : 50'000, false) + R"(,"memory_with_keys":)" +
-          memory(quick ? 2'000 : 50'000, true) + R"(,"passes":[)";
+  text += R"(,"memory":[)";
   bool first = true;
+  for (const char* name : {"small", "flight-delay"})
+    for (const bool keys : {false, true}) {
+      text += (first ? "" : ",") + memory(quick ? 2'000 : 50'000, keys, name);
+      first = false;
+    }
+  text += R"(],"submissions":)" + submissions(waiting, nodes, {"limits, busy", true, true}, quick ? 10 : 60);
+  text += R"(,"passes":[)";
+  first = true;
   for (const Mix& mix : {Mix{"limits, busy", true, true}, Mix{"no limits, busy", false, true},
                          Mix{"limits, idle", true, false}}) {
     text += (first ? "" : ",") + passes(waiting, nodes, mix, quick ? 3 : 15);

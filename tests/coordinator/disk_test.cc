@@ -27,6 +27,46 @@ TEST(FullJournal, IsWaitedForAndThenHoldsAll) {
   EXPECT_TRUE(storage->fail_next.ok()) << "it was tried before";
 }
 
+// Says in which order it was asked, and has no room to look after itself.
+class Untidy final : public Journal {
+ public:
+  explicit Untidy(std::vector<std::string>& told) : told_(told) {}
+  Result<Loaded> load() override { return stored_.load(); }
+  Status append(std::span<const v1::Event> events) override { return stored_.append(events); }
+  Status upkeep() override {
+    told_.push_back("upkeep");
+    return resource_exhausted("no room");
+  }
+  Status save_snapshot(const v1::Snapshot& snapshot) override { return stored_.save_snapshot(snapshot); }
+  Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from, uint32_t limit) override {
+    return stored_.about(subject, from, limit);
+  }
+  Result<std::vector<RunRow>> runs(uint32_t limit) override { return stored_.runs(limit); }
+  Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) override {
+    return stored_.alias_history(model);
+  }
+  Result<std::vector<v1::Version>> versions(const std::string& model) override {
+    return stored_.versions(model);
+  }
+
+ private:
+  std::vector<std::string>& told_;
+  FakeJournal stored_;
+};
+
+TEST(FullJournal, WhoWaitsIsToldBeforeItLooksAfterItselfAndIsNotHurtWhenItCannot) {
+  std::vector<std::string> told;  // on the journal's thread
+  CommitObserver observer;
+  observer.on_durable = [&](uint64_t seq) { told.push_back(std::to_string(seq)); };
+  observer.on_failure = [](const Status& status) { FAIL() << status.to_string(); };
+  CommitThread journal(std::make_unique<Untidy>(told), observer);
+  v1::Event event;
+  event.set_seq(1);
+  journal.append({event});
+  journal.stop();
+  EXPECT_EQ(told, (std::vector<std::string>{"1", "upkeep"}));
+}
+
 TEST(DiskRoom, KeepsAReserve) {
   const TempFolder folder;
   const fs::path reserve = folder.path() / "reserve";

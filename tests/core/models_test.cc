@@ -347,8 +347,9 @@ TEST(State, SnapshotRoundTrip) {
   ASSERT_TRUE(parsed.ParseFromString(snapshot.SerializeAsString()));
   State back = from_snapshot(parsed);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_snapshot(back), snapshot));
-  EXPECT_EQ(back.run_by_key, d.state.run_by_key);
-  EXPECT_EQ(back.active, d.state.active);
+  EXPECT_EQ(back.runs_by_key, d.state.runs_by_key);
+  EXPECT_EQ(active_runs(back), active_runs(d.state));
+  EXPECT_EQ(back.flights, d.state.flights);
   // And the journal alone gives the same.
   State replayed;
   for (const auto& event : d.journal) apply(replayed, event);

@@ -81,6 +81,29 @@ TEST(Tasks, AnArrayIsQueuedAsAWholeAndOnce) {
   EXPECT_EQ(d.refuse(StartRuns{array_of("nobody", 2)}).code(), Code::kNotFound);
 }
 
+// The index of keys holds their hashes: two that share one are two keys all the same.
+TEST(Tasks, AKeyIsKnownByItselfAndNotByItsHash) {
+  Driver d;
+  d.run(Apply{apply_of(task_of("report"))});
+  EXPECT_EQ(d.start("report", "one"), "report-1");
+  d.state.runs_by_key.emplace(stable_hash("two"), RunId("report-1"));
+  EXPECT_EQ(run_with_key(d.state, "two"), nullptr);
+  EXPECT_EQ(d.start("report", "two"), "report-2");
+  EXPECT_EQ(d.start("report", "two"), "report-2");
+  EXPECT_EQ(d.start("report", "one"), "report-1");
+}
+
+// What follows from the rest of a run is not kept, and shown all the same: to people, in plans and snapshots.
+TEST(Tasks, WhoAskedForARunIsSaidOnce) {
+  Driver d;
+  d.run(Apply{apply_of(task_of("report"))});
+  const std::string id = d.start("report");
+  EXPECT_EQ(d.run_of(id).cause_detail(), "");
+  EXPECT_EQ(whole(d.state, d.run_of(id)).cause_detail(), "asked by anna");
+  EXPECT_EQ(plan_of(d.state, d.run_of(id), 1).cause(), "manual: asked by anna");
+  EXPECT_EQ(to_snapshot(d.state).runs(0).cause_detail(), "asked by anna");
+}
+
 TEST(Tasks, AnArrayOfTrainingRunsIsOneFlightToThePolicy) {
   Driver d;
   d.add_job();

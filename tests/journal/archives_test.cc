@@ -39,6 +39,7 @@ void append_until(Journal& journal, uint64_t first, uint64_t last) {
   for (uint64_t seq = first; seq <= last; ++seq) {
     const v1::Event event = event_of(seq);
     ASSERT_TRUE(journal.append({&event, 1}).ok()) << seq;
+    ASSERT_TRUE(journal.upkeep().ok()) << seq;
   }
 }
 

@@ -27,6 +27,7 @@ Status work(Journal& journal, uint64_t until, std::mt19937_64& random, Promised&
     promised.tried = batch.back().seq();
     TRY_STATUS(journal.append(batch));
     promised.acknowledged = promised.tried;
+    TRY_STATUS(journal.upkeep());
     if (random() % 5 == 0) {
       v1::Snapshot snapshot;
       snapshot.set_seq(promised.acknowledged);

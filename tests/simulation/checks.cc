@@ -24,7 +24,7 @@ void Simulation::check_step(const v1::Event& event) {
 void Simulation::check_resize(const v1::Event& event) {
   const v1::AttemptSignalled& signalled = event.attempt_signalled();
   if (!signalled.resize()) return;
-  for (const RunId& id : shadow_.active) {
+  for (const RunId& id : active_runs(shadow_)) {
     const v1::Run& run = shadow_.runs.at(id);
     const bool fits = ever_fits(*hosts_.cluster(), state_, run);
     if (run.state() == v1::QUEUED && fits)
@@ -93,9 +93,8 @@ void Simulation::check() {
   for (const std::string& broken : broken_invariants(state_, *hosts_.cluster())) problem(broken);
   if (state_.seq != journal_.size()) problem("the state knows events that the journal does not");
   for (const auto& [key, run] : acknowledged_) {
-    auto known = state_.run_by_key.find(key);
-    if (known == state_.run_by_key.end() || known->second.value != run)
-      problem("an acknowledged run is lost: " + run);
+    const v1::Run* known = run_with_key(state_, key);
+    if (!known || known->id() != run) problem("an acknowledged run is lost: " + run);
   }
   for (const auto& [pool, queue] : state_.queues)
     for (const v1::QueuePlace& place :

@@ -319,7 +319,7 @@ void Simulation::settle() {
     deliver(true);
     submit(Tick{});
     why.clear();
-    for (const RunId& id : state_.active) {
+    for (const RunId& id : active_runs(state_)) {
       const v1::Run& run = state_.runs.at(id);
       const bool too_wide = run.state() == v1::QUEUED && !ever_fits(*hosts_.cluster(), state_, run);
       if (run.state() != v1::HELD && !too_wide) why = id.value + " is " + v1::RunState_Name(run.state());

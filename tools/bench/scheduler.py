@@ -39,12 +39,19 @@ def memory(options):
                      .format(**rounds[0]["null_executor"])),
         against_goal("null executor, decisions", "decisions/s", [r["null_executor"]["decisions_per_s"] for r in rounds],
                      DECISIONS_GOAL, False, "submissions, starts and ends, each with the pass that follows it"),
-        against_goal("memory per queued run", "bytes", [r["memory"]["bytes_per_queued_run"] for r in rounds], BYTES_GOAL, True,
-                     "heap in use, with all indices, of {runs} queued runs".format(**rounds[0]["memory"])),
-        against_goal("memory per queued run with an idempotency key", "bytes",
-                     [r["memory_with_keys"]["bytes_per_queued_run"] for r in rounds], BYTES_GOAL, True,
-                     "the same, each with a key of 36 bytes and what tells a repeated request from another"),
     ]
+    for i, one in enumerate(rounds[0]["memory"]):
+        results.append(against_goal(
+            f"memory per queued run of job {one['job']}" + (" with an idempotency key" if one["keys"] else ""), "bytes",
+            [r["memory"][i]["bytes_per_queued_run"] for r in rounds], BYTES_GOAL, True,
+            f"heap in use, with all indices, of {one['runs']} queued runs"
+            + ("; each with a key of 36 bytes and what tells a repeated request from another" if one["keys"] else "")))
+    for where, text in (("last", "at the end of the queue"), ("urgent", "at its front")):
+        results.append(against_goal(
+            f"submission {text}", "ms", [r["submissions"][f"{where}_ms_median"] for r in rounds], PASS_MS_GOAL, True,
+            "{waiting} waiting runs, {nodes} nodes of 8 slots; with the passes that follow; ".format(**rounds[0]["submissions"])
+            + f"{rounds[0]['submissions'][f'{where}_placed']} placed at once; longest "
+              f"{max(r['submissions'][f'{where}_ms_max'] for r in rounds):.2f} ms"))
     for i, mix in enumerate(rounds[0]["passes"]):
         results.append(against_goal(
             f"scheduling pass, {mix['mix']}", "ms", [r["passes"][i]["pass_ms_median"] for r in rounds], PASS_MS_GOAL, True,

@@ -16,6 +16,7 @@ import programs
 sys.path.insert(0, str(programs.ROOT / "tests" / "slurm"))
 import cluster  # noqa: E402
 
+CONFIG, NODE = cluster.CONFIG, cluster.NODE
 # As many callers as keep a group commit full, and no more than a person's scripts would be.
 CALLERS = 8
 
@@ -86,13 +87,14 @@ class Ours(programs.Ours):
 
 
 class Slurm:
-    """Debian's Slurm with a node of two CPUs, asked to look at its queue as often as it can."""
+    """Debian's Slurm with a node of so many CPUs, asked to look at its queue as often as it can: once a second. What it starts
+    a second is then what it has CPUs for, whether they are there or not."""
 
-    def __init__(self):
+    def __init__(self, cpus):
         if why := cluster.missing():
             raise SystemExit(f"bench: {why}")
-        cluster.CONFIG = cluster.CONFIG.replace("CPUs=4", "CPUs=2").replace(
-            "MinJobAge=300", "MinJobAge=2\nMaxJobCount=100000\nMaxArraySize=10001")
+        cluster.CONFIG = CONFIG.replace("MinJobAge=300", "MinJobAge=2\nMaxJobCount=100000\nMaxArraySize=10001")
+        cluster.NODE = NODE.replace("{cpus}", str(cpus))
         self.folder = tempfile.TemporaryDirectory(prefix="rekindle-bench-slurm-")
         self.cluster = cluster.Cluster(self.folder.name).start()
         self.script = Path(self.folder.name) / "true.sh"
@@ -103,7 +105,7 @@ class Slurm:
 
     def drained(self):
         while self.cluster.tell("squeue", "--noheader", "--states=PENDING,RUNNING,COMPLETING", "--format=%i").strip():
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def batch(self, jobs):
         began = time.perf_counter()

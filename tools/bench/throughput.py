@@ -2,6 +2,7 @@
 submission to its command's first moment, idle and with a long queue."""
 
 import os
+import random
 import statistics
 import tempfile
 import threading
@@ -13,7 +14,8 @@ import tasks
 
 SLURM_GOAL = 10
 LATENCY_GOALS_MS = {"idle": 10, "with 100,000 queued": 30}
-SLURM_JOBS = 200  # it takes longer over each: the rate is what counts
+# It takes longer over each: the rate is what counts.
+SLURM_JOBS = {2: 20, 64: 200}
 
 
 def spawns_per_second(seconds=2.0):
@@ -48,65 +50,88 @@ def fsync_ms(folder, count=50):
 
 
 def rates(options, folder):
-    """Completed jobs a second of all arms, in turn."""
+    """Jobs completed, and jobs acknowledged, a second by all arms, in turn. Slots are only a number to jobs that do nothing: with
+    two each, as there are cores, and with 64, of which a scheduler that looks now and then makes more."""
     pairs, jobs = min(options.pairs, 3), options.jobs
-    few = min(jobs, SLURM_JOBS)
-    ours, slurm = tasks.Ours(options.build, folder), tasks.Slurm()
+    ours, slurms, arms = {}, [], {}
     hq = lambda how: tasks.hyperqueue(options.hyperqueue, folder / "hq", jobs, how)  # noqa: E731
     try:
-        ours.task("trivial", ["true"])
-        arms = {"ours, batch": (lambda: ours.batch("trivial", jobs), jobs), "slurm, batch": (lambda: slurm.batch(few), few),
-                "hyperqueue, batch": (lambda: hq("batch"), jobs),
-                "ours, singly": (lambda: ours.single("trivial", jobs), jobs),
-                "ours, by verb": (lambda: ours.by_verb("trivial", few), few),
-                "slurm, singly": (lambda: slurm.single(few), few), "hyperqueue, singly": (lambda: hq("single"), jobs)}
+        for slots, few in SLURM_JOBS.items():
+            (folder / str(slots)).mkdir()
+            ours[slots] = one = tasks.Ours(options.build, folder / str(slots), slots)
+            one.task("trivial", ["true"])
+            slurms.append(slurm := tasks.Slurm(slots))
+            arms |= {
+                f"ours {slots}, batch": (lambda one=one: one.batch("trivial", jobs), jobs),
+                f"slurm {slots}, batch": (lambda slurm=slurm, few=few: slurm.batch(few), few),
+                f"ours {slots}, by verb": (lambda one=one: one.by_verb("trivial", SLURM_JOBS[64]), SLURM_JOBS[64]),
+                f"slurm {slots}, singly": (lambda slurm=slurm, few=few: slurm.single(few), few)}
+        arms |= {
+            "hyperqueue, batch": (lambda: hq("batch"), jobs),
+            "ours 2, singly": (lambda: ours[2].single("trivial", jobs), jobs),
+            "hyperqueue, singly": (lambda: hq("single"), jobs)}
         timed = measure.interleaved(
             {name: arm for name, (arm, _) in arms.items()}, pairs, warm=False,
             say=lambda s: ", ".join(f"{name} {arms[name][1] / s[name][1]:.1f}/s" for name in s))
     finally:
-        ours.stop()
-        slurm.stop()
-    return {name: [arms[name][1] / took for _, took in samples] for name, samples in timed.items()}
+        for one in ours.values():
+            one.stop()
+        for slurm in slurms:
+            slurm.stop()
+    each = {name: arms[name][1] for name in arms}
+    return ({name: [each[name] / took for _, took in samples] for name, samples in timed.items()},
+            {name: [each[name] / accepted for accepted, _ in samples] for name, samples in timed.items()})
+
+
+def floor(folder):
+    """What the machine itself can do, and what else it did."""
+    return (f"posix_spawn and wait of true, two at a time: {spawns_per_second():.0f}/s; a small fsync: "
+            f"{fsync_ms(folder):.1f} ms")
 
 
 def rate_results(options, folder):
     load = os.getloadavg()[0]
-    got = rates(options, folder)
-    limit = (f"posix_spawn and wait of true, two at a time: {spawns_per_second():.0f}/s; a small fsync: "
-             f"{fsync_ms(folder):.1f} ms; load before it began: {load:.1f}")
+    got, accepted = rates(options, folder)
+    limit = f"{floor(folder)}; load before it began: {load:.1f}"
     out = []
-    for ours, peer, name, goal, remark in (
-            ("ours, batch", "slurm, batch", "Slurm 22.05, an array", SLURM_GOAL, "one request, durable when answered"),
-            ("ours, by verb", "slurm, singly", "Slurm 22.05, sbatch each", SLURM_GOAL, "a process of `rekindle run` each"),
-            ("ours, batch", "hyperqueue, batch", "HyperQueue 0.27, one job of tasks", None, "its journal off: it acknowledges from memory"),
-            ("ours, singly", "hyperqueue, singly", "HyperQueue 0.27, a job each", None,
-             f"ours from {tasks.CALLERS} connections, each answer durable; its journal off")):
+    rows = [(f"ours {slots}, {ours}", f"slurm {slots}, {slurm}", f"Slurm 22.05, {name}", SLURM_GOAL,
+             f"{slots} slots each; {remark}") for slots in SLURM_JOBS for ours, slurm, name, remark in (
+                 ("batch", "batch", "an array", "one request, durable when answered"),
+                 ("by verb", "singly", "sbatch each", "a process of `rekindle run` each"))]
+    rows += [("ours 2, batch", "hyperqueue, batch", "HyperQueue 0.27, one job of tasks", None,
+              "two slots each; its journal off: it acknowledges from memory"),
+             ("ours 2, singly", "hyperqueue, singly", "HyperQueue 0.27, a job each", None,
+              f"two slots each; ours from {tasks.CALLERS} connections, each answer durable; its journal off")]
+    for ours, peer, name, goal, remark in rows:
         out.append(measure.result(f"trivial jobs completed, {ours.split(', ')[1]}", "jobs/s", got[ours], got[peer], name, False,
                                   limit, goal, remark))
+    for ours, peer, name in (("ours 2, batch", "slurm 2, batch", "Slurm 22.05, an array"),
+                             ("ours 2, by verb", "slurm 2, singly", "Slurm 22.05, sbatch each"),
+                             ("ours 2, singly", "hyperqueue, singly", "HyperQueue 0.27, from memory")):
+        out.append(measure.result(f"jobs acknowledged, {ours.split(', ')[1]}", "jobs/s", accepted[ours], accepted[peer], name,
+                                  False, limit, None, "ours durable when answered"))
     return out
 
 
 def latencies_ms(ours, state, probes):
-    """From before the request to what the command itself reads off the clock."""
-    api, out = ours.api(), []
+    """From before the request to what the command itself reads off the clock. Each begins when the one before has
+    ended, at no moment that anything else keeps time with."""
+    api, out, dice = ours.api(), [], random.Random(1)
     for _ in range(probes):
         began = time.time_ns()
         run = api.call("RunService/StartRun", job="probe")["id"]
-        log = state / "runs" / run / "1" / "log-0.txt"
         deadline = time.monotonic() + 60
-        text = ""
-        while not text.endswith("\n"):
+        while api.call("RunService/GetRun", id=run)["state"] != "COMPLETED":
             if time.monotonic() > deadline:
-                raise SystemExit(f"bench: {run} did not start")
-            time.sleep(0.001)
-            text = log.read_text() if log.exists() else ""
-        out.append((int(text) - began) / 1e6)
-        time.sleep(0.01)
+                raise SystemExit(f"bench: {run} did not end")
+            time.sleep(0.02)
+        out.append((int((state / "runs" / run / "1" / "log-0.txt").read_text()) - began) / 1e6)
+        time.sleep(dice.uniform(0.02, 0.06))
     return sorted(out)
 
 
 def latency_results(options, folder):
-    queued = options.queued
+    queued, load = options.queued, os.getloadavg()[0]
     ours = tasks.Ours(options.build, folder)
     try:
         ours.task("probe", ["date", "+%s%N"], "priority: 10\n")
@@ -131,12 +156,13 @@ def latency_results(options, folder):
                     "least": measure.significant(ms[0]), "most": measure.significant(ms[-1]), "samples": len(ms),
                     "goal": LATENCY_GOALS_MS[when], "reached": p99 <= LATENCY_GOALS_MS[when],
                     "remark": f"median {statistics.median(ms):.1f} ms; from before the request to the command's own clock, through an "
-                              f"fsync; a small fsync here: {fsync_ms(folder):.1f} ms"})
+                              f"fsync; {floor(folder)}; load before it began: {load:.1f}"})
     return out
 
 
 def in_folder(part, options):
-    with tempfile.TemporaryDirectory(prefix="rekindle-bench-") as folder:
+    # Not below /tmp: of that each attempt has one of its own, with the folders that it needs put back into it.
+    with tempfile.TemporaryDirectory(prefix="rekindle-bench-", dir=Path(options.build).resolve()) as folder:
         return part(options, Path(folder))
 
 

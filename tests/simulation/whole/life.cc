@@ -206,9 +206,9 @@ void Life::prove_alive() {
     pass(Seconds(2));
   }
   for (const char* job : {"one", "batch3"}) {
-    const auto id = shadow_.run_by_key.find(fmt::format("after-{}", job));
-    if (id == shadow_.run_by_key.end()) return outside_.problem("a submission was answered and is not there");
-    const v1::Run& run = shadow_.runs.at(id->second);
+    const v1::Run* made = core::run_with_key(shadow_, fmt::format("after-{}", job));
+    if (!made) return outside_.problem("a submission was answered and is not there");
+    const v1::Run& run = *made;
     if (run.attempts_size() != 1 || run.attempts(0).end() != v1::END_FINISHED)
       outside_.problem(fmt::format("{} did not simply finish: {} {}", run.id(),
                                    v1::RunState_Name(run.state()), run.reason()));

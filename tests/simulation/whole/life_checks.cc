@@ -49,9 +49,8 @@ void Life::check() {
   if (shadow_.seq == checked_ || !problems().empty()) return;
   checked_ = shadow_.seq;
   for (const auto& [key, run] : acknowledged_) {
-    const auto known = shadow_.run_by_key.find(key);
-    if (known == shadow_.run_by_key.end() || known->second.value != run)
-      outside_.problem("an acknowledged run is lost: " + run);
+    const v1::Run* known = core::run_with_key(shadow_, key);
+    if (!known || known->id() != run) outside_.problem("an acknowledged run is lost: " + run);
   }
   std::vector<std::string> over;
   core::testing::over_budget(shadow_, over);
@@ -69,7 +68,7 @@ void Life::check() {
 std::string Life::unrest() const {
   if (!process_) return "the coordinator is down";
   if (!requests_.empty()) return "a client waits for its answer";
-  for (const RunId& id : shadow_.active) {
+  for (const RunId& id : core::active_runs(shadow_)) {
     const v1::Run& run = shadow_.runs.at(id);
     const bool explained =
         run.state() == v1::HELD ||

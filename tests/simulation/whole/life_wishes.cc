@@ -60,16 +60,17 @@ std::string Life::some_job() {
 
 std::string Life::some_run() {
   if (shadow_.runs.empty()) return "one-1";
-  const bool any = shadow_.active.empty() || outside_.dice.chance(10);
-  const size_t size = any ? shadow_.runs.size() : shadow_.active.size();
+  const std::set<RunId> active = core::active_runs(shadow_);
+  const bool any = active.empty() || outside_.dice.chance(10);
+  const size_t size = any ? shadow_.runs.size() : active.size();
   const size_t nth = outside_.dice.below(size);
-  if (!any) return std::next(shadow_.active.begin(), static_cast<std::ptrdiff_t>(nth))->value;
+  if (!any) return std::next(active.begin(), static_cast<std::ptrdiff_t>(nth))->value;
   return std::next(shadow_.runs.begin(), static_cast<std::ptrdiff_t>(nth))->first.value;
 }
 
 core::StartRun Life::submission(const std::string& job) {
   const bool again =
-      !submissions_.empty() && (shadow_.active.size() >= kActiveMost || outside_.dice.chance(25));
+      !submissions_.empty() && (core::active_runs(shadow_).size() >= kActiveMost || outside_.dice.chance(25));
   if (again) return {submissions_[outside_.dice.below(submissions_.size())]};
   v1::StartRunRequest r;
   r.set_job(job);
