@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/math/distributions/chi_squared.hpp>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "base/check.h"
@@ -34,11 +32,7 @@ Psi psi(std::span<const int64_t> reference, std::span<const int64_t> live) {
 }
 
 double null_quantile(int bins, double tail, int64_t reference_rows, int64_t live_rows) {
-  if (bins < 2) return 0;
-  if (reference_rows <= 0 || live_rows <= 0) return std::numeric_limits<double>::infinity();
-  const boost::math::chi_squared law(bins - 1);
-  const double chi = boost::math::quantile(boost::math::complement(law, tail));
-  return chi * (1 / static_cast<double>(reference_rows) + 1 / static_cast<double>(live_rows));
+  return null_quantile(Distance::kPsi, tail, {bins, reference_rows, live_rows});
 }
 
 v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t> live,
