@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/math/distributions/chi_squared.hpp>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "base/check.h"
+#include "drift/thresholds/chance.h"
+#include "drift/thresholds/multiple.h"
 
 namespace rekindle::drift {
 
@@ -32,15 +32,11 @@ Psi psi(std::span<const int64_t> reference, std::span<const int64_t> live) {
 }
 
 double null_quantile(int bins, double tail, int64_t reference_rows, int64_t live_rows) {
-  if (bins < 2) return 0;
-  if (reference_rows <= 0 || live_rows <= 0) return std::numeric_limits<double>::infinity();
-  const boost::math::chi_squared law(bins - 1);
-  const double chi = boost::math::quantile(boost::math::complement(law, tail));
-  return chi * (1 / static_cast<double>(reference_rows) + 1 / static_cast<double>(live_rows));
+  return null_quantile(Distance::kPsi, tail, {bins, reference_rows, live_rows});
 }
 
 v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t> live,
-                    const v1::DriftTrigger& trigger, int tests, int64_t min_rows) {
+                    const v1::DriftTrigger& trigger, double tail, int64_t min_rows) {
   const std::span<const int64_t> before(reference.counts().data(),
                                         static_cast<size_t>(reference.counts_size()));
   const int64_t reference_rows = std::accumulate(before.begin(), before.end(), int64_t{0});
@@ -56,8 +52,7 @@ v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t
     return score;
   }
   const Psi found = psi(before, live);
-  const double null =
-      null_quantile(found.bins, trigger.false_alarms() / std::max(tests, 1), reference_rows, rows);
+  const double null = null_quantile(found.bins, tail, reference_rows, rows);
   score.set_value(found.value);
   score.set_null_quantile(null);
   score.set_threshold(std::max(trigger.psi(), null));
@@ -70,6 +65,34 @@ v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t
                     score.fired() ? "over" : "within", score.threshold(),
                     null > trigger.psi() ? "what chance makes of so few rows" : "the threshold asked for"));
   return score;
+}
+
+std::vector<v1::Score> psi_scores(std::span<const FeatureWindow> features, const v1::DriftTrigger& trigger,
+                                  int64_t min_rows) {
+  if (features.empty()) return {};
+  std::vector<double> p;
+  for (const FeatureWindow& feature : features) {
+    const std::span<const int64_t> before(feature.reference->counts().data(),
+                                          static_cast<size_t>(feature.reference->counts_size()));
+    const auto rows = [](std::span<const int64_t> counts) {
+      return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    };
+    // Too few rows to be judged are evidence of nothing.
+    if (rows(feature.live) < std::max<int64_t>(min_rows, 1) || rows(before) == 0) {
+      p.push_back(1);
+      continue;
+    }
+    const Psi found = psi(before, feature.live);
+    p.push_back(chance(Distance::kPsi, found.value, {found.bins, rows(before), rows(feature.live)}));
+  }
+  const auto moved =
+      std::ranges::count_if(benjamini_hochberg(p), [&](double x) { return x <= trigger.false_alarms(); });
+  const double tail = trigger.false_alarms() * static_cast<double>(std::max<std::ptrdiff_t>(moved, 1)) /
+                      static_cast<double>(features.size());
+  std::vector<v1::Score> out;
+  for (const FeatureWindow& feature : features)
+    out.push_back(psi_score(*feature.reference, feature.live, trigger, tail, min_rows));
+  return out;
 }
 
 }  // namespace rekindle::drift

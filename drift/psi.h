@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "rekindle/v1/drift.pb.h"
 #include "rekindle/v1/job.pb.h"
@@ -24,9 +25,20 @@ Psi psi(std::span<const int64_t> reference, std::span<const int64_t> live);
 // infinite when a side is empty.
 double null_quantile(int bins, double tail, int64_t reference_rows, int64_t live_rows);
 
-// One feature judged: value, threshold = max(user, null quantile at this sample size, `false_alarms`
-// shared over `tests`), and the sentence. Fewer than `min_rows` live rows never fire.
+// One feature judged: value, threshold = max(user, null quantile that chance exceeds with probability `tail`
+// at this sample size), and the sentence. Fewer than `min_rows` live rows never fire.
 v1::Score psi_score(const v1::FeatureProfile& reference, std::span<const int64_t> live,
-                    const v1::DriftTrigger& trigger, int tests, int64_t min_rows);
+                    const v1::DriftTrigger& trigger, double tail, int64_t min_rows);
+
+struct FeatureWindow {
+  const v1::FeatureProfile* reference = nullptr;
+  std::vector<int64_t> live;  // counts over its bins
+};
+
+// All features of a window, judged together: `false_alarms` is shared over them by Benjamini and Hochberg, so
+// each threshold falls with the number of features that have moved. When none has, an alarm of any has at
+// most that probability.
+std::vector<v1::Score> psi_scores(std::span<const FeatureWindow> features, const v1::DriftTrigger& trigger,
+                                  int64_t min_rows);
 
 }  // namespace rekindle::drift

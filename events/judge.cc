@@ -258,14 +258,12 @@ class SlotJudge {
         add_all(counts.prediction(), prediction);
       }
     window.set_rows(rows);
-    const int tests = profile_->features_size() + (profile_->has_prediction() ? 1 : 0);
-    for (size_t i = 0; i < sums.size(); ++i) {
-      *window.add_drift() =
-          drift::psi_score(profile_->features(static_cast<int>(i)), sums[i], t_.drift, tests, t_.min_rows);
-    }
-    if (profile_->has_prediction())
-      *window.add_drift() =
-          drift::psi_score(profile_->prediction(), prediction, t_.drift, tests, t_.min_rows);
+    std::vector<drift::FeatureWindow> features;
+    for (size_t i = 0; i < sums.size(); ++i)
+      features.push_back({&profile_->features(static_cast<int>(i)), std::move(sums[i])});
+    if (profile_->has_prediction()) features.push_back({&profile_->prediction(), std::move(prediction)});
+    for (auto& score : drift::psi_scores(features, t_.drift, t_.min_rows))
+      *window.add_drift() = std::move(score);
     for (auto& score : *window.mutable_drift()) score.set_version(input_.champion);
     return ok_status();
   }

@@ -1,6 +1,7 @@
 // Detectors against their oracles: river 0.26.1, scipy 1.17.1, numpy (golden/make_golden.py).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "drift/psi.h"
@@ -118,16 +119,82 @@ TEST(Psi, ScoreSaysWhatItWasComparedWith) {
   trigger.set_psi(0.25);
   trigger.set_false_alarms(0.01);
   const std::vector<int64_t> moved = {0, 0, 900, 100, 0}, few = {0, 0, 9, 1, 0}, same = {0, 0, 510, 490, 0};
-  const v1::Score fired = psi_score(reference, moved, trigger, 13, 1000);
+  const v1::Score fired = psi_score(reference, moved, trigger, 0.01 / 13, 1000);
   EXPECT_TRUE(fired.fired());
   EXPECT_EQ(fired.feature(), "temp");
   EXPECT_DOUBLE_EQ(fired.threshold(), 0.25);
   EXPECT_GT(fired.null_quantile(), 0);
-  EXPECT_FALSE(psi_score(reference, same, trigger, 13, 1000).fired());
-  const v1::Score too_few = psi_score(reference, few, trigger, 13, 1000);
+  EXPECT_FALSE(psi_score(reference, same, trigger, 0.01 / 13, 1000).fired());
+  const v1::Score too_few = psi_score(reference, few, trigger, 0.01 / 13, 1000);
   EXPECT_FALSE(too_few.fired());
   EXPECT_GT(too_few.threshold(), 0.25) << "chance alone makes more of ten rows";
-  EXPECT_FALSE(psi_score(reference, std::vector<int64_t>(5), trigger, 13, 0).fired());
+  EXPECT_FALSE(psi_score(reference, std::vector<int64_t>(5), trigger, 0.01 / 13, 0).fired());
+}
+
+// 13 features of 10 bins, `moved` of them by a quarter of a bin's rows; `rows` live rows each.
+struct Window {
+  std::vector<v1::FeatureProfile> references = std::vector<v1::FeatureProfile>(13);
+  std::vector<FeatureWindow> features;
+  Window(Uniform& uniform, int64_t rows, size_t moved) {
+    for (size_t k = 0; k < references.size(); ++k) {
+      std::vector<int64_t> live(10);
+      for (int i = 0; i < 10; ++i) references[k].add_counts(2000);
+      for (int64_t i = 0; i < rows; ++i) {
+        const auto bin = static_cast<size_t>(uniform() * 10);
+        ++live[k < moved && bin == 0 && uniform() < 0.6 ? 9 : bin];
+      }
+      features.push_back({&references[k], std::move(live)});
+    }
+  }
+};
+
+TEST(Psi, FeaturesTogetherRaiseNoMoreFalseAlarmsThanAllowedWhenNothingMoves) {
+  Uniform uniform(12);
+  v1::DriftTrigger trigger;
+  trigger.set_false_alarms(0.1);  // psi 0: chance alone rules
+  int alarms = 0;
+  for (int round = 0; round < 600; ++round) {
+    const Window window(uniform, 400, 0);
+    const auto scores = psi_scores(window.features, trigger, 1);
+    EXPECT_EQ(scores.size(), 13u);
+    alarms += std::ranges::any_of(scores, [](const v1::Score& s) { return s.fired(); });
+  }
+  EXPECT_LE(alarms, 85) << "one window in ten";
+  EXPECT_GE(alarms, 25);
+}
+
+TEST(Psi, FeaturesThatMoveTogetherMakeEachOthersThresholdFall) {
+  Uniform uniform(13);
+  v1::DriftTrigger trigger;
+  trigger.set_false_alarms(0.01);
+  int together = 0, alone = 0;
+  for (int round = 0; round < 100; ++round) {
+    const Window window(uniform, 400, 9);
+    const auto scores = psi_scores(window.features, trigger, 1);
+    for (size_t k = 0; k < scores.size(); ++k) {
+      const auto by_itself =
+          psi_score(*window.features[k].reference, window.features[k].live, trigger, 0.01 / 13, 1);
+      together += scores[k].fired();
+      alone += by_itself.fired();
+      EXPECT_GE(scores[k].fired(), by_itself.fired()) << "never stricter than Bonferroni";
+      EXPECT_EQ(scores[k].fired(), scores[k].value() > scores[k].threshold());
+    }
+  }
+  EXPECT_GT(together, alone + 50);
+}
+
+TEST(Psi, FeaturesWithFewRowsNeitherFireNorHelpOthersTo) {
+  Uniform uniform(14);
+  v1::DriftTrigger trigger;
+  trigger.set_false_alarms(0.01);
+  Window window(uniform, 400, 13);
+  for (size_t k = 1; k < window.features.size(); ++k)
+    window.features[k].live = {90, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const auto scores = psi_scores(window.features, trigger, 100);
+  for (size_t k = 1; k < scores.size(); ++k) EXPECT_FALSE(scores[k].fired());
+  EXPECT_EQ(scores[0].threshold(),
+            psi_score(window.references[0], window.features[0].live, trigger, 0.01 / 13, 100).threshold());
+  EXPECT_TRUE(psi_scores({}, trigger, 100).empty());
 }
 
 }  // namespace

@@ -6,14 +6,16 @@
     evidently.venv/bin/pip install evidently==0.7.23 nannyml==0.13.1 'pandas<3' statsmodels
 
 Run in each: `VENV/bin/python tests/drift/golden/make_golden.py`. A run writes the parts whose library it
-can import and leaves the others as they are.
+can import and leaves the others as they are: golden.json (streams, samples, counts), compat.json (other tools'
+distances), several.json (many columns, performance without labels).
 
-The streams and samples themselves are committed only where they cannot be made again in C++: they come
-from a 64-bit linear congruential generator that the test repeats.
+The streams, samples, columns and rows themselves are not committed, as far as they can be made again in C++: they
+come from a 64-bit linear congruential generator that the tests repeat.
 """
 
 import json
 import math
+import os
 import pathlib
 import random
 
@@ -28,6 +30,7 @@ try:
     import frouros
 except ImportError:
     frouros = None
+os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # nannyml reports what is done with it, else
 try:
     import evidently
     import nannyml
