@@ -11,6 +11,7 @@
 #include "backtest/judge/ageing.h"
 #include "backtest/judge/front.h"
 #include "backtest/loop/replay.h"
+#include "backtest/policies/suggest.h"
 #include "backtest/setting.h"
 #include "proto/time.h"
 
@@ -44,8 +45,9 @@ uint64_t rows_of(const v1::Outcome& outcome) {
 
 class Backtest {
  public:
-  Backtest(const FitStore& store, Setting setting, const Say& say)
-      : store_(store),
+  Backtest(const v1::BacktestRequest& request, const FitStore& store, Setting setting, const Say& say)
+      : request_(request),
+        store_(store),
         setting_(std::move(setting)),
         say_(say),
         rule_(setting_.spec.data().label()),
@@ -70,6 +72,7 @@ class Backtest {
       if (end + setting_.run_takes.count() < setting_.until_us) TRY_STATUS(fit_at(end).status());
     for (const Policy& policy : setting_.policies)
       if (policy.kind != Kind::kOwn) TRY_STATUS(baseline(policy));
+    if (request_.suggest() > 0) TRY_STATUS(propose());
     TRY_STATUS(judge());
     return std::move(report_);
   }
@@ -129,6 +132,7 @@ class Backtest {
     std::erase_if(own_schedule_, [](const Turn& turn) { return turn.from_us == 0; });
     own_schedule_.insert(own_schedule_.begin(), Turn{0, setting_.from_us});
     own_fits_ = line.fits;
+    own_answers_ = node.answers();
     if (!asked) return ok_status();
     score(line, node.answers());
     report_.policies.push_back(std::move(line));
@@ -153,11 +157,8 @@ class Backtest {
 
   Status baseline(Policy policy) {
     if (policy.kind == Kind::kCron && policy.fits == 0) policy.fits = std::max<uint64_t>(own_fits_, 2) - 1;
-    const Maker maker{[this](int64_t at) { return fit_at(at); },
-                      [this](size_t fit, size_t row) { return matrix_.loss(fit, row); },
-                      [this](size_t fit, size_t row) { return matrix_.error(fit, row); }};
     say_(fmt::format("policy {}", policy.name));
-    const Course course = TRY(walk(policy, history_, maker));
+    const Course course = TRY(walk(policy, history_, maker()));
     PolicyLine line;
     line.name = policy.name;
     line.fits = 1 + course.fitted.size();
@@ -173,6 +174,33 @@ class Backtest {
     score(line, matrix_.answers(course.schedule));
     schedules_.emplace_back(line.name, course.schedule);
     report_.policies.push_back(std::move(line));
+    return ok_status();
+  }
+
+  Maker maker() {
+    return {[this](int64_t at) { return fit_at(at); },
+            [this](size_t fit, size_t row) { return matrix_.loss(fit, row); },
+            [this](size_t fit, size_t row) { return matrix_.error(fit, row); }};
+  }
+
+  // Tuned on the first third; what is told of it is of the rest.
+  Status propose() {
+    say_(fmt::format("a policy for {} fits", request_.suggest()));
+    const Suggestion found = TRY(suggest(history_, maker(), request_.suggest()));
+    const Course course = TRY(walk(found.policy, history_, maker()));
+    const Judged& judged = matrix_.judged();
+    const size_t begin = judged.at(found.tuned_until_us);
+    const auto after = [&](const std::vector<double>& answers) {
+      return matrix_.figures(answers, begin, judged.rows()).loss;
+    };
+    report_.suggested = {found.policy.name,
+                         spec_words(found.policy),
+                         request_.suggest(),
+                         course.fitted.size(),
+                         found.tuned_until_us,
+                         after(matrix_.answers(course.schedule)),
+                         after(matrix_.answers({{0, setting_.from_us}})),
+                         after(own_answers_)};
     return ok_status();
   }
 
@@ -210,7 +238,10 @@ class Backtest {
       const Best& best = oracle.with(line.fits);
       line.best = best.loss / labelled;
       line.share = share_of_gain(report_.never, line.loss, line.best);
-      line.delay_days = delay_days(turns_of(best.schedule), schedule_of(line.name), history_);
+      const Schedule& schedule = schedule_of(line.name);
+      const std::vector<int64_t> changes(request_.changed_us().begin(), request_.changed_us().end());
+      line.delay_days = changes.empty() ? delay_days(turns_of(best.schedule), schedule, history_)
+                                        : delay_after(changes, schedule, history_);
       offers.push_back({static_cast<double>(line.rows), line.loss});
     }
     const std::vector<bool> front = on_the_front(offers);
@@ -253,6 +284,7 @@ class Backtest {
     }
   }
 
+  const v1::BacktestRequest& request_;
   const FitStore& store_;
   const Setting setting_;
   const Say& say_;
@@ -264,6 +296,7 @@ class Backtest {
   std::map<int64_t, size_t> by_time_;  // fits that publish nothing, by as-of time
   Schedule own_schedule_;
   uint64_t own_fits_ = 1;
+  std::vector<double> own_answers_;
   std::vector<std::pair<std::string, Schedule>> schedules_;
   Report report_;
 };
@@ -274,14 +307,14 @@ Result<Report> run(const v1::BacktestRequest& request, const Say& say) {
   const auto start = std::chrono::steady_clock::now();
   const FitStore store = TRY(FitStore::open(request.cache()));
   const Setting setting = TRY(prepare(request, store));
-  Report report = TRY(Backtest(store, setting, say).run());
+  Report report = TRY(Backtest(request, store, setting, say).run());
   // Others may decide otherwise, at other times: the band is of the policy, not of one schedule.
   for (uint32_t more = 1; more < request.seeds(); ++more) {
     Setting other = setting;
     const uint64_t seed = setting.spec.train().seed() + more;
     other.spec.mutable_train()->set_seed(seed);
     say(fmt::format("again with seed {}", seed));
-    widen_bands(report, TRY(Backtest(store, std::move(other), say).run()));
+    widen_bands(report, TRY(Backtest(request, store, std::move(other), say).run()));
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.verdict = verdict_of(report);

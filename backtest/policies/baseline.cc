@@ -83,7 +83,7 @@ class Walk {
     const int64_t from = as_of_us + history_.run_takes_us;
     course_.fitted.push_back({made, as_of_us, std::move(detail), serves ? from : 0});
     if (serves) course_.schedule.push_back({made, from});
-    course_.cut_off = course_.fitted.size() >= kFitsMost;
+    course_.cut_off = course_.fitted.size() >= history_.fits_most;
     return made;
   }
 
@@ -151,18 +151,31 @@ Result<Course> walk(const Policy& policy, const History& history, const Maker& m
   }
 }
 
-double delay_days(const std::vector<int64_t>& turns, const Schedule& course, const History& history) {
+namespace {
+
+double delay(const std::vector<int64_t>& turns, const Schedule& course, const History& history,
+             int64_t early_us) {
   std::vector<double> delays;
   for (const int64_t turn : turns) {
     int64_t next = history.until_us;
     for (size_t i = 1; i < course.size(); ++i)
-      if (course[i].from_us >= turn - history.slice_us) {
+      if (course[i].from_us >= turn - early_us) {
         next = course[i].from_us;
         break;
       }
     delays.push_back(static_cast<double>(std::max<int64_t>(0, next - turn)) / static_cast<double>(kDayUs));
   }
   return median(delays);
+}
+
+}  // namespace
+
+double delay_days(const std::vector<int64_t>& turns, const Schedule& course, const History& history) {
+  return delay(turns, course, history, history.slice_us);
+}
+
+double delay_after(const std::vector<int64_t>& changes, const Schedule& course, const History& history) {
+  return delay(changes, course, history, 0);
 }
 
 }  // namespace rekindle::backtest

@@ -37,6 +37,7 @@ struct History {
   int64_t label_delay_us = 0;
   int64_t run_takes_us = 0;
   int64_t window_us = 0;  // of static and dynamic thresholds
+  size_t fits_most = kFitsMost;
 };
 
 // Where fits come from. Fit 0 is the first version.
@@ -55,5 +56,7 @@ Result<Course> walk(const Policy& policy, const History& history, const Maker& m
 // How long after each of `turns` (of the best schedule) the course took over anew: 0 where it did so within
 // the slice before. The median in days; NaN without turns.
 double delay_days(const std::vector<int64_t>& turns, const Schedule& course, const History& history);
+// The same from changes that are known: nothing before one answers it.
+double delay_after(const std::vector<int64_t>& changes, const Schedule& course, const History& history);
 
 }  // namespace rekindle::backtest

@@ -36,6 +36,19 @@ json::object run_json(const RunLine& run) {
           {"made_before", run.kept}};
 }
 
+json::value suggested_json(const Report& report) {
+  const SuggestedLine& one = report.suggested;
+  if (one.name.empty()) return nullptr;
+  return {{"policy", one.name},
+          {"spec", one.spec},
+          {"budget", one.budget},
+          {"fits", one.fits},
+          {"tuned_until", time_of(one.tuned_until_us)},
+          {"loss_after", number(one.loss)},
+          {"never_loss_after", number(one.never)},
+          {"rekindle_loss_after", number(one.own)}};
+}
+
 json::object policy_json(const PolicyLine& policy) {
   json::array runs;
   for (const RunLine& run : policy.runs) runs.push_back(run_json(run));
@@ -84,6 +97,7 @@ std::string json_of(const Report& report) {
                          {"gain_standard_error", number(report.gain.standard_error)},
                          {"still_world_probability", number(report.still)},
                          {"anything_drifts", report.gain.real() && report.still <= kStill},
+                         {"suggested", suggested_json(report)},
                          {"seeds", report.seeds},
                          {"fits_made", report.fits_made},
                          {"fits_made_before", report.fits_kept},

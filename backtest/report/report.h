@@ -38,6 +38,16 @@ struct PolicyLine {
   bool front = false;     // nobody is both cheaper and better
 };
 
+// A policy for a budget, and how it did on what it was not tuned on.
+struct SuggestedLine {
+  std::string name;  // empty: none was asked for
+  std::string spec;  // how a spec says it; empty: it cannot
+  uint64_t budget = 0;
+  uint64_t fits = 0;           // after version 1, over the whole history
+  int64_t tuned_until_us = 0;  // what follows is of the rows from there on
+  double loss = 0, never = 0, own = 0;
+};
+
 struct SliceLine {
   int64_t from_us = 0, until_us = 0;
   uint64_t rows = 0;  // labelled
@@ -54,6 +64,7 @@ struct Report {
   double never = 0;                 // loss of the first version, kept for ever
   std::vector<double> best;         // loss of the best schedule of 1, 2, ... fits
   std::vector<int64_t> best_turns;  // of the best schedule of as many fits as rekindle made
+  SuggestedLine suggested;
   uint32_t seeds = 1;
   size_t fits_made = 0, fits_kept = 0;  // in all: trained now, and found in the store of fits
   Gain gain;                            // of the best schedule of all over never
@@ -72,6 +83,7 @@ void widen_bands(Report& report, const Report& other);
 
 // In words; fills nothing in.
 std::string verdict_of(const Report& report);
+std::string suggestion_of(const Report& report);  // empty: none
 std::string table_of(const Report& report);
 std::string json_of(const Report& report);
 std::string html_of(const Report& report);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backtest/report/report.h"
+#include "base/clock.h"
 
 namespace rekindle::backtest {
 namespace {
@@ -13,11 +14,14 @@ std::string fits_text(uint64_t fits) {
   return fits == 1 ? "1 fit" : fmt::format("{} fits", fits);
 }
 
-// The cheapest of those that lost least, rekindle and never left out: what a sceptic would do instead.
+// What a sceptic would do instead for a like price: of those that make at most three times rekindle's fits
+// the one that lost least, of equals the cheaper.
 const PolicyLine* rival(const Report& report) {
+  const PolicyLine* own = find_policy(report, kOwn);
   const PolicyLine* best = nullptr;
   for (const PolicyLine& one : report.policies) {
     if (one.name == kOwn || one.name == "never" || std::isnan(one.loss)) continue;
+    if (own && one.fits > 3 * own->fits) continue;
     if (!best || one.loss < best->loss || (one.loss == best->loss && one.rows < best->rows)) best = &one;
   }
   return best;
@@ -47,6 +51,18 @@ void widen_bands(Report& report, const Report& other) {
     one.least = std::min(one.least, same->loss);
     one.most = std::max(one.most, same->loss);
   }
+}
+
+std::string suggestion_of(const Report& report) {
+  const SuggestedLine& one = report.suggested;
+  if (one.name.empty()) return "";
+  const auto day = [](int64_t us) { return format_time(time_from_micros(us)).substr(0, 10); };
+  return fmt::format(
+      "for {} a history: {}{}. Tuned on {} to {} alone; on the rows after that it loses {:.4f} with {} after "
+      "version 1 (never "
+      "{:.4f}, rekindle as it is {:.4f})",
+      fits_text(one.budget), one.name, one.spec.empty() ? "" : ", in a spec `" + one.spec + "`",
+      day(report.from_us), day(one.tuned_until_us), one.loss, fits_text(one.fits), one.never, one.own);
 }
 
 std::string verdict_of(const Report& report) {

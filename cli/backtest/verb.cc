@@ -30,6 +30,8 @@ struct BacktestArguments {
   std::vector<std::string> policies;
   std::optional<uint64_t> permute_seed;
   uint32_t seeds = 1;
+  uint64_t suggest = 0;
+  std::vector<std::string> changed;
 };
 
 // Rows of files, without a coordinator. Importing them again stores nothing twice.
@@ -78,6 +80,8 @@ Result<v1::BacktestRequest> request_of(const Context& context, const BacktestArg
   request.set_json(context.json);
   request.set_quiet(context.quiet);
   request.set_seeds(args.seeds);
+  request.set_suggest(args.suggest);
+  for (const std::string& time : args.changed) request.add_changed_us(to_micros(TRY(parse_time(time))));
   const fs::path cache = args.cache.empty() ? context.cache_folder() / "backtest" : fs::path(args.cache);
   request.set_cache(fs::absolute(cache).string());
   if (args.import.empty())
@@ -139,6 +143,14 @@ void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--group-by", args->group_by, "one request per slot and value of this column")
       ->type_name("COLUMN");
   sub->add_option("--until", args->until, "rows before this time alone")->type_name("TIME");
+  sub->add_option("--suggest", args->suggest,
+                  "propose a policy that makes at most so many fits, tuned on the first third alone")
+      ->type_name("FITS")
+      ->check(CLI::Range(1, 1000));
+  sub->add_option("--changed", args->changed,
+                  "when the world is known to have changed: delays are told from there; several times")
+      ->type_name("TIME")
+      ->allow_extra_args(false);
   sub->add_option("--seeds", args->seeds,
                   "repeat with so many seeds in all and tell how far losses lie apart")
       ->capture_default_str()

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "backtest/policies/baseline.h"
+#include "backtest/policies/suggest.h"
 
 namespace rekindle::backtest {
 namespace {
@@ -133,12 +133,56 @@ TEST(Walk, ANoisyPolicyIsCutOff) {
   EXPECT_EQ(kFitsMost, course.fitted.size());
 }
 
+// Before the change nothing is worth a fit; of what fits in the budget the plainest is taken.
+TEST(Suggest, IsTunedOnTheFirstThirdAlone) {
+  Made made;
+  const auto quiet = suggest(made.history, made.maker(), 9);
+  ASSERT_TRUE(quiet.ok());
+  EXPECT_EQ("never", quiet->policy.name);
+  EXPECT_EQ(33 * kDay, quiet->tuned_until_us);
+  for (const int64_t at : made.as_of) EXPECT_LT(at, 33 * kDay) << "nothing later was looked at";
+
+  Made early;
+  early.change = 10 * kDay;
+  const auto moved = suggest(early.history, early.maker(), 9);
+  ASSERT_TRUE(moved.ok());
+  EXPECT_NE("never", moved->policy.name);
+  EXPECT_LT(moved->tuned_loss, 0.6);
+}
+
+TEST(Suggest, KeepsToTheBudget) {
+  Made made;
+  made.change = 10 * kDay;
+  const auto one = suggest(made.history, made.maker(), 1);
+  ASSERT_TRUE(one.ok());
+  History third = made.history;
+  third.until_us = one->tuned_until_us;
+  EXPECT_LE(walk(one->policy, third, made.maker())->fitted.size(), 1u);
+  for (const uint64_t budget : {1, 2, 3, 4, 8, 12}) {
+    Made again;
+    again.change = 10 * kDay;
+    const auto found = suggest(again.history, again.maker(), budget);
+    ASSERT_TRUE(found.ok());
+    if (found->policy.kind == Kind::kEvery)
+      EXPECT_LE(walk(found->policy, again.history, again.maker())->fitted.size(), budget)
+          << found->policy.name;
+  }
+}
+
+TEST(Suggest, SaysHowASpecWouldSayIt) {
+  EXPECT_EQ("retrain: {when: [{age: 56d}]}", spec_words(*parse_policy("every:56d")));
+  EXPECT_EQ("retrain: {when: [{quality: {delta: 0.002}}]}", spec_words(*parse_policy("adwin")));
+  EXPECT_EQ("", spec_words(*parse_policy("ddm")));
+}
+
 TEST(Delay, IsFromTheBestScheduleToTheNextTakeOver) {
   Made made;
   const Schedule course{{0, 0}, {1, 30 * kDay}, {2, 70 * kDay}};
   EXPECT_DOUBLE_EQ(19, delay_days({51 * kDay}, course, made.history));
   EXPECT_DOUBLE_EQ(0, delay_days({40 * kDay}, course, made.history)) << "taken over within the slice before";
   EXPECT_DOUBLE_EQ(5, delay_days({95 * kDay}, course, made.history)) << "never: until the end";
+  EXPECT_DOUBLE_EQ(30, delay_after({40 * kDay}, course, made.history))
+      << "nothing before a change answers it";
   EXPECT_TRUE(std::isnan(delay_days({}, course, made.history)));
 }
 

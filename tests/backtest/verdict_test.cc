@@ -86,6 +86,24 @@ TEST(Verdict, TellsHowMuchIsLuck) {
   EXPECT_THAT(table_of(banded), AllOf(HasSubstr("OVER 2 SEEDS"), HasSubstr("0.4420 to 0.4450")));
 }
 
+TEST(Verdict, TakesNoRivalOfAnotherPrice) {
+  Report dear = report();
+  dear.policies.push_back(line("adwin", 0.430, 101, 0.99));
+  EXPECT_THAT(verdict_of(dear), AllOf(HasSubstr("; cron with 12 fits"), Not(HasSubstr("adwin"))));
+}
+
+TEST(Verdict, SaysWhatWasTunedOnWhat) {
+  EXPECT_EQ("", suggestion_of(report()));
+  Report with = report();
+  with.suggested = {"every:56d", "retrain: {when: [{age: 56d}]}", 8, 5, 2 * kDay, 0.45, 0.5, 0.46};
+  EXPECT_THAT(
+      table_of(with),
+      HasSubstr("for 8 fits a history: every:56d, in a spec `retrain: {when: [{age: 56d}]}`. Tuned on "
+                "1970-01-02 to 1970-01-03 alone; on the rows after that it loses 0.4500 with 5 fits after "
+                "version 1 "
+                "(never 0.5000, rekindle as it is 0.4600)"));
+}
+
 TEST(Verdict, NeedsNoRekindle) {
   Report others = report();
   others.policies.erase(others.policies.begin());
