@@ -35,8 +35,7 @@ class Player {
 
   bool under_way() const {
     const core::State& state = coordinator_.state();
-    return std::any_of(state.active.begin(), state.active.end(),
-                       [&state](const RunId& id) { return state.runs.at(id).state() != v1::HELD; });
+    return !state.working.empty() || core::queued_count(state) > 0;
   }
 
   std::vector<Triggered> triggered() const {
