@@ -41,6 +41,10 @@ class Untidy final : public Journal {
   Result<std::vector<v1::Event>> about(const std::string& subject, uint64_t from, uint32_t limit) override {
     return stored_.about(subject, from, limit);
   }
+  Result<uint64_t> queued_at(const std::string& run) override { return stored_.queued_at(run); }
+  Status begin_copy(const fs::path& to) override { return stored_.begin_copy(to); }
+  Result<bool> copy_piece() override { return stored_.copy_piece(); }
+  void drop_copy() override { stored_.drop_copy(); }
   Result<std::vector<RunRow>> runs(uint32_t limit) override { return stored_.runs(limit); }
   Result<std::vector<v1::AliasMove>> alias_history(const std::string& model) override {
     return stored_.alias_history(model);
