@@ -24,6 +24,7 @@ class Copies : public testing::Test {
     std::vector<v1::Event> batch;
     while (last_ < until) batch.push_back(event_of(++last_));
     ASSERT_TRUE(journal_->append(batch).ok());
+    ASSERT_TRUE(journal_->upkeep().ok());
   }
   void snapshot() {
     v1::Snapshot snapshot;
