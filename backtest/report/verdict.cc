@@ -74,7 +74,8 @@ std::string verdict_of(const Report& report) {
         report.never, report.loss_name, report.best.back(), report.gain.mean, report.gain.standard_error);
   if (report.still > kStill)
     return fmt::format(
-        "do not bother: nothing drifts. Fits differ by the same amount at all times (p {:.2g}): more rows "
+        "do not bother: nothing drifts, as far as can be told. Fits differ by the same amount at all times "
+        "(p {:.2g}): more rows "
         "make a "
         "better version ({} {:.4f} at first, {:.4f} with one fit more, {:.4f} with any number), and older "
         "ones do "

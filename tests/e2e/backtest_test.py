@@ -74,7 +74,7 @@ class Backtest(LoopTest):
         page = self.loop.folder / "page.html"
         done = self.backtest("--data", "flights", *ROWS, *WEEKS, "--slice", "10d", "--policy", "never", "--policy",
                              "always", "--html", page)
-        self.assertIn("best possible with", done.stdout)
+        self.assertIn("best possible by fits: 1 ", done.stdout)
         text = page.read_text()
         self.assertNotRegex(text, r"<script|src=|url\(|https?://(?!www\.w3\.org)|<link")
         self.assertEqual(2, text.count("<svg"))
