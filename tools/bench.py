@@ -45,6 +45,7 @@ def main():
     parser.add_argument("--queued", type=int, default=100_000, help=argparse.SUPPRESS)
     parser.add_argument("--probes", type=int, default=300, help=argparse.SUPPRESS)
     parser.add_argument("--hyperqueue", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help="scheduler: where what is measured keeps its files (default: the build folder)")
     parser.add_argument("--kill-every", type=float, default=20, help="goodput: seconds between kills")
     parser.add_argument("--seconds", type=float, default=120, help="goodput: length of each sample")
     parser.add_argument("--build", help=argparse.SUPPRESS)

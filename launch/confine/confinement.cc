@@ -253,6 +253,7 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
   const Status allowed = fence.ok() ? allow_all(*fence, grants, hidden) : fence.status();
   if (!allowed.ok()) return lacks(allowed.message());
   entry_->landlock = std::make_shared<Landlock>(std::move(*fence));
+  record_.set_fence(true);
   // Those of the host are not to be written where what is hidden lies in them.
   for (const fs::path& folder : shared_scratch())
     if (host.namespaces != Namespaces::kNone ||
@@ -344,7 +345,7 @@ Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const 
     return std::function<int()>();
   // Ranks of a gang meet on sockets; whom they meet the fence around the gang says.
   Landlock fence = TRY(Landlock::make(false));
-  std::vector<Grant> grants = reach_of_system(record->policy());
+  std::vector<Grant> grants = reach_of_system(record->policy(), record->fence());
   const std::vector<fs::path> hidden = hidden_of(record->policy());
   for (std::vector<Grant>& more :
        std::array{reach_of_gpus(record->policy(), plan), reach_of_script(folder, plan, hidden, rank)})

@@ -158,9 +158,12 @@ void look_at_system() {
   found_in_system() = std::move(out);
 }
 
-std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy) {
+std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, bool within) {
   if (found_in_system().empty()) look_at_system();
-  std::vector<Grant> out = found_in_system();
+  std::vector<Grant> out;
+  if (within) out.push_back({"/etc", May::kRead});
+  for (const Grant& grant : found_in_system())
+    if (!within || !lies_in(grant.path, "/etc")) out.push_back(grant);
   for (const std::string& folder : policy.confine().read()) out.push_back({real(folder), May::kRead});
   return out;
 }

@@ -18,8 +18,9 @@ struct Grant {
 };
 
 // What every program of an attempt may read: the system's folders, those that PATH names, the operator's.
-// Looked up once in a process: there are some thousand files to look at.
-std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy);
+// Looked up once in a process: there are some thousand files to look at. `within`: for a fence inside one
+// that has looked at each file of /etc: all of it.
+std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, bool within = false);
 // Looks them up anew: for processes whose children use what was found.
 void look_at_system();
 // And what CUDA needs, of an attempt that has GPUs: its first call writes its threads' names below /proc.

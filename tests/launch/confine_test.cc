@@ -100,7 +100,7 @@ def write(path):
 attempt_folder = os.path.dirname(os.path.dirname(os.environ["REKINDLE_OUT"]))
 for name, path in {"token": f"{base}/state/token", "journal": f"{base}/state/journal.db",
                    "other-run": f"{base}/runs/other/1/plan.pb", "elsewhere": f"{base}/elsewhere",
-                   "plan": f"{attempt_folder}/plan.pb", "memory-of-gang": f"/proc/{os.getppid()}/environ",
+                   "shadow": "/etc/shadow", "plan": f"{attempt_folder}/plan.pb", "memory-of-gang": f"/proc/{os.getppid()}/environ",
                    "root-of-gang": f"/proc/{os.getppid()}/root{base}/elsewhere"}.items():
     attempt("read-" + name, lambda: read(path))
 for name, path in {"token": f"{base}/state/token", "elsewhere": f"{base}/elsewhere", "new": f"{base}/new",

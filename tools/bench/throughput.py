@@ -162,7 +162,7 @@ def latency_results(options, folder):
 
 def in_folder(part, options):
     # Not below /tmp: of that each attempt has one of its own, with the folders that it needs put back into it.
-    with tempfile.TemporaryDirectory(prefix="rekindle-bench-", dir=Path(options.build).resolve()) as folder:
+    with tempfile.TemporaryDirectory(prefix="rekindle-bench-", dir=Path(options.folder or options.build).resolve()) as folder:
         return part(options, Path(folder))
 
 
