@@ -26,9 +26,10 @@ def run(options):
     restart = against_goal(
         "restart", "s", [r["restart_s"] for r in rounds], RESTART_S_GOAL, True,
         "{events} events, of which {replayed} are replayed after the snapshot; {runs} runs in memory, the journal {journal_bytes} "
-        "bytes, archives {archive_bytes}; limit: reading the journal takes {read} s".format(**grown, read=read))
+        "bytes, archives {archive_bytes}; {restart_cpu_s} s of a core; limit: reading the "
+        "journal takes {read} s".format(**grown, read=read))
     return [restart,
             against_goal("snapshot, pause of the core's thread", "ms", [grown["snapshot_ms_most"]], PAUSE_MS_GOAL, True,
-                         "the longest; {snapshot_us_per_event} us spread over each event".format(**grown)),
+                         "the longest; {snapshot_cpu_ms_most} ms of a core; {snapshot_us_per_event} us spread over each event".format(**grown)),
             against_goal("commit of 100 events", "ms", [grown["commit_ms_most"]], COMMIT_MS_GOAL, True,
                          "the longest, with its sync and the piece of archiving that went along")]
