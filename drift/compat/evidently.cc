@@ -27,6 +27,8 @@ Result<Columns> clean(Values reference, Values live) {
   Columns out{numpy::finite_sorted(reference), numpy::finite_sorted(live)};
   if (out.reference.empty() || out.live.empty())
     return invalid_argument("a column without numbers cannot be compared");
+  if (!numpy::has_range(out.reference, out.live))
+    return invalid_argument("a column's least and greatest value lie further apart than a number says");
   return out;
 }
 

@@ -26,10 +26,13 @@ Result<Columns> checked(Values reference, Values live) {
     return invalid_argument("a column with missing or infinite values cannot be compared");
   if (out.reference.empty() || out.live.empty())
     return invalid_argument("a column without values cannot be compared");
+  if (!numpy::has_range(out.reference, out.live))
+    return invalid_argument("a column's least and greatest value lie further apart than a number says");
   return out;
 }
 
 Result<Pair> binned(Values reference, Values live, int64_t bins) {
+  if (bins < 1) return invalid_argument("a histogram has a bin");
   const Columns columns = TRY(checked(reference, live));
   std::vector<double> pooled(columns.reference.size() + columns.live.size());
   std::ranges::merge(columns.reference, columns.live, pooled.begin());
@@ -43,7 +46,7 @@ Result<Pair> binned(Values reference, Values live, int64_t bins) {
 // The distribution function of a histogram: straight between its edges.
 class Steps {
  public:
-  explicit Steps(Sorted sample) : edges_(numpy::auto_edges(sample)) {
+  Steps(Sorted sample, std::vector<double> edges) : edges_(std::move(edges)) {
     const std::vector<int64_t> counts = numpy::histogram(sample, edges_);
     std::vector<double> density, mass;
     for (size_t i = 0; i < counts.size(); ++i) {
@@ -73,11 +76,13 @@ class Steps {
 };
 
 Result<Pair> resampled(Values reference, Values live, int64_t points) {
+  if (points < 2) return invalid_argument("a distribution is read off at two points or more");
   const Columns columns = TRY(checked(reference, live));
   const double low = std::min(columns.reference.front(), columns.live.front());
   const double high = std::max(columns.reference.back(), columns.live.back());
   const std::vector<double> grid = numpy::edges(low, high, points - 1);
-  const Steps f(columns.reference), g(columns.live);
+  const Steps f(columns.reference, TRY(numpy::auto_edges(columns.reference)));
+  const Steps g(columns.live, TRY(numpy::auto_edges(columns.live)));
   Pair out;
   for (size_t i = 1; i < grid.size(); ++i) {
     out.p.push_back(f(grid[i]) - f(grid[i - 1]));

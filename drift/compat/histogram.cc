@@ -19,11 +19,19 @@ double width_of(Sorted sample) {
   return sample.back() - sample.front();
 }
 
-// The rules give a width, from which the number of bins follows; 0: one bin.
-std::vector<double> edges_by_width(Sorted sample, double width) {
+constexpr int64_t kBinsMax = 1'000'000;
+
+// The rules give a width, from which the number of bins follows; 0: one bin. The rules that count rows alone
+// never come near the greatest number.
+int64_t bins_of(Sorted sample, double width) {
   const double low = sample.front(), high = sample.back();
   const double length = low == high ? 1 : high - low;
-  return edges(sample, width > 0 ? static_cast<int64_t>(std::ceil(length / width)) : 1);
+  if (!(width > 0)) return 1;
+  return static_cast<int64_t>(std::min(std::ceil(length / width), static_cast<double>(kBinsMax) + 1));
+}
+
+std::vector<double> edges_by_width(Sorted sample, double width) {
+  return edges(sample, bins_of(sample, width));
 }
 
 double sturges_width(Sorted sample) {
@@ -47,6 +55,10 @@ std::vector<double> finite_sorted(std::span<const double> values) {
     if (std::isfinite(value)) out.push_back(value);
   std::ranges::sort(out);
   return out;
+}
+
+bool has_range(Sorted a, Sorted b) {
+  return std::isfinite(std::max(a.back(), b.back()) - std::min(a.front(), b.front()));
 }
 
 double sum(std::span<const double> values) {
@@ -115,12 +127,16 @@ std::vector<double> doane_edges(Sorted sample) {
                         width_of(sample) / (1.0 + std::log2(n) + std::log2(1.0 + std::abs(skew) / sg1)));
 }
 
-std::vector<double> auto_edges(Sorted sample) {
+Result<std::vector<double>> auto_edges(Sorted sample) {
   const double n = size_of(sample);
   const double middle_half = quantile(sample, 0.75) - quantile(sample, 0.25);
   const double freedman_diaconis = 2.0 * middle_half * std::pow(n, -1.0 / 3.0);
   const double sturges = sturges_width(sample);
-  return edges_by_width(sample, freedman_diaconis > 0 ? std::min(freedman_diaconis, sturges) : sturges);
+  const int64_t bins =
+      bins_of(sample, freedman_diaconis > 0 ? std::min(freedman_diaconis, sturges) : sturges);
+  if (bins > kBinsMax)
+    return invalid_argument("values lie so far apart that they need more than a million bins");
+  return edges(sample, bins);
 }
 
 std::vector<int64_t> histogram(Sorted sample, std::span<const double> edges) {

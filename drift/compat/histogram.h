@@ -9,12 +9,16 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "drift/distances/samples.h"
 
 namespace rekindle::drift::numpy {
 
 // Values that are numbers, in rising order: NaN and infinities are left out.
 std::vector<double> finite_sorted(std::span<const double> values);
+
+// Whether bins can be laid over both: the distance between the least and the greatest value is a number.
+bool has_range(Sorted a, Sorted b);
 
 double sum(std::span<const double> values);     // pairwise, in numpy's blocks
 double mean(std::span<const double> values);    // of at least one
@@ -29,7 +33,8 @@ std::vector<double> edges(double low, double high, int64_t bins);  // bins + 1 n
 std::vector<double> sturges_edges(Sorted sample);
 std::vector<double> doane_edges(Sorted sample);
 // Narrower one of Freedman and Diaconis' bins and Sturges': "auto" up to numpy 2.1.
-std::vector<double> auto_edges(Sorted sample);
+// Refuses more than a million bins: a few values far out among many that are close.
+Result<std::vector<double>> auto_edges(Sorted sample);
 
 // Values per bin [edge, next edge), the last one with its upper edge; values outside are not counted.
 std::vector<int64_t> histogram(Sorted sample, std::span<const double> edges);

@@ -101,6 +101,8 @@ Result<Continuous> Continuous::fit(std::span<const double> reference) {
   if (sorted.empty()) return invalid_argument("a reference without numbers cannot be compared with");
   if (std::isinf(sorted.front()) || std::isinf(sorted.back()))
     return invalid_argument("a reference with infinite values has no bins");
+  if (!numpy::has_range(sorted, sorted))
+    return invalid_argument("a column's least and greatest value lie further apart than a number says");
   return Continuous(std::move(sorted));
 }
 

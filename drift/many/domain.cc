@@ -79,6 +79,7 @@ Result<DomainVerdict> tell_apart(const Rows& reference, const Rows& live, const 
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   DomainVerdict out;
   out.auroc = out_of_fold_auroc(rows, order, reference.size(), rule);
+  CHECK(rule.permutations >= 0, "no fewer than no permutations");
   Dice dice(rule.seed);
   int as_well = 1;
   for (int i = 0; i < rule.permutations; ++i) {

@@ -107,6 +107,7 @@ Result<MmdTest> mmd_test(const Rows& reference, const Rows& live, int permutatio
   MmdTest out{{kernel.squared(order), kernel.bandwidth}, 1};
   // Sums in another order differ by their rounding: what is equal must count as equal.
   const double as_large = out.found.squared - 1e-12;
+  CHECK(permutations >= 0, "no fewer than no permutations");
   Dice dice(seed);
   int larger = 1;
   for (int i = 0; i < permutations; ++i) {

@@ -155,6 +155,9 @@ Result<Cbpe> Cbpe::fit(const Answers& answers, std::span<const uint8_t> labels, 
     return invalid_argument("performance is estimated from labelled rows, in chunks of at least one");
   if (!std::ranges::all_of(answers.probability, [](double p) { return p >= 0 && p <= 1; }))
     return invalid_argument("a probability of the reference does not lie in [0, 1]");
+  const auto binary = [](uint8_t x) { return x <= 1; };
+  if (!std::ranges::all_of(labels, binary) || !std::ranges::all_of(answers.predicted, binary))
+    return invalid_argument("a label or an answer is neither 0 nor 1");
   Cbpe out;
   out.limits_ = TRY(limits_from(answers, labels, chunk_rows));
   if (calibration_helps(answers.probability, labels))

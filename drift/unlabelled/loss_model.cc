@@ -100,6 +100,7 @@ Result<LossModel> LossModel::fit(const Rows& rows, std::span<const double> loss)
   for (size_t column = 0; column < rows.columns; ++column) columns.push_back(bin_column(rows, column));
 
   LossModel out;
+  out.columns_ = rows.columns;
   out.base_ = std::accumulate(loss.begin(), loss.end(), 0.0) / static_cast<double>(loss.size());
   std::vector<double> residual(loss.begin(), loss.end());
   for (double& x : residual) x -= out.base_;
@@ -128,6 +129,7 @@ Result<LossModel> LossModel::fit(const Rows& rows, std::span<const double> loss)
 }
 
 double LossModel::operator()(std::span<const double> row) const {
+  CHECK(row.size() == columns_, "a row of other columns than those that were learned");
   double sum = base_;
   for (const Tree& tree : trees_) sum += tree(row);
   return std::max(0.0, sum);

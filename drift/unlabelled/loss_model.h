@@ -31,6 +31,7 @@ class LossModel {
     double operator()(std::span<const double> row) const;
   };
 
+  size_t columns_ = 0;
   double base_ = 0;
   std::vector<Tree> trees_;
 };

@@ -189,6 +189,24 @@ TEST(Frouros, NumbersScoreAsThere) {
 
 // --- what holds of any histogram ---
 
+TEST(Histogram, RefusesRangesThatNoBinsCanCover) {
+  std::vector<double> far(300), huge = {-1.7e308, 1.7e308};
+  Uniform uniform(32);
+  for (double& x : far) x = uniform();
+  far.back() = 1e12;
+  std::vector<double> sorted = far;
+  std::ranges::sort(sorted);
+  EXPECT_EQ(numpy::auto_edges(sorted).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(frouros::jensen_shannon(far, far).status().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(frouros::psi(far, far).ok()) << "ten bins can";
+  for (const auto& found :
+       {frouros::psi(huge, far), evidently::psi(far, huge), evidently::hellinger(huge, huge)})
+    EXPECT_EQ(found.status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(nannyml::Continuous::fit(huge).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(frouros::psi(far, far, 0).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(frouros::kullback_leibler(far, far, 1).status().code(), Code::kInvalidArgument);
+}
+
 TEST(Histogram, HoldsEveryValueOnceAndEqualsTheSumOfItsParts) {
   Uniform uniform(31);
   for (int round = 0; round < 200; ++round) {
@@ -196,7 +214,7 @@ TEST(Histogram, HoldsEveryValueOnceAndEqualsTheSumOfItsParts) {
     for (double& x : values) x = round % 3 == 0 ? std::floor(uniform() * 6) : uniform() * 1e3 - 500;
     std::ranges::sort(values);
     for (const auto& edges : {numpy::sturges_edges(values), numpy::doane_edges(values),
-                              numpy::auto_edges(values), numpy::edges(values, 7)}) {
+                              *numpy::auto_edges(values), numpy::edges(values, 7)}) {
       EXPECT_TRUE(std::ranges::is_sorted(edges));
       const std::vector<int64_t> counts = numpy::histogram(values, edges);
       int64_t all = 0;

@@ -178,6 +178,22 @@ TEST(Chance, IsTheOtherWayRoundOfTheNullQuantile) {
       }
 }
 
+TEST(Chance, OfKsGoesOverIntoItsBoundWithoutAStep) {
+  const auto limit = [](double tail, int64_t rows) {
+    return null_quantile(Distance::kKolmogorovSmirnov, tail, {0, rows, rows});
+  };
+  for (const double tail : {0.05, 0.01, 1e-4}) {
+    const double exact = limit(tail, 20'000) * std::sqrt(20'000),
+                 bound = limit(tail, 20'002) * std::sqrt(20'002);
+    EXPECT_GE(bound, exact);
+    EXPECT_LE(bound, exact * 1.002);
+    // sqrt(ln(2 / tail) / 2) for as many rows as there may be, and at once.
+    EXPECT_NEAR(limit(tail, 2'000'000'000) * std::sqrt(1e9), std::sqrt(std::log(2 / tail) / 2), 1e-6);
+  }
+  EXPECT_NEAR(limit(1e-9, 2), 1, 1e-8);
+  EXPECT_LE(limit(1e-9, 2), 1) << "never more than there is";
+}
+
 TEST(Chance, OfPsiIsWhatScoresUse) {
   EXPECT_DOUBLE_EQ(null_quantile(Distance::kPsi, 0.01, {20, 5000, 500}), null_quantile(20, 0.01, 5000, 500));
 }

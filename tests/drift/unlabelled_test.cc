@@ -174,6 +174,8 @@ TEST(Cbpe, LeavesOutWhatIsMissingAndRefusesWhatIsWrong) {
   EXPECT_EQ(Cbpe::fit({p, predicted}, label, 2).status().code(), Code::kInvalidArgument);
   EXPECT_EQ(Cbpe::fit({sound, predicted}, std::span(label).first(3), 2).status().code(),
             Code::kInvalidArgument);
+  const std::vector<uint8_t> third = {0, 1, 2, 1};
+  EXPECT_EQ(Cbpe::fit({sound, predicted}, third, 2).status().code(), Code::kInvalidArgument);
   EXPECT_EQ(Cbpe::fit({{}, {}}, {}, 2).status().code(), Code::kInvalidArgument);
 }
 
