@@ -26,7 +26,7 @@ void Simulation::check_resize(const v1::Event& event) {
   if (!signalled.resize()) return;
   for (const RunId& id : active_runs(shadow_)) {
     const v1::Run& run = shadow_.runs.at(id);
-    const bool fits = ever_fits(*hosts_.cluster(), state_, run);
+    const bool fits = ever_fits(*hosts_.cluster(), shadow_, run);
     if (run.state() == v1::QUEUED && fits)
       problem(fmt::format("{} is asked to grow while {} waits", signalled.run(), id.value));
     for (const auto& attempt : run.attempts())
