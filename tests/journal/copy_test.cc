@@ -44,9 +44,12 @@ TEST_F(Copies, HoldWhatWasCommittedBetweenTheirPieces) {
   EXPECT_FALSE(journal_->begin_copy(copy().string() + "2").ok()) << "one at a time";
   int pieces = 0;
   for (bool more = true; more; ++pieces) {
-    for (int commit = 0; commit < 4; ++commit) append(last_ + 10);
-    // Old events move to archives meanwhile, and the log into the file.
-    if (pieces == 1 || pieces == 2) snapshot();
+    // Old events move to archives meanwhile, and the log into the file: each snapshot is followed by a step
+    // of it.
+    for (int commit = 0; commit < 4; ++commit) {
+      append(last_ + 10);
+      snapshot();
+    }
     const auto next = journal_->copy_piece();
     ASSERT_TRUE(next.ok()) << next.status().to_string();
     more = *next;
