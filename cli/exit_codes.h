@@ -20,6 +20,7 @@ enum Exit : int {
   kRunFailed = 11,
   kCancelled = 12,
   kHeld = 13,
+  kAlarm = 14,      // of `watch --once`: drift
   kDetached = 130,  // Ctrl-C
 };
 

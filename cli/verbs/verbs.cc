@@ -43,6 +43,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_dataset_verbs(app, context, verb);
   add_replay_verb(app, context, verb);
   add_backtest_verb(app, context, verb);
+  add_watch_verb(app, context, verb);
   add_access_verbs(app, context, verb);
   add_shell_verbs(app, context, verb);
 }

@@ -26,6 +26,7 @@ void add_score_verb(CLI::App& app, Context& context, Verb& verb);
 void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);  // dataset import, dataset list
 void add_init_verb(CLI::App& app, Context& context, Verb& verb);
 void add_backtest_verb(CLI::App& app, Context& context, Verb& verb);
+void add_watch_verb(CLI::App& app, Context& context, Verb& verb);
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb);
 void add_access_verbs(CLI::App& app, Context& context, Verb& verb);  // token, audit, credential
 void add_shell_verbs(CLI::App& app, Context& context, Verb& verb);   // completion version

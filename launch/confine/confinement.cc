@@ -247,7 +247,9 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
   // By the names that the plan has for them, which may be links.
   for (const std::string& path : {plan.artifacts(), plan.environments()})
     if (!path.empty()) kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
-  entry_->view = std::make_shared<View>(private_view(host.namespaces, scratch, hidden, std::move(kept)));
+  View view = private_view(host.namespaces, scratch, hidden, std::move(kept));
+  if (host.landlock < runtime::kLandlockAbiMin || plan.gpus_per_rank() > 0) view.close_host_settings();
+  entry_->view = std::make_shared<View>(std::move(view));
   if (host.landlock < runtime::kLandlockAbiMin) return;
   Result<Landlock> fence = Landlock::make(true);
   const Status allowed = fence.ok() ? allow_all(*fence, grants, hidden) : fence.status();

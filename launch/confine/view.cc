@@ -104,8 +104,8 @@ int View::enter_namespaces() const {
   return mounted("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
 }
 
-int View::close_host_settings() const {
-  if (how_ != Namespaces::kMount) return 0;
+int View::mount_host_settings() const {
+  if (!closes_host_settings_) return 0;
   for (const char* path : kHostSettings) {
     if (::access(path, F_OK) != 0) continue;
     if (const int error = mounted(path, path, nullptr, MS_BIND | MS_REC, nullptr)) return error;
@@ -158,7 +158,7 @@ int View::enter() const {
     if (error != 0) return error;
     ::close(kept[i]);
   }
-  return close_host_settings();
+  return mount_host_settings();
 }
 
 }  // namespace rekindle::launch

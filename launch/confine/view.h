@@ -2,9 +2,8 @@
 // others, empty but for what they are to have of them. So /tmp and /dev/shm are private to the attempt, and
 // the coordinator's folder cannot even be named.
 //
-// A mount namespace: as root by itself, else within a user namespace that maps this user alone. What root
-// owns below /proc are the host's own settings: as root they can only be read. All memory is taken before the
-// fork; enter() is for its child.
+// A mount namespace: as root by itself, else within a user namespace that maps this user alone. All memory is
+// taken before the fork; enter() is for its child.
 #pragma once
 
 #include <string>
@@ -31,6 +30,9 @@ class View {
   void replace(const fs::path& folder, const fs::path& by = {});
   // Seen as before, though it lies in a folder that is replaced. It must be there.
   void keep(const fs::path& path);
+  // What root owns below /proc are settings of the host as a whole: as root they can be read alone. For views
+  // without another fence around /proc: it costs a dozen mounts.
+  void close_host_settings() { closes_host_settings_ = how_ == Namespaces::kMount; }
 
   // Async-signal-safe: an errno, or 0.
   int enter() const;
@@ -47,9 +49,10 @@ class View {
   static constexpr size_t kKeptMost = 64;
   int enter_namespaces() const;
   int put_back(const Kept& kept, int from) const;
-  int close_host_settings() const;
+  int mount_host_settings() const;
 
   const Namespaces how_;
+  bool closes_host_settings_ = false;
   std::string user_map_, group_map_;
   std::vector<Replaced> replaced_;
   std::vector<Kept> kept_;
