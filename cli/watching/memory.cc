@@ -30,8 +30,8 @@ Result<WatchMemory> WatchMemory::load(const fs::path& file) {
     out.alarm_us = value.at("alarm_us").as_int64();
     out.owed = value.at("owed").as_string();
   } catch (const std::exception& error) {
-    return data_loss(fmt::format("{} is damaged ({}): remove it to judge all files anew", file.string(),
-                                 error.what()));
+    return data_loss(
+        fmt::format("{} is damaged ({}): remove it to judge all files anew", file.string(), error.what()));
   }
   return out;
 }
@@ -40,7 +40,8 @@ Status WatchMemory::save(const fs::path& file) const {
   json::array names, newest;
   for (const std::string& name : judged) names.emplace_back(name);
   for (const bool hit : hits) newest.emplace_back(hit);
-  const json::object out{{"of", of}, {"judged", names}, {"hits", newest}, {"alarm_us", alarm_us}, {"owed", owed}};
+  const json::object out{
+      {"of", of}, {"judged", names}, {"hits", newest}, {"alarm_us", alarm_us}, {"owed", owed}};
   TRY_STATUS(make_folders_durably(file.parent_path(), 0700));
   return write_file_durably(file, json::serialize(out) + "\n", 0600);
 }

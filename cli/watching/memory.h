@@ -1,6 +1,6 @@
-// What `rekindle watch` remembers from one call to the next: which files were judged, how the newest windows came
-// out, and when it last raised an alarm. And the rule over it: enough hits among the newest windows, none during
-// the cooldown. Pure but for load() and save().
+// What `rekindle watch` remembers from one call to the next: which files were judged, how the newest windows
+// came out, and when it last raised an alarm. And the rule over it: enough hits among the newest windows,
+// none during the cooldown. Pure but for load() and save().
 #pragma once
 
 #include <cstdint>

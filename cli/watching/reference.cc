@@ -75,7 +75,7 @@ Result<WindowCounts> Reference::count(const dataio::Table& rows) const {
     const v1::ColumnType type = bins.categorical() ? v1::TEXT : v1::NUMBER;
     const dataio::Column* column = TRY(rows.get(bins.name(), type));
     for (size_t row = 0; row < rows.rows(); ++row) {
-      const uint32_t bin = column->missing(row)   ? drift::FeatureBins::kMissing
+      const uint32_t bin = column->missing(row) ? drift::FeatureBins::kMissing
                            : bins.categorical() ? bins.bin(column->text(row))
                                                 : bins.bin(column->numbers[row]);
       ++out.features[f][bin];
@@ -87,8 +87,7 @@ Result<WindowCounts> Reference::count(const dataio::Table& rows) const {
 std::vector<v1::Score> Reference::scores(const WindowCounts& window, const v1::DriftTrigger& trigger,
                                          int64_t min_rows) const {
   std::vector<drift::FeatureWindow> features;
-  for (size_t f = 0; f < profiles_.size(); ++f)
-    features.push_back({&profiles_[f], window.features[f]});
+  for (size_t f = 0; f < profiles_.size(); ++f) features.push_back({&profiles_[f], window.features[f]});
   return drift::psi_scores(features, trigger, min_rows);
 }
 

@@ -1,5 +1,5 @@
-// Rows of a reference as a profile, and windows of new rows scored against it: what a coordinator does with the
-// counts of its serving nodes, for files and without one. Pure: tables in, scores out.
+// Rows of a reference as a profile, and windows of new rows scored against it: what a coordinator does with
+// the counts of its serving nodes, for files and without one. Pure: tables in, scores out.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ struct WindowCounts {
 
 class Reference {
  public:
-  // The features of `data` that are numbers or categories; invalid_argument when there is none, or a column of
-  // the rows is not what the spec says.
+  // The features of `data` that are numbers or categories; invalid_argument when there is none, or a column
+  // of the rows is not what the spec says.
   static Result<Reference> make(const v1::Data& data, const dataio::Table& rows);
 
   int64_t rows() const { return rows_; }

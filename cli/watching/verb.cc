@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <condition_variable>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -53,8 +53,8 @@ Result<dataio::Table> load_rows(const v1::Data& data, const fs::path& file) {
   return TRY(dataio::load_source(source, folder, columns)).table;
 }
 
-// Whoever writes a file gives it its name last; what is being written is told by a name that begins with one of
-// these, or by an end that nobody else has.
+// Whoever writes a file gives it its name last; what is being written is told by a name that begins with one
+// of these, or by an end that nobody else has.
 bool is_rows(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   std::error_code error;
@@ -73,10 +73,10 @@ class Watch {
 
   Status begin() {
     const fs::path folder = fs::absolute(args_.events);
-    memory_file_ = !args_.memory.empty()
-                       ? fs::path(args_.memory)
-                       : context_.state_folder() / "watch" /
-                             fmt::format("{}-{}.json", spec_.name(), sha256_hex(folder.string()).substr(0, 12));
+    memory_file_ = !args_.memory.empty() ? fs::path(args_.memory)
+                                         : context_.state_folder() / "watch" /
+                                               fmt::format("{}-{}.json", spec_.name(),
+                                                           sha256_hex(folder.string()).substr(0, 12));
     memory_ = TRY(WatchMemory::load(memory_file_));
     const std::string of = sha256_hex(jobs::spec_sha256(spec_) + reference_.sha256());
     if (!memory_.of.empty() && memory_.of != of)
@@ -86,8 +86,8 @@ class Watch {
     return ok_status();
   }
 
-  // Everything that is there and was not judged. What cannot be read is told once, and tried again when it has
-  // changed.
+  // Everything that is there and was not judged. What cannot be read is told once, and tried again when it
+  // has changed.
   Status look() {
     TRY_STATUS(pay());
     std::error_code error;
@@ -102,7 +102,8 @@ class Watch {
     for (const fs::path& file : files) {
       const std::string name = file.filename().string();
       const auto changed = fs::last_write_time(file, error);
-      if (const auto told = unreadable_.find(name); told != unreadable_.end() && told->second == changed) continue;
+      if (const auto told = unreadable_.find(name); told != unreadable_.end() && told->second == changed)
+        continue;
       const Status read = add(file);
       if (!read.ok()) {
         unreadable_[name] = changed;
@@ -127,8 +128,8 @@ class Watch {
   }
 
   Status judge() {
-    const std::vector<v1::Score> scores = reference_.scores(
-        pending_, *drift_of(spec_.retrain()), static_cast<int64_t>(spec_.retrain().min_rows()));
+    const std::vector<v1::Score> scores = reference_.scores(pending_, *drift_of(spec_.retrain()),
+                                                            static_cast<int64_t>(spec_.retrain().min_rows()));
     const bool hit = std::any_of(scores.begin(), scores.end(), [](const v1::Score& s) { return s.fired(); });
     const bool alarm = memory_.judge(hit, pending_.last_us, spec_.retrain());
     tell(scores, hit, alarm);
@@ -168,11 +169,13 @@ class Watch {
             "\n");
       return;
     }
-    const std::string state = alarm ? paint(Colour::kRed, "DRIFT")
-                              : hit ? fmt::format("moved, {} of {} windows", hits, spec_.retrain().persistence().hits())
-                                    : std::string("as the reference");
+    const std::string state =
+        alarm ? paint(Colour::kRed, "DRIFT")
+        : hit ? fmt::format("moved, {} of {} windows", hits, spec_.retrain().persistence().hits())
+              : std::string("as the reference");
     context_.say(fmt::format("{} to {}  {} rows in {} files: {}; {}", time_text(pending_.first_us),
-                             time_text(pending_.last_us), pending_.rows, window_.size(), state, reason_of(scores)));
+                             time_text(pending_.last_us), pending_.rows, window_.size(), state,
+                             reason_of(scores)));
   }
 
   // The command that an alarm is owed.
@@ -187,7 +190,7 @@ class Watch {
     if (!ran.ok()) return ran.status();
     if (ran->code != 0)
       return internal_error(fmt::format("{} ended with {}: it is run again, with the same REKINDLE_WATCH_ID",
-                                     args_.command[0], ran->code));
+                                        args_.command[0], ran->code));
     memory_.owed.clear();
     return memory_.save(memory_file_);
   }

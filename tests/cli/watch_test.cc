@@ -1,4 +1,5 @@
-// `rekindle watch`: windows of files against a reference, what it remembers, and the command that an alarm runs.
+// `rekindle watch`: windows of files against a reference, what it remembers, and the command that an alarm
+// runs.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <stdlib.h>
@@ -117,8 +118,9 @@ class WatchProgram : public testing::Test {
     fs::create_directories(root_ / "events");
     write("orders.yaml", std::string(kSpec));
     write("reference.csv", csv(orders(1, 0)));
-    write("command", "#!/bin/sh\necho \"$REKINDLE_WATCH_ID $1: $REKINDLE_WATCH_REASON\" >>\"$2/told\"\n"
-                     "test ! -e \"$2/broken\"\n");
+    write("command",
+          "#!/bin/sh\necho \"$REKINDLE_WATCH_ID $1: $REKINDLE_WATCH_REASON\" >>\"$2/told\"\n"
+          "test ! -e \"$2/broken\"\n");
     fs::permissions(root_ / "command", fs::perms::owner_all);
   }
   void TearDown() override { fs::remove_all(root_); }
@@ -130,15 +132,16 @@ class WatchProgram : public testing::Test {
     std::string out = "at,distance,way\n";
     for (size_t row = 0; row < table.rows(); ++row) {
       const double distance = table.columns[1].numbers[row];
-      out += fmt::format("{},{},{}\n", format_time(time_from_micros(table.columns[0].times[row])),
-                         std::isnan(distance) ? "NA" : fmt::format("{}", distance),
-                         table.columns[2].text(row));
+      out +=
+          fmt::format("{},{},{}\n", format_time(time_from_micros(table.columns[0].times[row])),
+                      std::isnan(distance) ? "NA" : fmt::format("{}", distance), table.columns[2].text(row));
     }
     return out;
   }
   std::pair<int, std::string> watch(const std::string& more = "") {
     const std::string command = fmt::format(
-        "env REKINDLE_STATE={0}/state {1}/rekindle watch {0}/orders.yaml --reference {0}/reference.csv --events "
+        "env REKINDLE_STATE={0}/state {1}/rekindle watch {0}/orders.yaml --reference {0}/reference.csv "
+        "--events "
         "{0}/events --once {2} 2>&1",
         root_.string(), std::getenv("REKINDLE_BIN"), more);
     std::FILE* pipe = popen(command.c_str(), "r");
@@ -147,9 +150,7 @@ class WatchProgram : public testing::Test {
     while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) out.append(buffer.data(), n);
     return {WEXITSTATUS(pclose(pipe)), out};
   }
-  std::string with_command() const {
-    return fmt::format("-- {0}/command again {0}", root_.string());
-  }
+  std::string with_command() const { return fmt::format("-- {0}/command again {0}", root_.string()); }
   std::string told() const { return read_file(root_ / "told").ok() ? read_file(root_ / "told").value() : ""; }
 
   fs::path root_;
