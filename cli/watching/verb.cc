@@ -93,12 +93,9 @@ class Watch {
     std::error_code error;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(args_.events, error))
-      if (is_rows(entry) && !memory_.judged.contains(entry.path().filename().string()))
-        files.push_back(entry.path());
+      if (is_rows(entry) && !known(entry.path().filename().string())) files.push_back(entry.path());
     if (error) return not_found(fmt::format("{}: {}", args_.events, error.message()));
     std::sort(files.begin(), files.end());
-    pending_ = reference_.empty();
-    window_.clear();
     for (const fs::path& file : files) {
       const std::string name = file.filename().string();
       const auto changed = fs::last_write_time(file, error);
@@ -121,6 +118,11 @@ class Watch {
   bool all_read() const { return unreadable_.empty(); }
 
  private:
+  // Judged, or counted into the window that is not full yet.
+  bool known(const std::string& name) const {
+    return memory_.judged.contains(name) || std::find(window_.begin(), window_.end(), name) != window_.end();
+  }
+
   Status add(const fs::path& file) {
     const dataio::Table rows = TRY(load_rows(spec_.data(), file));
     pending_.add(TRY(reference_.count(rows)));
@@ -134,12 +136,12 @@ class Watch {
     const bool alarm = memory_.judge(hit, pending_.last_us, spec_.retrain());
     tell(scores, hit, alarm);
     for (const std::string& name : window_) memory_.judged.insert(name);
+    pending_ = reference_.empty();
+    window_.clear();
     if (alarm && !args_.command.empty()) memory_.owed = reason_of(scores);
     // Before the command: whatever happens to us now, it is run, once or once more with the same id.
     TRY_STATUS(memory_.save(memory_file_));
     alarmed_ |= alarm;
-    pending_ = reference_.empty();
-    window_.clear();
     return pay();
   }
 
@@ -229,7 +231,11 @@ Result<int> watch(const Context& context, const WatchArguments& args) {
         fmt::format("{}: nothing says what drift is; write retrain: {{when: [drift]}}", args.spec));
   std::mutex mutex;
   std::condition_variable woken;
-  Interrupt interrupt([&] { woken.notify_all(); });  // before files are read, for which Arrow has threads
+  // Before files are read, for which Arrow has threads.
+  Interrupt interrupt([&] {
+    std::lock_guard lock(mutex);  // not between our look at it and our sleep
+    woken.notify_all();
+  });
   Reference reference = TRY(reference_of(spec.data(), args.references));
   Watch watch(context, args, std::move(spec), std::move(reference));
   TRY_STATUS(watch.begin());
