@@ -90,6 +90,15 @@ void CategoryTally::add(std::string_view value) {
   longest_run_ = std::max(longest_run_, run_);
 }
 
+void CategoryTally::add(std::span<const std::string> words, std::span<const int32_t> codes) {
+  for (const int32_t code : codes) {
+    if (code < 0)
+      add_missing();
+    else
+      add(words[static_cast<size_t>(code)]);
+  }
+}
+
 v1::FeatureProfile CategoryTally::profile(std::string_view name, int values_max) const {
   std::vector<std::pair<std::string_view, int64_t>> all(counts_.begin(), counts_.end());
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {

@@ -40,6 +40,8 @@ class CategoryTally {
  public:
   void add(std::string_view value);
   void add_missing() { ++missing_; }
+  // A column of texts as it is kept: codes into its words, one below 0 where a value is missing.
+  void add(std::span<const std::string> words, std::span<const int32_t> codes);
   v1::FeatureProfile profile(std::string_view name, int values_max = kCategoriesMax) const;
 
  private:

@@ -11,12 +11,7 @@ namespace {
 
 v1::FeatureProfile categories_of(const dataio::Column& column) {
   drift::CategoryTally tally;
-  for (size_t row = 0; row < column.rows(); ++row) {
-    if (column.missing(row))
-      tally.add_missing();
-    else
-      tally.add(column.text(row));
-  }
+  tally.add(column.words, column.codes);
   return tally.profile(column.name);
 }
 

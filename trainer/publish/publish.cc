@@ -82,12 +82,7 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std:
   for (const auto& name : data.categorical()) {
     const auto* column = TRY(train.rows.get(name, v1::TEXT));
     drift::CategoryTally tally;
-    for (size_t r = 0; r < column->rows(); ++r) {
-      if (column->missing(r))
-        tally.add_missing();
-      else
-        tally.add(column->text(r));
-    }
+    tally.add(column->words, column->codes);
     *out.add_features() = tally.profile(name);
   }
   const dataio::LabelRule rule(data.label());
