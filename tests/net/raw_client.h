@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <string>
@@ -25,6 +26,8 @@ class RawClient {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{.tv_sec = 30, .tv_usec = 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
   bool send(std::string_view bytes) {
@@ -35,7 +38,7 @@ class RawClient {
     }
     return true;
   }
-  // Until the server closes, or `enough` has been seen.
+  // Until the server closes, `enough` has been seen, or nothing has come for 30 s.
   std::string read(std::string_view enough = {}) {
     std::string out;
     char buffer[4096];
