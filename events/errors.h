@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "events/model_log.h"
 
@@ -17,7 +18,13 @@ struct ErrorTerms {
   // Regression: standard deviation of the labels that a version was trained on; 0 where it is not known, and
   // its rows are then not scored.
   std::function<double(uint64_t version)> label_scale;
+  bool compare = false;  // versions that answered in the same slots are compared too
 };
+
+// Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other labels than
+// numbers do not heed); none where the scale is not known.
+void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
+                std::vector<double>& losses);
 
 // Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
 // matures) and were not fed before. Rows for which `excluded` holds are left out.

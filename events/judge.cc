@@ -98,7 +98,9 @@ class SlotJudge {
     log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
     if (profile_ != nullptr) check_feeds();
     const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
-                           [this](uint64_t version) { return label_scale(version); }};
+                           [this](uint64_t version) { return label_scale(version); },
+                           input_.spec->serve().has_analysis()};
+    const int64_t scored_before = log_.state.scored_until_us();
     TRY_STATUS(score_matured(db_, log_, terms, until_,
                              [this](const LabelledRequest& r) { return broken(r.time_us, r.node); }));
     v1::JudgedWindow window;
@@ -110,6 +112,8 @@ class SlotJudge {
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
     for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
+    for (const auto& comparison : log_.state.comparisons())
+      if (comparison.until_us() > scored_before) *window.add_comparisons() = comparison;
     for (const auto& breach : log_.state.breaches())
       if (!released(breach)) *window.add_breaches() = breach;
     log_.state.set_slot_us(slot_);
