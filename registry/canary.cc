@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "proto/time.h"
@@ -41,7 +40,7 @@ std::string gain_words(const v1::CanaryEvidence& evidence) {
 void weigh_requests(const VersionView& view, const v1::Serve& serve, const RolloutClock& clock,
                     v1::CanaryEvidence& evidence) {
   if (clock.replay && view.failed == 0) return;
-  evidence.set_answered(std::max(view.answered, view.failed));
+  evidence.set_answered(view.answered + view.failed);
   evidence.set_failed(view.failed);
   evidence.set_failure_evidence(failure_evidence(evidence.answered(), view.failed, serve.max_errors()));
 }
