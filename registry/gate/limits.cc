@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/text/printable.h"
-#include "base/units.h"
 #include "proto/time.h"
 #include "registry/evidence/reliability.h"
 #include "registry/gate/figures.h"
@@ -94,8 +93,7 @@ void check_serving(const v1::ServingCheck& asked, const v1::Evaluation& evaluati
   if (asked.bytes() > 0)
     out.push_back(measured("size", probe.bytes() <= asked.bytes(), static_cast<double>(probe.bytes()),
                            static_cast<double>(asked.bytes()),
-                           fmt::format("its files hold {}, limit {}", format_bytes(probe.bytes()),
-                                       format_bytes(asked.bytes()))));
+                           fmt::format("its files hold {} bytes, limit {}", probe.bytes(), asked.bytes())));
 }
 
 }  // namespace

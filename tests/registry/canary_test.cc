@@ -110,7 +110,7 @@ TEST(Canary, APromotionIsUndoneWhenLabelsProveItWorse) {
   EXPECT_EQ(shares(model.plan()), "1:10000");
   EXPECT_TRUE(find_version(model, 2)->barred());
   EXPECT_TRUE(find_version(model, 2)->proved_worse());
-  EXPECT_THAT(find_version(model, 2)->barred_reason(), HasSubstr("proved"));
+  EXPECT_THAT(find_version(model, 2)->barred_reason(), HasSubstr("labels prove version 2 worse"));
   EXPECT_TRUE(active(model.rollout())) << "until the nodes have it";
   EXPECT_EQ(model.rollout().version(), 1u);
   EXPECT_TRUE(weigh_labels(model, analysed(), labels(-0.3, 700), kBaked).empty()) << "done already";

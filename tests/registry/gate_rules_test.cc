@@ -7,6 +7,7 @@
 
 #include "proto/time.h"
 #include "registry/gate.h"
+#include "tests/registry/golden.h"
 
 namespace rekindle::registry {
 namespace {
@@ -28,7 +29,7 @@ constexpr int kBlocks = 64;
 
 // Accuracy of 70 % but for the discordant rows, which `draw(rows)` gives for each block as {candidate's, champion's}.
 template <typename Draw>
-v1::Evaluation discordant(int64_t rows, const Draw& draw) {
+v1::Evaluation discordant(int64_t rows, Draw draw) {
   v1::Evaluation out;
   v1::SliceSums& sums = *out.add_slices();
   sums.set_rows(rows);
@@ -52,36 +53,38 @@ v1::Evaluation few_differ(int64_t candidate_each, int64_t champion_each) {
   return discordant(6400, [&](int64_t) { return Pair{candidate_each, champion_each}; });
 }
 
-// Share of `worlds` in which the rule passes a candidate that `gain` of all rows are in favour of, on balance, when
-// 8 % are discordant.
-double passed(const v1::Gate& rule, double gain, int64_t rows, int worlds) {
+// Share of the worlds in which the rule passes a candidate that `gain` of all rows are in favour of, on balance, when
+// 8 % are discordant; near `expected`, of which two digits are known.
+void expect_passed(const v1::Gate& rule, double gain, int64_t rows, int usual, double expected) {
+  const int count = worlds(usual);
   std::mt19937 engine(static_cast<uint32_t>(rows));
   int passes = 0;
-  for (int w = 0; w < worlds; ++w) {
-    const auto evaluation = discordant(rows, [&](int64_t n) {
+  for (int w = 0; w < count; ++w) {
+    auto evaluation = discordant(rows, [&](int64_t n) {
       const int64_t differ = std::binomial_distribution<int64_t>(n, 0.08)(engine);
       const int64_t ours = std::binomial_distribution<int64_t>(differ, 0.5 + gain / 0.16)(engine);
       return Pair{ours, differ - ours};
     });
+    if (rule.test() == v1::Gate::MCNEMAR) evaluation.mutable_slices(0)->clear_blocks();  // it does not look at them
     passes += judge(rule, evaluation, true).kind() == v1::Verdict::PASS;
   }
-  return static_cast<double>(passes) / worlds;
+  EXPECT_NEAR(static_cast<double>(passes) / count, expected, 0.02 + chance(expected, count)) << rows << " rows";
 }
 
-// What such gates can tell at all, with 8 % discordant rows: a point of accuracy gained, proved at 5 %.
+// What such gates can tell at all: a point of accuracy gained, proved at 5 %.
 TEST(GateRules, PowerOfMcnemar) {
   const v1::Gate rule = gate(v1::Gate::MCNEMAR);
-  EXPECT_NEAR(passed(rule, 0.01, 500, 300), 0.15, 0.06);
-  EXPECT_NEAR(passed(rule, 0.01, 2000, 300), 0.45, 0.09);
-  EXPECT_NEAR(passed(rule, 0.01, 10000, 300), 0.97, 0.04);
+  expect_passed(rule, 0.01, 500, 1000, 0.15);
+  expect_passed(rule, 0.01, 2000, 1000, 0.45);
+  expect_passed(rule, 0.01, 10000, 1000, 0.97);
 }
 
 // And an equally good model, shown to be no more than half a point worse.
 TEST(GateRules, PowerOfNonInferiority) {
   const v1::Gate rule = gate(v1::Gate::BOOTSTRAP, v1::Gate::ACCURACY, -0.005);
-  EXPECT_NEAR(passed(rule, 0, 500, 200), 0.11, 0.08);
-  EXPECT_NEAR(passed(rule, 0, 2000, 200), 0.21, 0.09);
-  EXPECT_NEAR(passed(rule, 0, 10000, 200), 0.55, 0.11);
+  expect_passed(rule, 0, 500, 60, 0.11);
+  expect_passed(rule, 0, 2000, 60, 0.21);
+  expect_passed(rule, 0, 10000, 60, 0.55);
 }
 
 TEST(GateRules, Mcnemar) {
@@ -166,7 +169,7 @@ TEST(GateRules, Slices) {
   EXPECT_EQ(judge(gate(v1::Gate::GAIN), evaluation, true).kind(), v1::Verdict::PASS) << "nor are any asked for";
 
   slice(evaluation, "origin=EWR", 400, 0.1);
-  slice(evaluation, "origin=JFK", 400, -0.02);
+  slice(evaluation, "origin=JFK", 400, -0.0175);
   slice(evaluation, "origin=LGA", 199, -0.5);
   const v1::Verdict passes = judge(rule, evaluation, true);
   EXPECT_EQ(passes.kind(), v1::Verdict::PASS) << passes.reason();
@@ -214,7 +217,7 @@ TEST(GateRules, Serving) {
   probe.set_latency_p99_ms(5.5), probe.set_bytes(1001);
   const std::string both = judge(rule, evaluation, true).reason();
   EXPECT_THAT(both, HasSubstr("5.50 ms, limit 5.00 ms"));
-  EXPECT_THAT(both, HasSubstr("; its files hold 1001"));
+  EXPECT_THAT(both, HasSubstr("; its files hold 1001 bytes, limit 1000"));
 }
 
 // A failed rule outweighs a missing one, and a person is asked only where nothing failed.

@@ -1,7 +1,9 @@
-// The golden numbers of golden/make_golden.py.
+// The golden numbers of golden/make_golden.py, and the worlds of simulations.
 #pragma once
 
 #include <boost/json.hpp>
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -33,5 +35,16 @@ class Uniform {
  private:
   uint64_t state_;
 };
+
+// How many worlds a simulation looks at: so many here, more in the nightly suite.
+inline int worlds(int usual) {
+  const char* more = std::getenv("REKINDLE_SEEDS");
+  return more == nullptr ? usual : std::atoi(more);
+}
+
+// How far a share of so many worlds may stray from the true one.
+inline double chance(double share, int worlds) {
+  return 3.5 * std::sqrt(share * (1 - share) / worlds);
+}
 
 }  // namespace rekindle::registry

@@ -96,12 +96,12 @@ TEST(Rollout, CanaryIsUndone) {
   const Case cases[] = {
       {"good", 1000, 10, 5, false, false},
       {"more errors than allowed, by chance perhaps", 1000, 11, 5, false, false},
-      {"errors", 1000, 25, 5, false, true},
+      {"errors", 1000, 40, 5, false, true},
       {"one of few", 19, 1, 5, false, false},
       {"all of few", 0, 3, 5, false, true},
       {"slow", 1000, 0, 251, false, true},
       {"slow in a replay", 1000, 0, 251, true, false},
-      {"errors in a replay", 1000, 25, 5, true, true},
+      {"errors in a replay", 1000, 40, 5, true, true},
   };
   for (const Case& c : cases) {
     v1::ModelState model = model_of(2);
