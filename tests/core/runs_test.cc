@@ -1,9 +1,9 @@
 // Runs from submission to their end: decide, apply, wanted.
-#include "core/why.h"
 #include "tests/core/driver.h"
 
 #include "core/plan.h"
 #include "core/schedule.h"
+#include "core/why.h"
 
 namespace rekindle::core::testing {
 namespace {
