@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/stats.h"
+#include "dataio/answers.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -54,6 +55,11 @@ class RowGains {
   const Answers& answers_;
   std::vector<double> ranked_;
 };
+
+// Whether what this output gives a probability to happened: of yes and no, or of any of several classes.
+bool happened(const dataio::LabelRule& rule, double label, size_t output) {
+  return rule.binary() ? label > 0.5 : (static_cast<uint64_t>(label) >> output & 1) != 0;
+}
 
 class Bins {
  public:
@@ -105,11 +111,11 @@ v1::Reliability reliability(const dataio::LabelRule& rule, std::span<const doubl
   Bins bins;
   for (size_t r = 0; r < labels.size(); ++r) {
     const auto answer = answers.subspan(r * width, width);
-    if (!rule.sound_answer(answer)) continue;
+    if (!dataio::sound_answer(rule, answer)) continue;
     if (rule.kind() == v1::Label::MULTICLASS)
       bins.add(answer[dataio::likeliest(answer)], rule.correct(labels[r], answer));
     else
-      for (size_t k = 0; k < width; ++k) bins.add(answer[k], rule.holds(labels[r], k));
+      for (size_t k = 0; k < width; ++k) bins.add(answer[k], happened(rule, labels[r], k));
   }
   return bins.reliability();
 }
