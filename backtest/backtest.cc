@@ -131,6 +131,8 @@ class Backtest {
       }
       line.runs.push_back(std::move(shown));
     }
+    // A shadow learns from rows too.
+    line.rows += static_cast<uint64_t>(coordinator_->model().decision().last_window().shadow_rows());
     std::erase_if(own_schedule_, [](const Turn& turn) { return turn.from_us == 0; });
     own_schedule_.insert(own_schedule_.begin(), Turn{0, setting_.from_us});
     own_fits_ = line.fits;

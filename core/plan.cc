@@ -80,6 +80,18 @@ std::string cause_text(v1::Cause cause, std::string_view detail) {
     case v1::CAUSE_AGE:
       name = "age";
       break;
+    case v1::CAUSE_SCHEDULE:
+      name = "schedule";
+      break;
+    case v1::CAUSE_LABELS:
+      name = "labels";
+      break;
+    case v1::CAUSE_ESTIMATE:
+      name = "estimate";
+      break;
+    case v1::CAUSE_REGRET:
+      name = "regret";
+      break;
     default:
       break;
   }

@@ -113,13 +113,13 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   context.reporter.phase(v1::PHASE_PUBLISH);
   v1::Outcome out;
   out.set_kind(v1::Outcome::FINISHED);
-  const Answers answers{candidate_scores, champion_scores, rule.constant_answer(rows.train.labels)};
+  const Answers answers{candidate_scores, champion_scores, rule.constant_answer(rows.world().labels)};
   *out.mutable_evaluation() = evaluate(holdout, answers, plan.spec().data());
   out.set_train_rows(rows.train.size());
   out.set_valid_rows(rows.valid.size());
   out.set_holdout_rows(holdout.size());
   if (!context.first()) return out;
-  files.profile = TRY(make_profile(plan.spec().data(), rows.train, candidate_scores));
+  files.profile = TRY(make_profile(plan.spec().data(), rows.world(), holdout, candidate_scores));
   files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data(), answers));
   out.set_manifest(TRY(publish(context.store, files)));
   crash_point("version-stored");

@@ -69,14 +69,34 @@ void ModelDraft::refresh_plan() {
   record(std::move(event));
 }
 
+namespace {
+
+// Time of all its ranks together. In a replay what a run is said to take, so that a fast machine spends no
+// other budget than a slow one.
+double rank_seconds(const v1::ModelState& model, const v1::Run& run, int64_t now_us) {
+  const bool replay = !model.replay_session().empty();
+  double spent_us = 0;
+  for (const v1::Attempt& attempt : run.attempts()) {
+    const int64_t from = attempt.gang().started_us() != 0 ? attempt.gang().started_us() : attempt.placed_us();
+    const int64_t until = attempt.ended_us() != 0 ? attempt.ended_us() : now_us;
+    const int64_t took = replay ? model.replay_run_takes_us() : std::max<int64_t>(0, until - from);
+    spent_us = (replay ? 0 : spent_us) + static_cast<double>(took) * world_of(attempt);
+  }
+  return spent_us / 1e6;
+}
+
+}  // namespace
+
 void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   if (!run.publish()) return;
   // The policy reads these fields alone; a run's data list is long.
   v1::Run ended;
   ended.set_id(run.id());
   ended.set_publish(run.publish());
+  ended.set_cause(run.cause());
   ended.set_state(state);
-  v1::DecisionState decision = drift::after_run(model_.decision(), ended, clock(false).model_us);
+  v1::DecisionState decision = drift::after_run(spec_.retrain(), model_.decision(), ended, clock(false).model_us,
+                                                rank_seconds(model_, run, draft_.now_us()));
   if (decision.active_run().empty()) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
     // Ids begin with the job's name.
