@@ -87,6 +87,8 @@ void check_retrain(const v1::JobSpec& spec, Problems& problems) {
   const v1::Retrain& retrain = spec.retrain();
   check_triggers(spec, problems);
   check_quiet(retrain, problems);
+  if (retrain.reuse() && spec.train().command_size() > 0)
+    problems.add("retrain.reuse", "only for built-in kinds: a script decides itself what it begins with");
   if (retrain.persistence().hits() > retrain.persistence().of())
     problems.add(
         "retrain.persistence.hits",

@@ -15,6 +15,7 @@
 #include "trainer/predict/load.h"
 #include "trainer/publish/evaluate.h"
 #include "trainer/publish/publish.h"
+#include "trainer/publish/reuse.h"
 #include "trainer/publish/score.h"
 #include "trainer/rows.h"
 #include "trainer/torch.h"
@@ -142,6 +143,9 @@ Result<v1::Outcome> train(Context& context) {
   auto prepared = prepare(context);
   auto ready = agreed(context.collectives, prepared.status());
   if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
+  auto reused = reusable(context, prepared->rows);
+  if (reused.ok() && *reused) return **reused;
+  if (!reused.ok()) context.reporter.note("older versions are not looked at: " + reused.status().message());
   auto code = PluginCode::prepare(context.store, prepared->card.kind(), prepared->card.code(),
                                   context.scratch() / "code");
   if (!code.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, code.status());

@@ -12,11 +12,14 @@
 
 namespace rekindle::backtest {
 
+// Of a run that found an older version to fit the present, and trained nothing.
+inline constexpr const char* kReused = "reused";
+
 struct Triggered {
   std::string run;
   std::string cause, detail;
   int64_t as_of_us = 0;
-  std::string outcome;  // "published", "rejected", ...
+  std::string outcome;  // "published", "rejected", kReused, ...
   uint64_t version = 0;
   int64_t serving_us = 0;  // event time of the first row that it answered; 0: none
 };

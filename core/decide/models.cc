@@ -118,8 +118,25 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   record(std::move(event));
 }
 
+namespace {
+
+// The candidate is a version that the model has: it is rolled out again, and nothing is published.
+void reuse(Draft& draft, ModelDraft& edit, const v1::Run& run, uint64_t number) {
+  auto* ended = draft.add().mutable_run_ended();
+  ended->set_run(run.id());
+  ended->set_state(v1::COMPLETED);
+  ended->set_reason(fmt::format("version {} fits the present and serves again: nothing was trained", number));
+  edit.after_run(run, v1::PUBLISHED);
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), number, registry::Reach::kCanaryFirst,
+                                      fmt::format("found to fit by run {}", run.id()), edit.clock(false)));
+}
+
+}  // namespace
+
 void publish(Draft& draft, const v1::Run& run) {
   ModelDraft edit(draft, run.job());
+  if (const v1::Version* known = registry::version_of_manifest(edit.model(), run.outcome().manifest()))
+    return reuse(draft, edit, run, known->number());
   CHECK(!registry::version_of_run(edit.model(), run.id()), "a run publishes exactly one version");
   const uint64_t number = registry::next_version(edit.model());
   v1::Event published;
