@@ -116,7 +116,7 @@ class Backtest {
     for (const Triggered& run : played.runs) {
       RunLine shown{run.as_of_us, run.cause, run.detail, run.outcome, run.serving_us};
       const auto made = coordinator_->fits().find(run.run);
-      if (run.outcome == kReused) {
+      if (run.reused) {
         own_schedule_.push_back({fit_of(made->second.outcome.manifest()), run.serving_us});
       } else if (made != coordinator_->fits().end()) {
         shown.rows = rows_of(made->second.outcome);

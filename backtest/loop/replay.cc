@@ -49,9 +49,10 @@ class Player {
                     run.as_of_us(),
                     run.state() == v1::FAILED_RUN ? "failed" : lower(v1::RunState_Name(run.state())),
                     run.version(),
+                    false,
                     0};
       if (const uint64_t again = reused(run); again > 0) {
-        one.outcome = kReused;
+        one.reused = true;
         one.version = again;
       }
       const auto& versions = node_.versions();

@@ -12,15 +12,13 @@
 
 namespace rekindle::backtest {
 
-// Of a run that found an older version to fit the present, and trained nothing.
-inline constexpr const char* kReused = "reused";
-
 struct Triggered {
   std::string run;
   std::string cause, detail;
   int64_t as_of_us = 0;
-  std::string outcome;  // "published", "rejected", kReused, ...
+  std::string outcome;  // "published", "rejected", ...
   uint64_t version = 0;
+  bool reused = false;     // the version was there before: nothing was trained
   int64_t serving_us = 0;  // event time of the first row that it answered; 0: none
 };
 
