@@ -24,9 +24,9 @@
 
 namespace rekindle::core {
 
-// Where a queued run stands: higher priority first, then the hour in which it was queued, then what it is worth,
-// then age, then number. Judgements come by the hour: of the runs that one round has triggered the worthiest
-// starts first, and nobody waits for it longer than that.
+// Where a queued run stands: higher priority first, then the hour in which it was queued, then what it is
+// worth, then age, then number. Judgements come by the hour: of the runs that one round has triggered the
+// worthiest starts first, and nobody waits for it longer than that.
 struct QueueKey {
   int32_t priority = 0;
   int64_t turn_us = 0;

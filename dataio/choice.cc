@@ -29,13 +29,17 @@ std::vector<double> lots_of(std::span<const int64_t> times_us, uint64_t seed) {
 void keep_smallest(std::vector<uint32_t>& candidates, size_t most, const std::vector<double>& lots) {
   if (candidates.size() <= most) return;
   // Equal lots are told apart by their place.
-  const auto less = [&lots](uint32_t a, uint32_t b) { return lots[a] != lots[b] ? lots[a] < lots[b] : a < b; };
-  std::nth_element(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(most), candidates.end(), less);
+  const auto less = [&lots](uint32_t a, uint32_t b) {
+    return lots[a] != lots[b] ? lots[a] < lots[b] : a < b;
+  };
+  std::nth_element(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(most), candidates.end(),
+                   less);
   candidates.resize(most);
   std::sort(candidates.begin(), candidates.end());
 }
 
-std::vector<uint32_t> decayed(const v1::Decay& decay, const ChoiceRows& window, const std::vector<double>& lots) {
+std::vector<uint32_t> decayed(const v1::Decay& decay, const ChoiceRows& window,
+                              const std::vector<double>& lots) {
   const auto half_life = static_cast<double>(from_proto(decay.half_life()).count());
   std::vector<uint32_t> kept;
   for (size_t i = 0; i < lots.size(); ++i) {

@@ -1,8 +1,8 @@
 // Which of a window's training rows a fit learns from (train.rows). Pure.
 //
-// A row's lot is a number in [0, 1) that follows from the seed, its event time and its place among the rows of
-// that time alone. So a row that is left out of one window is left out of the next one too where its chance
-// has not grown, and a draw of two parts is the draw of the whole.
+// A row's lot is a number in [0, 1) that follows from the seed, its event time and its place among the rows
+// of that time alone. So a row that is left out of one window is left out of the next one too where its
+// chance has not grown, and a draw of two parts is the draw of the whole.
 #pragma once
 
 #include <cstdint>

@@ -27,8 +27,8 @@ double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const
                     double scale);
 
 // Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
-// matures) and were not fed before, and `regret`, where somebody asks for it. Rows for which `excluded` holds are
-// left out.
+// matures) and were not fed before, and `regret`, where somebody asks for it. Rows for which `excluded` holds
+// are left out.
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
                      const std::function<bool(const LabelledRequest&)>& excluded, Regret* regret = nullptr);
 

@@ -24,7 +24,8 @@ std::optional<Bins> bins_of(const drift::FeatureBins& feature, const v1::Request
       if (column.missing(row))
         bins.push_back(drift::FeatureBins::kMissing);
       else
-        bins.push_back(feature.categorical() ? feature.bin(column.text(row)) : feature.bin(column.numbers[row]));
+        bins.push_back(feature.categorical() ? feature.bin(column.text(row))
+                                             : feature.bin(column.numbers[row]));
     }
     return bins;
   }
@@ -93,7 +94,8 @@ Status Regret::see(int64_t slot_us, std::span<const LabelledRequest> requests,
       if (std::isnan(label) || !terms_.rule.sound(label)) continue;
       if (request.version == champion_) {
         const double own = shadow.answer((*rows)[row]);
-        excess += bounded_loss(terms_.rule, label, std::span(request.predictions).subspan(row * width, width), scale) -
+        excess += bounded_loss(terms_.rule, label, std::span(request.predictions).subspan(row * width, width),
+                               scale) -
                   bounded_loss(terms_.rule, label, {&own, 1}, scale);
         ++compared;
       }

@@ -60,11 +60,12 @@ void check_triggers(const v1::JobSpec& spec, Problems& problems) {
                  fmt::format("{:g} can never be: all triggers together weigh {:g}", need.weight(), weight));
 }
 
-// Some minute must be left to start in. What recurs by the week shows within the first; a month or a year that
-// is wholly quiet has a minute beyond it.
+// Some minute must be left to start in. What recurs by the week shows within the first; a month or a year
+// that is wholly quiet has a minute beyond it.
 void check_quiet(const v1::Retrain& retrain, Problems& problems) {
   if (retrain.quiet_size() > kQuietMost)
-    return problems.add("retrain.quiet", fmt::format("{} times; at most {}", retrain.quiet_size(), kQuietMost));
+    return problems.add("retrain.quiet",
+                        fmt::format("{} times; at most {}", retrain.quiet_size(), kQuietMost));
   std::vector<Cron> quiet;
   for (int i = 0; i < retrain.quiet_size(); ++i) {
     Result<Cron> cron = Cron::parse(retrain.quiet(i));
@@ -109,8 +110,10 @@ void check_rows(const v1::JobSpec& spec, Problems& problems) {
   // The shortest that they may come to.
   const Micros least = reach(rows, Micros(0));
   if (holdout >= least)
-    problems.add("gate.holdout", fmt::format("holding back {} leaves nothing to train on of the {} that train.rows reaches back",
-                                             format_duration(holdout), format_duration(least)));
+    problems.add(
+        "gate.holdout",
+        fmt::format("holding back {} leaves nothing to train on of the {} that train.rows reaches back",
+                    format_duration(holdout), format_duration(least)));
   if (rows.has_since_drift() &&
       from_proto(rows.since_drift().at_least()) > from_proto(rows.since_drift().at_most()))
     problems.add("train.rows.since_drift.at_least", "more than at_most: no window is both");

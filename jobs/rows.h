@@ -11,8 +11,8 @@ namespace rekindle::jobs {
 // Of rows this many half-lives old one in 1024 is left: the window ends there.
 inline constexpr int kHalfLives = 10;
 
-// From the as-of time back to the oldest row. `changed`: how long ago the world became another; Micros::max():
-// no change is known.
+// From the as-of time back to the oldest row. `changed`: how long ago the world became another;
+// Micros::max(): no change is known.
 inline Micros reach(const v1::Rows& rows, Micros changed) {
   switch (rows.choice_case()) {
     case v1::Rows::kSinceDrift: {

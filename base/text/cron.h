@@ -1,6 +1,6 @@
 // Times as the five fields of cron say them, in UTC: minute, hour, day of the month, month, day of the week
-// (0 and 7 are Sunday). A field is *, a number, a range a-b, one of both with a step (*/15, 8-17/3), or several
-// of these with commas between. Where both days are restricted one of them is enough, as in cron.
+// (0 and 7 are Sunday). A field is *, a number, a range a-b, one of both with a step (*/15, 8-17/3), or
+// several of these with commas between. Where both days are restricted one of them is enough, as in cron.
 #pragma once
 
 #include <bitset>

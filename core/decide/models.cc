@@ -95,8 +95,9 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   ended.set_publish(run.publish());
   ended.set_cause(run.cause());
   ended.set_state(state);
-  v1::DecisionState decision = drift::after_run(spec_.retrain(), model_.decision(), ended, clock(false).model_us,
-                                                rank_seconds(model_, run, draft_.now_us()));
+  v1::DecisionState decision =
+      drift::after_run(spec_.retrain(), model_.decision(), ended, clock(false).model_us,
+                       rank_seconds(model_, run, draft_.now_us()));
   if (decision.active_run().empty()) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
     // Ids begin with the job's name.

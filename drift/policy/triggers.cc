@@ -72,8 +72,9 @@ class Asked {
     const bool asks = std::any_of(retrain.when().begin(), retrain.when().end(), [](const v1::Trigger& one) {
       return one.has_drift() || one.has_estimate();
     });
-    takes_hit_ = asks && unfit_.empty() &&
-                 (state.hit_slot_us() == 0 || window.slot_us() - state.hit_slot_us() >= us(retrain.window()) / 2);
+    takes_hit_ =
+        asks && unfit_.empty() &&
+        (state.hit_slot_us() == 0 || window.slot_us() - state.hit_slot_us() >= us(retrain.window()) / 2);
     if (takes_hit_) state.set_hit_slot_us(window.slot_us());
   }
 
@@ -223,8 +224,9 @@ class Asked {
       const int64_t every = us(schedule.every());
       measure(told, static_cast<double>(waited) / kDay, static_cast<double>(every) / kDay);
       return say(told, v1::CAUSE_SCHEDULE, "schedule", waited >= every,
-                 waited >= every ? fmt::format("{} have passed since {}", format_duration(Micros(every)), when(since))
-                                 : fmt::format("the schedule's next time is {}", when(since + every)));
+                 waited >= every
+                     ? fmt::format("{} have passed since {}", format_duration(Micros(every)), when(since))
+                     : fmt::format("the schedule's next time is {}", when(since + every)));
     }
     const Result<Cron> cron = Cron::parse(schedule.cron());
     if (!cron.ok()) return say(told, v1::CAUSE_SCHEDULE, "schedule", false, cron.status().message());
@@ -271,9 +273,7 @@ class Asked {
     say(told, v1::CAUSE_REGRET, "regret", fired, score.reason());
   }
 
-  void changed(int64_t since_us) const {
-    state_.set_changed_us(std::max(state_.changed_us(), since_us));
-  }
+  void changed(int64_t since_us) const { state_.set_changed_us(std::max(state_.changed_us(), since_us)); }
 
   static constexpr double kDay = 24.0 * kUsPerHour;
 

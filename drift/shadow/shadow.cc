@@ -100,13 +100,12 @@ v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& tr
   score.set_threshold(std::max(score.user_threshold(), score.null_quantile()));
   score.set_fired(state.regret() > score.threshold());
   if (state.regret() > 0) score.set_since_us(state.since_us());
-  score.set_reason(fmt::format("version {} has lost {:.4f} more than its shadow (mean losses added up over windows, "
-                               "in {} rows{}), {} {:.4f}",
-                               state.version(), state.regret(), state.compared(),
-                               state.regret() > 0
-                                   ? " since " + format_time(time_from_micros(state.since_us()))
-                                   : std::string(),
-                               score.fired() ? "over" : "within", score.threshold()));
+  score.set_reason(fmt::format(
+      "version {} has lost {:.4f} more than its shadow (mean losses added up over windows, "
+      "in {} rows{}), {} {:.4f}",
+      state.version(), state.regret(), state.compared(),
+      state.regret() > 0 ? " since " + format_time(time_from_micros(state.since_us())) : std::string(),
+      score.fired() ? "over" : "within", score.threshold()));
   return score;
 }
 

@@ -57,15 +57,17 @@ std::optional<v1::Score> expected_loss(const v1::Profile& profile, std::span<con
   }
   const Moved found = moved(profile, live, static_cast<double>(rows));
   if (!std::isfinite(found.rise)) return std::nullopt;
-  const double z = boost::math::quantile(boost::math::complement(boost::math::normal(), trigger.false_alarms()));
+  const double z =
+      boost::math::quantile(boost::math::complement(boost::math::normal(), trigger.false_alarms()));
   score.set_value(found.rise);
   score.set_user_threshold(trigger.rise() * std::abs(found.before));
   score.set_null_quantile(z * std::sqrt(found.variance));
   score.set_threshold(std::max(score.user_threshold(), score.null_quantile()));
   score.set_fired(found.rise > score.threshold());
-  score.set_reason(fmt::format("the loss expected of {} rows is {:.4f}, {:+.4f} to the holdout's {:.4f}, {} {:.4f}",
-                               rows, found.before + found.rise, found.rise, found.before,
-                               score.fired() ? "over" : "within", score.threshold()));
+  score.set_reason(
+      fmt::format("the loss expected of {} rows is {:.4f}, {:+.4f} to the holdout's {:.4f}, {} {:.4f}", rows,
+                  found.before + found.rise, found.rise, found.before, score.fired() ? "over" : "within",
+                  score.threshold()));
   return score;
 }
 

@@ -190,7 +190,8 @@ TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
   EXPECT_LT(first->rows, uint64_t{4} * 24 * kRowsAnHour) << first->detail;
   uint64_t trained = report->policies[0].fits > 0 ? kFirstDays * 24 * kRowsAnHour : 0;
   for (const RunLine& run : own.runs) trained += run.rows;
-  EXPECT_GT(own.rows, trained + uint64_t{45} * 24 * kRowsAnHour) << "what the shadow has learned from is charged";
+  EXPECT_GT(own.rows, trained + uint64_t{45} * 24 * kRowsAnHour)
+      << "what the shadow has learned from is charged";
 }
 
 TEST_F(Whole, AWorldThatComesBackFindsItsOldVersion) {

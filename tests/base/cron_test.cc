@@ -34,7 +34,8 @@ TEST(Cron, SaysTheNextTime) {
 }
 
 TEST(Cron, NextIsTheFirstMinuteThatMatches) {
-  for (const char* text : {"*/7 * * * *", "0 */5 * * 1-5", "30 12 1,15 * 3", "* 8-17 * * 1-5", "0 0 1 */2 *"}) {
+  for (const char* text :
+       {"*/7 * * * *", "0 */5 * * 1-5", "30 12 1,15 * 3", "* 8-17 * * 1-5", "0 0 1 */2 *"}) {
     const Cron cron = *Cron::parse(text);
     Time asked = at("2013-02-26T10:03:20");
     for (Time minute = asked; minute < at("2013-03-20"); minute += std::chrono::minutes(1)) {

@@ -141,7 +141,8 @@ TEST(Triggers, ARunRemembersTheChangeThatItWasQueuedForAndIsChargedForItsRanks) 
   d.gang_starts(id);
   d.world.now += Seconds(20);  // of the wall clock: of no account in a replay
   d.ends(id, v1::END_SPEC_REFUSED);
-  EXPECT_DOUBLE_EQ(d.model().decision().last_rank_seconds(), 2 * 3600) << "two ranks for as long as runs take";
+  EXPECT_DOUBLE_EQ(d.model().decision().last_rank_seconds(), 2 * 3600)
+      << "two ranks for as long as runs take";
 }
 
 TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
@@ -153,7 +154,8 @@ TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
   champion.set_as_of_us(day_us(2, 11) + 25 * kHourUs);  // it knows rows before the 11th
   for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
   EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs), 900u);
-  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs - 1), 0u) << "the 11th is not over";
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs - 1), 0u)
+      << "the 11th is not over";
   EXPECT_EQ(new_labels(d.state, spec, champion, day_us(3, 1)), 10 * 900u);
 }
 

@@ -29,9 +29,9 @@ TEST(QueueOrder, OfRunsOfOneHourTheWorthiestComesFirst) {
   constexpr int64_t kMinuteUs = 60'000'000;
   const int64_t hour = day_us(2, 1);
   std::vector<QueueKey> keys;
-  for (const v1::Run& run :
-       {queued(1, hour + kMinuteUs, 0), queued(2, hour + 2 * kMinuteUs, 0.5), queued(3, hour + 3 * kMinuteUs, 7),
-        queued(4, hour + 60 * kMinuteUs, 9), queued(5, hour + 61 * kMinuteUs, 0, 1), queued(6, hour, 0)})
+  for (const v1::Run& run : {queued(1, hour + kMinuteUs, 0), queued(2, hour + 2 * kMinuteUs, 0.5),
+                             queued(3, hour + 3 * kMinuteUs, 7), queued(4, hour + 60 * kMinuteUs, 9),
+                             queued(5, hour + 61 * kMinuteUs, 0, 1), queued(6, hour, 0)})
     keys.push_back(queue_key(run));
   std::sort(keys.begin(), keys.end());
   std::vector<uint64_t> order;

@@ -157,15 +157,16 @@ Answers holdout(std::mt19937_64& random, int rows) {
   std::vector<double> sums(out.bins.size()), squares(out.bins.size());
   for (int i = 0; i < rows; ++i) {
     sums[out.bins.bin(p[static_cast<size_t>(i)])] += loss[static_cast<size_t>(i)];
-    squares[out.bins.bin(p[static_cast<size_t>(i)])] += loss[static_cast<size_t>(i)] * loss[static_cast<size_t>(i)];
+    squares[out.bins.bin(p[static_cast<size_t>(i)])] +=
+        loss[static_cast<size_t>(i)] * loss[static_cast<size_t>(i)];
   }
   out.profile.mutable_loss_sums()->Assign(sums.begin(), sums.end());
   out.profile.mutable_loss_square_sums()->Assign(squares.begin(), squares.end());
   return out;
 }
 
-std::vector<int64_t> counts(std::mt19937_64& random, const FeatureBins& bins, int rows, double low, double high,
-                            double* loss = nullptr) {
+std::vector<int64_t> counts(std::mt19937_64& random, const FeatureBins& bins, int rows, double low,
+                            double high, double* loss = nullptr) {
   std::vector<int64_t> live(bins.size());
   for (int i = 0; i < rows; ++i) {
     const double p = std::uniform_real_distribution<>(low, high)(random);
@@ -193,7 +194,8 @@ TEST(ExpectedLoss, FollowsAnswersToWhereTheVersionErrs) {
       std::accumulate(made.profile.loss_sums().begin(), made.profile.loss_sums().end(), 0.0) / 20000;
   EXPECT_NEAR(before + score->value(), truth, 0.01);
   EXPECT_TRUE(score->fired()) << score->reason();
-  EXPECT_FALSE(expected_loss(made.profile, counts(random, made.bins, 5000, 0.02, 0.2), sharp(), 1000)->fired())
+  EXPECT_FALSE(
+      expected_loss(made.profile, counts(random, made.bins, 5000, 0.02, 0.2), sharp(), 1000)->fired())
       << "less is no alarm";
 }
 
@@ -203,7 +205,8 @@ TEST(ExpectedLoss, ChanceIsNoAlarmAtAnyNumberOfRows) {
     int alarms = 0;
     for (int i = 0; i < 400; ++i) {
       const Answers made = holdout(random, 2000);
-      alarms += expected_loss(made.profile, counts(random, made.bins, rows, 0.02, 0.6), sharp(), 100)->fired();
+      alarms +=
+          expected_loss(made.profile, counts(random, made.bins, rows, 0.02, 0.6), sharp(), 100)->fired();
     }
     EXPECT_LE(alarms, 13) << rows << " rows; 4 of 400 are meant";
   }

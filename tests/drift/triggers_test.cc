@@ -72,7 +72,9 @@ TEST(Triggers, EnoughNewLabels) {
   s.retrain.add_when()->set_labels(50000);
   s.context.new_labels = 49999;
   EXPECT_FALSE(s.hour());
-  EXPECT_THAT(s.reason, HasSubstr("49999 labelled rows have settled since those that version 1 knows, 50000 are needed"));
+  EXPECT_THAT(
+      s.reason,
+      HasSubstr("49999 labelled rows have settled since those that version 1 knows, 50000 are needed"));
   s.context.new_labels = 50000;
   EXPECT_EQ(s.hour(), v1::CAUSE_LABELS);
   ASSERT_EQ(s.state.words_size(), 1);
@@ -256,7 +258,9 @@ TEST(Merged, AlarmsOfARunUnderWayAreOneAndAreTold) {
   EXPECT_EQ(s.state.merged(), 5u);
   s.state = ended(s, "m-1", v1::REJECTED);
   ASSERT_TRUE(s.hour());
-  EXPECT_THAT(s.reason, HasSubstr("5 windows since 2013-02-01T03:00:00Z called for it while another run was under way"));
+  EXPECT_THAT(
+      s.reason,
+      HasSubstr("5 windows since 2013-02-01T03:00:00Z called for it while another run was under way"));
   EXPECT_EQ(s.state.merged(), 0u);
   // A version that has come in answers them.
   s.state.set_active_run("m-2");
@@ -277,13 +281,16 @@ TEST(RankTime, IsPaidFromABudgetOfItsOwn) {
   s.state.set_active_run("m-1");
   s.state = ended(s, "m-1", v1::FAILED_RUN, 8 * 3600);
   EXPECT_FALSE(s.hour());
-  EXPECT_THAT(s.reason, HasSubstr("of the budget of 20h of rank time per 10d 2.0h are left, and the newest run took 8.0h"));
+  EXPECT_THAT(
+      s.reason,
+      HasSubstr("of the budget of 20h of rank time per 10d 2.0h are left, and the newest run took 8.0h"));
   // A rank hour comes back every day.
   EXPECT_TRUE(s.until_trigger(kStart + 20 * kDay));
   EXPECT_NEAR(static_cast<double>(s.triggers[1] - s.triggers[0]) / kDay, 5.9, 0.1);
   s.state.set_active_run("m-2");
   const double left = s.state.rank_seconds();
-  EXPECT_EQ(ended(s, "m-2", v1::PUBLISHED, 3600, v1::CAUSE_MANUAL).rank_seconds(), left) << "asked for by a person";
+  EXPECT_EQ(ended(s, "m-2", v1::PUBLISHED, 3600, v1::CAUSE_MANUAL).rank_seconds(), left)
+      << "asked for by a person";
   EXPECT_EQ(ended(s, "m-1", v1::PUBLISHED, 3600).rank_seconds(), left) << "paid when it came to rest";
 }
 
@@ -358,7 +365,8 @@ TEST(Always, OneFlightNoPeriodOverItsBudgetsNothingInAQuietTime) {
       EXPECT_GE(done.starts[i] - done.starts[i - 6], 30 * kDay) << "seed " << seed;
     for (size_t i = 4; i < done.paid.size(); ++i)
       EXPECT_GE(done.paid[i].first - done.paid[i - 4].first, 27 * kDay)
-          << "24 h in 30 days are four runs of 6 h, which end up to three days after their start; seed " << seed;
+          << "24 h in 30 days are four runs of 6 h, which end up to three days after their start; seed "
+          << seed;
     for (const int64_t start : done.starts)
       EXPECT_FALSE(work.matches(time_from_micros(start)) || sunday.matches(time_from_micros(start)))
           << format_time(time_from_micros(start));

@@ -91,7 +91,8 @@ Result<std::optional<v1::Outcome>> reusable(Context& context, const RunRows& row
     return std::optional<v1::Outcome>();
   }
   out.set_kind(v1::Outcome::FINISHED);
-  out.set_message("version " + std::to_string(best.item->version()) + " fits the present: nothing was trained");
+  out.set_message("version " + std::to_string(best.item->version()) +
+                  " fits the present: nothing was trained");
   out.set_manifest(best.item->manifest());
   out.set_holdout_rows(rows.holdout.size());
   return std::optional(std::move(out));
