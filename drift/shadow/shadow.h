@@ -2,9 +2,9 @@
 // costs a few additions a row; what the version in service loses more than it is what waiting costs.
 //
 // A linear model over the bins of a profile, a weight each, by stochastic gradient descent with a rate that
-// falls with the rows that touched a weight and never below a floor: what it forgets is about a thousand rows
-// of a bin old. Logistic for binary labels, least squares for numbers, which are taken in standard
-// deviations. The same rows in the same order give the same bits. Knows nothing of events: rows come as bins.
+// falls with the rows that touched a weight and never below a floor. Logistic for binary labels, least
+// squares for numbers, which are taken in standard deviations. The same rows in the same order give the same
+// bits. Knows nothing of events: rows come as bins.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,7 @@ class Shadow {
 // window long. Less than nothing is never owed: a version that did better has no credit.
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state);
 
-// The regret so far against the larger of trigger.loss and of what chance adds up to: three standard
+// The regret so far against the larger of trigger.loss and of what chance adds up to: five standard
 // deviations of as many slots like those since it was last nothing.
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger);
 
