@@ -67,6 +67,11 @@ uint32_t PythonRandom::below(uint32_t n) {
   return drawn;
 }
 
+double PythonRandom::uniform() {
+  const uint32_t high = engine_() >> 5, low = engine_() >> 6;
+  return (high * 67108864.0 + low) / 9007199254740992.0;
+}
+
 std::vector<uint32_t> PythonRandom::sample(uint32_t n, uint32_t count) {
   CHECK(count <= n, "a sample is no larger than its population");
   std::vector<uint32_t> out;
