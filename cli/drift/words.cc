@@ -106,10 +106,21 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   text += line("budget", fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
                                      retrain.at_most().burst(), retrain.at_most().runs(),
                                      format_duration(from_proto(retrain.at_most().per()))));
+  if (decision.due() != v1::CAUSE_UNSPECIFIED)
+    text += line("due", fmt::format("since {}, in a quiet time: {}", time_text(decision.due_us()), decision.due_reason()));
   if (!decision.active_run().empty()) text += line("run", decision.active_run() + " is under way");
   if (status.frozen())
     text += line("frozen", status.frozen_reason().empty() ? "by a person" : status.frozen_reason());
   return text;
+}
+
+// What each trigger of the spec said of the window.
+std::string triggers_text(const v1::DecisionState& decision) {
+  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
+  for (const v1::TriggerWord& word : decision.words())
+    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "retrain") : std::string("-"),
+               number_text(word.value()), number_text(word.threshold()), word.reason()});
+  return table.empty() ? "" : table.text() + "\n";
 }
 
 // Of all that was scored, what is nearest to its threshold or farthest over it; nullptr: nothing was.
@@ -145,7 +156,7 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   text += windows_text(status);
   text += line("decision", decision.last_reason());
   text += brakes_text(status);
-  return text + "\n" + scores_text(decision.last_window()) + breaches_text(decision.last_window());
+  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) + breaches_text(decision.last_window());
 }
 
 std::string judgements_table(const v1::DriftStatusResponse& status) {
