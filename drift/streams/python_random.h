@@ -16,10 +16,12 @@ class PythonRandom {
   explicit PythonRandom(uint32_t seed);
   uint32_t below(uint32_t n);                                // n > 0; randrange(n)
   double uniform();                                          // random(): in [0, 1), of 53 bits
-  std::vector<uint32_t> sample(uint32_t n, uint32_t count);  // without repetition, in the order drawn
+  // Without repetition, in the order drawn, into `out`, whose memory is used again.
+  void sample(uint32_t n, uint32_t count, std::vector<uint32_t>& out);
 
  private:
   std::mt19937 engine_;
+  std::vector<uint32_t> pool_;  // kept for its memory alone
 };
 
 }  // namespace rekindle::drift

@@ -13,11 +13,11 @@ namespace {
 
 constexpr int64_t kRows = 40'000;
 
-std::vector<Row> rows_of(const std::string& name, uint32_t seed = 5) {
-  Result<World> made = world(name, seed, kRows);
+std::vector<Row> rows_of(const std::string& name, uint32_t seed = 5, int64_t rows = kRows) {
+  Result<World> made = world(name, seed, rows);
   EXPECT_TRUE(made.ok()) << made.status().message();
   std::vector<Row> out;
-  for (int64_t i = 0; i < kRows; ++i) out.push_back(made->stream());
+  for (int64_t i = 0; i < rows; ++i) out.push_back(made->stream());
   return out;
 }
 
@@ -43,9 +43,9 @@ double against_sea(const Row& row) {
 TEST(Catalogue, EachNameIsAWorldThatCanBeMadeAgain) {
   EXPECT_EQ(names().size(), 35u);
   for (const std::string& name : names()) {
-    const auto once = rows_of(name), again = rows_of(name), other = rows_of(name, 6);
+    const auto once = rows_of(name, 5, 1'000), again = rows_of(name, 5, 1'000), other = rows_of(name, 6, 1'000);
     int same = 0;
-    for (size_t i = 0; i < once.size(); i += 97) {
+    for (size_t i = 0; i < once.size(); i += 17) {
       EXPECT_EQ(once[i].x, again[i].x) << name;
       same += once[i].x == other[i].x;
     }

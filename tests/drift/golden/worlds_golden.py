@@ -1,4 +1,4 @@
-"""Rows of river's generators: the first few, and sums over many."""
+"""Rows of river's generators: the first few, and sums over many. Numbers are written to the last bit, in hexadecimal."""
 
 from river.datasets import synth
 
@@ -38,11 +38,12 @@ def worlds():
         for i, (x, y) in enumerate(stream.take(SUMMED)):
             row = [float(value) for value in x.values()]
             if i < SHOWN:
-                shown.append({"x": row, "y": int(y)})
+                shown.append({"x": [value.hex() for value in row], "y": int(y)})
             sums = row if sums is None else [a + b for a, b in zip(sums, row)]
             label_sum += int(y)
             changes += last is not None and last != int(y)
             last = int(y)
-        out.append({"name": name, "arguments": arguments, "rows": shown, "summed": SUMMED, "sums": sums,
+        out.append({"name": name, "arguments": arguments, "rows": shown, "summed": SUMMED,
+                    "sums": [value.hex() for value in sums],
                     "labels": label_sum, "changes": int(changes)})
     return out
