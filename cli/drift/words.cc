@@ -50,8 +50,7 @@ void add_scores(const Scores& scores, uint64_t judged, TextTable& table) {
         score->threshold() == std::max(score->user_threshold(), score->null_quantile());
     table.add({score->detector(), of, number_text(score->value()), number_text(score->threshold()),
                larger_of_two ? number_text(score->user_threshold()) : "-",
-               larger_of_two ? number_text(score->null_quantile()) : "-",
-               fmt::format("{}", score->rows()),
+               larger_of_two ? number_text(score->null_quantile()) : "-", fmt::format("{}", score->rows()),
                score->fired() ? paint(Colour::kYellow, "moved") : std::string("-"), score->reason()});
   }
 }
@@ -88,8 +87,8 @@ std::string windows_text(const v1::DriftStatusResponse& status) {
   std::string text =
       line("reference", status.champion() == 0
                             ? "none: no version is in service"
-                            : fmt::format("what version {} was trained on, known up to {}",
-                                          status.champion(), time_text(status.champion_as_of_us())));
+                            : fmt::format("what version {} was trained on, known up to {}", status.champion(),
+                                          time_text(status.champion_as_of_us())));
   text += line("window", fmt::format("{} to {}, {} rows of version {}; {} and at least {} rows are needed",
                                      time_text(window.from_us()), time_text(window.until_us()), window.rows(),
                                      window.version(), format_duration(from_proto(retrain.window())),
@@ -101,10 +100,10 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   const v1::DecisionState& decision = status.decision();
   const v1::Retrain& retrain = status.retrain();
   const auto hits = std::count(decision.drift_hits().begin(), decision.drift_hits().end(), true);
-  std::string text = line("persistence", fmt::format("drift in {} of the last {} windows; {} of {} are needed",
-                                                     hits, decision.drift_hits_size(),
-                                                     retrain.persistence().hits(),
-                                                     retrain.persistence().of()));
+  std::string text =
+      line("persistence",
+           fmt::format("drift in {} of the last {} windows; {} of {} are needed", hits,
+                       decision.drift_hits_size(), retrain.persistence().hits(), retrain.persistence().of()));
   if (status.cooldown_until_us() > 0)
     text += line("cooldown",
                  fmt::format("{} {}{}", status.cooldown_until_us() > status.model_clock_us() ? "until" : "over since",
@@ -131,6 +130,15 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   return text;
 }
 
+// What each trigger of the spec said of the window.
+std::string triggers_text(const v1::DecisionState& decision) {
+  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
+  for (const v1::TriggerWord& word : decision.words())
+    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "retrain") : std::string("-"),
+               number_text(word.value()), number_text(word.threshold()), word.reason()});
+  return table.empty() ? "" : table.text() + "\n";
+}
+
 // Of all that was scored, what is nearest to its threshold or farthest over it; nullptr: nothing was.
 const v1::Score* strongest(const v1::JudgedWindow& window) {
   const v1::Score* best = nullptr;
@@ -153,9 +161,10 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   std::string text = line("model", paint(Colour::kBold, model));
   text += line("clock", fmt::format("{}; all rows up to {} have come", time_text(status.model_clock_us()),
                                     time_text(status.watermark_us())));
-  text += line("events", fmt::format("{} requests, {} labelled rows; {} labels wait for their request, {} came late",
-                                     status.requests(), status.labelled_rows(), status.waiting_labels(),
-                                     status.late_labels()));
+  text += line(
+      "events",
+      fmt::format("{} requests, {} labelled rows; {} labels wait for their request, {} came late",
+                  status.requests(), status.labelled_rows(), status.waiting_labels(), status.late_labels()));
   if (!decision.has_last_window())
     return text + line("decision", status.champion() == 0
                                        ? "none: no version is in service"

@@ -65,7 +65,8 @@ TEST(Drift, WindowsDecisionBrakesAndScores) {
   EXPECT_THAT(text, HasSubstr("drift in 1 of the last 2 windows; 2 of 3 are needed\n"));
   EXPECT_THAT(text, HasSubstr("cooldown    over since 1970-02-09T00:00:00Z\n"));
   EXPECT_THAT(text, HasSubstr("budget      1.50 of at most 2 runs saved up; 8 per 365d\n"));
-  EXPECT_THAT(text, ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
   EXPECT_LT(text.find("because of temp"), text.find("because of humid")) << "the strongest first";
   EXPECT_THAT(text, Not(HasSubstr("BROKEN")));
   EXPECT_THAT(text, Not(HasSubstr("frozen")));
@@ -123,6 +124,23 @@ TEST(Drift, ABrokenFeedAndWhatElseStandsInTheWay) {
   EXPECT_THAT(text, ::testing::ContainsRegex("frozen_column +wind +node-2"));
 }
 
+TEST(Drift, WhatEachTriggerSaysAndWhatIsDue) {
+  v1::DriftStatusResponse with = status();
+  EXPECT_THAT(drift_text("m", with), Not(HasSubstr("TRIGGER")));
+  v1::TriggerWord& word = *with.mutable_decision()->add_words();
+  word.set_trigger("labels");
+  word.set_fired(true);
+  word.set_value(1200);
+  word.set_threshold(1000);
+  word.set_reason("1200 new rows");
+  with.mutable_decision()->set_due(v1::CAUSE_LABELS);
+  with.mutable_decision()->set_due_reason("1200 new rows");
+  with.mutable_decision()->set_due_us(38 * kDay);
+  const std::string text = drift_text("m", with);
+  EXPECT_THAT(text, ::testing::ContainsRegex("labels +retrain +1200 +1000 +1200 new rows"));
+  EXPECT_THAT(text, HasSubstr("due         since 1970-02-08T00:00:00Z, in a quiet time: 1200 new rows\n"));
+}
+
 TEST(Drift, BeforeTheFirstSlot) {
   v1::DriftStatusResponse none;
   EXPECT_THAT(drift_text("m", none), HasSubstr("decision    none: no version is in service\n"));
@@ -139,7 +157,8 @@ TEST(Drift, ALineForEachJudgement) {
   *moved.mutable_window() = with.decision().last_window();
   moved.set_reason("for it");
   const std::string text = judgements_table(with);
-  EXPECT_THAT(text, ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
   EXPECT_THAT(text, ::testing::ContainsRegex("3 +6000 +1 +0 +psi of temp, 0.412 of 0.25 +for it"));
 }
 
