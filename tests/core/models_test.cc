@@ -1,6 +1,7 @@
 // Models, data and replays: windows and triggers, aliases, quarantine, the replay's clock.
 #include <google/protobuf/util/message_differencer.h>
 
+#include "core/plan.h"
 #include "core/why.h"
 #include "core/windows.h"
 #include "tests/core/driver.h"
@@ -157,6 +158,64 @@ TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
   EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs - 1), 0u)
       << "the 11th is not over";
   EXPECT_EQ(new_labels(d.state, spec, champion, day_us(3, 1)), 10 * 900u);
+}
+
+// Versions 1 and 2, the second in service everywhere.
+struct TwoVersions : Driver {
+  std::string first, second;
+  TwoVersions() {
+    add_job();
+    first = published(evaluation_of(.53, 0));
+    second = published(evaluation_of(.50, .53));
+  }
+  std::string published(const v1::Evaluation& evaluation) {
+    const std::string id = start();
+    trains(id, evaluation);
+    for (int i = 0; i < 3; ++i) {
+      nodes_follow();
+      pass(Seconds(2 * 86400));
+    }
+    EXPECT_EQ(model().rollout().state(), v1::Rollout::PROMOTED);
+    return id;
+  }
+};
+
+TEST(Reuse, ARunThatFoundAnOlderVersionRollsItOutAgainAndMakesNone) {
+  TwoVersions d;
+  const std::string third = d.start();
+  d.gang_starts(third);
+  d.ends(third, v1::END_FINISHED, finished(d.first, evaluation_of(.45, .50)));
+  d.verified(third);
+  EXPECT_EQ(d.run_of(third).state(), v1::COMPLETED);
+  EXPECT_THAT(d.run_of(third).reason(), HasSubstr("version 1 fits the present and serves again"));
+  EXPECT_EQ(d.model().versions_size(), 2);
+  EXPECT_EQ(d.model().rollout().version(), 1u);
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_CANARY);
+  EXPECT_EQ(d.model().decision().active_run(), "");
+  for (int i = 0; i < 3; ++i) {
+    d.nodes_follow();
+    d.pass(Seconds(2 * 86400));
+  }
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
+}
+
+TEST(Reuse, OnlyATriggersRunLooksAndOnlyAtVersionsThatWereNotRolledBack) {
+  TwoVersions d;
+  const std::string third = d.start();
+  v1::Run run = d.run_of(third);
+  *run.mutable_spec() = spec_of(kModel);
+  run.mutable_spec()->mutable_retrain()->set_reuse(true);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0) << "a person who asks for a run wants one";
+  run.set_cause(v1::CAUSE_DRIFT);
+  const v1::Plan plan = plan_of(d.state, run, 1);
+  ASSERT_EQ(plan.score_size(), 1);
+  EXPECT_EQ(plan.score(0).version(), 1u);
+  EXPECT_EQ(plan.score(0).manifest(), d.run_of(d.first).outcome().manifest());
+  run.mutable_spec()->mutable_retrain()->set_reuse(false);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0);
+  run.mutable_spec()->mutable_retrain()->set_reuse(true);
+  d.state.models.at(JobName(kModel)).mutable_versions(0)->set_barred(true);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0);
 }
 
 TEST(Windows, ScoreTakesARange) {
