@@ -152,9 +152,11 @@ class Backtest {
     if (!setting_.trees) return ok_status();
     say_(fmt::format("boosted trees, {} fits", 1 + by_time_.size()));
     TreesReference trees(*setting_.trees, store_, rule_, setting_.spec.data(), setting_.rows);
-    TRY_STATUS(trees.add(coordinator_->fits().begin()->second.plan, matrix_.fits().front(), setting_.from_us));
+    TRY_STATUS(
+        trees.add(coordinator_->fits().begin()->second.plan, matrix_.fits().front(), setting_.from_us));
     for (const auto& [as_of_us, slice] : by_time_)
-      TRY_STATUS(trees.add(slice.run->plan, matrix_.fits()[slice.fit], as_of_us + setting_.run_takes.count()));
+      TRY_STATUS(
+          trees.add(slice.run->plan, matrix_.fits()[slice.fit], as_of_us + setting_.run_takes.count()));
     PolicyLine& line = report_.trees.line.emplace();
     line.name = "boosted trees";
     line.fits = trees.fits().size();

@@ -107,7 +107,8 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
                                      retrain.at_most().burst(), retrain.at_most().runs(),
                                      format_duration(from_proto(retrain.at_most().per()))));
   if (decision.due() != v1::CAUSE_UNSPECIFIED)
-    text += line("due", fmt::format("since {}, in a quiet time: {}", time_text(decision.due_us()), decision.due_reason()));
+    text += line("due", fmt::format("since {}, in a quiet time: {}", time_text(decision.due_us()),
+                                    decision.due_reason()));
   if (!decision.active_run().empty()) text += line("run", decision.active_run() + " is under way");
   if (status.frozen())
     text += line("frozen", status.frozen_reason().empty() ? "by a person" : status.frozen_reason());
@@ -156,7 +157,8 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   text += windows_text(status);
   text += line("decision", decision.last_reason());
   text += brakes_text(status);
-  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) + breaches_text(decision.last_window());
+  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) +
+         breaches_text(decision.last_window());
 }
 
 std::string judgements_table(const v1::DriftStatusResponse& status) {
