@@ -62,6 +62,15 @@ std::string scores_text(const v1::JudgedWindow& window) {
   return table.empty() ? "no scores: the window was not compared with the reference\n" : table.text();
 }
 
+std::string triggers_text(const v1::DecisionState& decision) {
+  if (decision.words().empty()) return {};
+  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
+  for (const v1::TriggerWord& word : decision.words())
+    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "run") : std::string("-"),
+               number_text(word.value()), number_text(word.threshold()), word.reason()});
+  return table.text() + "\n";
+}
+
 std::string breaches_text(const v1::JudgedWindow& window) {
   if (window.breaches().empty()) return {};
   TextTable table({"BROKEN FEED", "OF", "FROM NODE", "SINCE", "UNTIL", "VALUE", "THRESHOLD", "ROWS", "WHY"});
@@ -106,8 +115,14 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   text += line("budget", fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
                                      retrain.at_most().burst(), retrain.at_most().runs(),
                                      format_duration(from_proto(retrain.at_most().per()))));
+  if (retrain.at_most().has_rank_time())
+    text += line("rank time", fmt::format("{:.2f}h left; {} per {}, {:.2f}h by the newest run",
+                                          decision.rank_seconds() / 3600,
+                                          format_duration(from_proto(retrain.at_most().rank_time())),
+                                          format_duration(from_proto(retrain.at_most().per())),
+                                          decision.last_rank_seconds() / 3600));
   if (decision.due() != v1::CAUSE_UNSPECIFIED)
-    text += line("due", fmt::format("since {}, in a quiet time: {}", time_text(decision.due_us()),
+    text += line("due", fmt::format("since {}, until it is no longer quiet: {}", time_text(decision.due_us()),
                                     decision.due_reason()));
   if (!decision.active_run().empty()) text += line("run", decision.active_run() + " is under way");
   if (status.frozen())

@@ -72,6 +72,27 @@ TEST(Drift, WindowsDecisionBrakesAndScores) {
   EXPECT_THAT(text, Not(HasSubstr("frozen")));
 }
 
+TEST(Drift, EachTriggerAndWhatIsDue) {
+  v1::DriftStatusResponse with = status();
+  v1::DecisionState& decision = *with.mutable_decision();
+  v1::TriggerWord& word = *decision.add_words();
+  word.set_trigger("labels");
+  word.set_fired(true);
+  word.set_value(51'000);
+  word.set_threshold(50'000);
+  word.set_reason("enough of them");
+  decision.set_due(v1::CAUSE_LABELS);
+  decision.set_due_us(40 * kDay);
+  decision.set_due_reason("enough of them");
+  with.mutable_retrain()->mutable_at_most()->mutable_rank_time()->set_seconds(100 * 3600);
+  decision.set_rank_seconds(12 * 3600);
+  decision.set_last_rank_seconds(1800);
+  const std::string text = drift_text("m", with);
+  EXPECT_THAT(text, ::testing::ContainsRegex("labels +run +5.1e.04 +5e.04 +enough of them"));
+  EXPECT_THAT(text, HasSubstr("rank time   12.00h left; 100h per 365d, 0.50h by the newest run\n"));
+  EXPECT_THAT(text, HasSubstr("due         since 1970-02-10T00:00:00Z, until it is no longer quiet: enough of them\n"));
+}
+
 TEST(Drift, TheThresholdOfADetectorOfItsOwnIsNotTheLargerOfTwo) {
   v1::DriftStatusResponse with = status();
   v1::Score& adwin = *with.mutable_decision()->mutable_last_window()->add_quality();
@@ -117,7 +138,7 @@ TEST(Drift, WhatEachTriggerSaysAndWhatIsDue) {
   with.mutable_decision()->set_due_us(38 * kDay);
   const std::string text = drift_text("m", with);
   EXPECT_THAT(text, ::testing::ContainsRegex("labels +retrain +1200 +1000 +1200 new rows"));
-  EXPECT_THAT(text, HasSubstr("due         since 1970-02-08T00:00:00Z, in a quiet time: 1200 new rows\n"));
+  EXPECT_THAT(text, HasSubstr("due         since 1970-02-08T00:00:00Z, until it is no longer quiet: 1200 new rows\n"));
 }
 
 TEST(Drift, BeforeTheFirstSlot) {

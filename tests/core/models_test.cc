@@ -71,7 +71,7 @@ TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
   d.run(AddSnapshot{january(), false});
   d.run(Apply{apply_of(spec)});
   // A first run on an old import sees its rows.
-  auto first = training_rows(d.state, spec, to_micros(*parse_time("2026-11-22")));
+  auto first = training_rows(d.state, spec, to_micros(*parse_time("2026-11-22")), 0);
   ASSERT_TRUE(first.ok()) << first.status().to_string();
   EXPECT_EQ(first->windows.train_from_us(), day_us(1, 1));
   EXPECT_EQ(first->windows.until_us(), day_us(2, 1));
@@ -81,27 +81,82 @@ TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
   for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
   // As of 14 February noon: days over by 13 February 11:00 are known, that is up to the 12th.
   int64_t as_of = day_us(2, 14) + 12 * kHourUs;
-  auto live = training_rows(d.state, spec, as_of);
+  auto live = training_rows(d.state, spec, as_of, 0);
   ASSERT_TRUE(live.ok());
   EXPECT_EQ(live->data.size(), 1u + 12u);
   EXPECT_EQ(live->windows.until_us(), day_us(2, 13));
   EXPECT_EQ(live->windows.holdout_from_us(), day_us(2, 6));
   for (const auto& snapshot : live->data) EXPECT_LT(snapshot.last_time_us(), as_of - 25 * kHourUs);
   // Exactly at the boundary a day counts, a microsecond before it does not.
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs)->data.size(), 13u);
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs - 1)->data.size(), 12u);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs, 0)->data.size(), 13u);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs - 1, 0)->data.size(), 12u);
 
   // rows.last cuts the old end, and whole snapshots before it are left out.
   *spec.mutable_train()->mutable_rows()->mutable_last() = to_proto(Seconds(10 * 86400));
-  auto recent = training_rows(d.state, spec, as_of);
+  auto recent = training_rows(d.state, spec, as_of, 0);
   ASSERT_TRUE(recent.ok());
   EXPECT_EQ(recent->windows.train_from_us(), day_us(2, 13) + 25 * kHourUs - 10 * kDayUs);
   EXPECT_EQ(recent->data.front().name(), "2013-02-04");
 
   *spec.mutable_gate()->mutable_holdout() = to_proto(Seconds(20 * 86400));
-  EXPECT_EQ(training_rows(d.state, spec, as_of).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(training_rows(d.state, spec, as_of, 0).status().code(), Code::kFailedPrecondition);
   spec.mutable_data()->set_initial("flights@2012-01..2012-12");
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 1)).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 1), 0).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(Windows, ReachBackAsTheRowsSay) {
+  Driver d;
+  v1::JobSpec spec = spec_of(kModel);
+  d.run(AddSnapshot{january(), false});
+  d.run(Apply{apply_of(spec)});
+  for (int day = 1; day <= 28; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  const int64_t as_of = day_us(3, 2) + kHourUs;  // all of February is known
+  v1::Rows& rows = *spec.mutable_train()->mutable_rows();
+  const auto days_back = [&](int64_t changed_us) {
+    const auto found = training_rows(d.state, spec, as_of, changed_us);
+    EXPECT_TRUE(found.ok()) << found.status().message();
+    return static_cast<double>(as_of - found->windows.train_from_us()) / kDayUs;
+  };
+  *rows.mutable_since_drift()->mutable_at_least() = to_proto(Seconds(14 * 86400));
+  *rows.mutable_since_drift()->mutable_at_most() = to_proto(Seconds(40 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 40) << "no change is known";
+  EXPECT_DOUBLE_EQ(days_back(as_of - 20 * kDayUs), 20);
+  EXPECT_DOUBLE_EQ(days_back(as_of - 3 * kDayUs), 14) << "three days would be their weather";
+  EXPECT_DOUBLE_EQ(days_back(as_of - 300 * kDayUs), 40);
+  *rows.mutable_decay()->mutable_half_life() = to_proto(Seconds(3 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 30) << "ten half-lives";
+  *rows.mutable_reservoir()->mutable_at_most() = to_proto(Seconds(25 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(as_of - 20 * kDayUs), 25) << "a change is of no account";
+  *rows.mutable_balanced()->mutable_last() = to_proto(Seconds(22 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 22);
+}
+
+TEST(Triggers, ARunRemembersTheChangeThatItWasQueuedForAndIsChargedForItsRanks) {
+  Replaying d;
+  int64_t clock = day_us(2, 8);
+  const std::string id = d.until_triggered(clock);
+  ASSERT_FALSE(id.empty());
+  EXPECT_GT(d.run_of(id).changed_us(), 0);
+  EXPECT_EQ(d.run_of(id).changed_us(), d.model().decision().changed_us());
+  d.gang_starts(id);
+  d.world.now += Seconds(20);  // of the wall clock: of no account in a replay
+  d.ends(id, v1::END_SPEC_REFUSED);
+  EXPECT_DOUBLE_EQ(d.model().decision().last_rank_seconds(), 2 * 3600)
+      << "two ranks for as long as runs take";
+}
+
+TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
+  Driver d;
+  v1::JobSpec spec = spec_of(kModel);
+  d.run(AddSnapshot{january(), false});
+  d.run(Apply{apply_of(spec)});
+  v1::Version champion;
+  champion.set_as_of_us(day_us(2, 11) + 25 * kHourUs);  // it knows rows before the 11th
+  for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs), 900u);
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs - 1), 0u)
+      << "the 11th is not over";
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(3, 1)), 10 * 900u);
 }
 
 TEST(Windows, ScoreTakesARange) {
@@ -199,6 +254,42 @@ TEST(Replay, DriftTriggersOneRunWhoseVerdictWaitsForTheClock) {
                                             "run", "version", "rollout", "version", "rollout"));
   EXPECT_EQ(why(d.state, kModel, 9, d.journal).status().code(), Code::kNotFound);
   EXPECT_EQ(why(d.state, "x", 1, d.journal).status().code(), Code::kNotFound);
+}
+
+// Labels of the bake come when it is over: what they prove worse is undone and said to be.
+TEST(Replay, LabelsUndoAPromotion) {
+  Replaying d;
+  v1::JobSpec spec = find_job(d.state, kModel)->spec();
+  spec.mutable_serve()->mutable_analysis()->set_false_alarms(0.01);
+  spec.mutable_serve()->mutable_analysis()->set_min_rows(200);
+  d.run(Apply{apply_of(spec)});
+  int64_t clock = day_us(2, 1);
+  const std::string id = d.until_triggered(clock);
+  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
+  d.run(to(clock + kHourUs));
+  d.verified(id);
+  d.nodes_follow();
+  d.run(to(clock + 3 * kDayUs));
+  d.nodes_follow();
+  ASSERT_EQ(d.model().aliases().at("champion"), 2u);
+
+  v1::JudgedWindow window = window_of(kModel, clock + 3 * kDayUs, 2, 0.1);
+  v1::LossComparison& labels = *window.add_comparisons();
+  labels.set_version(2), labels.set_against(1), labels.set_version_rows(300), labels.set_against_rows(3000);
+  labels.set_weight(270), labels.set_weighted_gain(5), labels.set_square_sum(3000), labels.set_degrees(3000);
+  d.run(JudgeWindow{window});
+  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
+  EXPECT_GT(d.model().rollout().evidence().gain(), 0);
+  const auto told = why(d.state, kModel, 2, d.journal);
+  ASSERT_TRUE(told.ok());
+  EXPECT_THAT(told->steps().rbegin()->text(), HasSubstr("evidence: gain +0.0185 a row"));
+
+  window.set_slot_us(window.slot_us() + kHourUs);
+  window.mutable_comparisons(0)->set_weighted_gain(-270);
+  d.run(JudgeWindow{window});
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
+  EXPECT_TRUE(d.model().versions(1).proved_worse());
+  EXPECT_TRUE(d.model().versions(1).barred());
 }
 
 TEST(Replay, ABakeEndsOnlyWhenTheClockMoves) {
