@@ -130,15 +130,6 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   return text;
 }
 
-// What each trigger of the spec said of the window.
-std::string triggers_text(const v1::DecisionState& decision) {
-  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
-  for (const v1::TriggerWord& word : decision.words())
-    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "retrain") : std::string("-"),
-               number_text(word.value()), number_text(word.threshold()), word.reason()});
-  return table.empty() ? "" : table.text() + "\n";
-}
-
 // Of all that was scored, what is nearest to its threshold or farthest over it; nullptr: nothing was.
 const v1::Score* strongest(const v1::JudgedWindow& window) {
   const v1::Score* best = nullptr;
