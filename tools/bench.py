@@ -25,7 +25,7 @@ BENCHES = {
                                  "run, all in memory; trivial jobs beside Slurm and HyperQueue; submission to start "
                                  "(--only PART,PART; --jobs N)"),
     "drift": (drift.run, "events a second of detectors beside river, a report of 300,000 rows x 50 columns beside evidently, values "
-                         "counted a second (--only PART,PART; --scale SHARE of the sizes)"),
+                         "counted a second, a serving node with and without profiles and events (--only PART,PART; --scale SHARE of the sizes)"),
     "journal": (journal.run, "restart of a coordinator with 1,000,000 events, beside reading the file; pauses by snapshots and "
                              "archives"),
     "start": (start.run, "submit to first optimizer step, and steps per second of a small MLP on 2 ranks, beside torchrun "

@@ -105,16 +105,16 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
            fmt::format("drift in {} of the last {} windows; {} of {} are needed", hits,
                        decision.drift_hits_size(), retrain.persistence().hits(), retrain.persistence().of()));
   if (status.cooldown_until_us() > 0)
-    text += line("cooldown",
-                 fmt::format("{} {}{}", status.cooldown_until_us() > status.model_clock_us() ? "until" : "over since",
-                             time_text(status.cooldown_until_us()),
-                             decision.rejections() == 0
-                                 ? ""
-                                 : fmt::format(", lengthened by {} rejected in a row", decision.rejections())));
-  text += line("budget",
-               fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
-                           retrain.at_most().burst(), retrain.at_most().runs(),
-                           format_duration(from_proto(retrain.at_most().per()))));
+    text += line(
+        "cooldown",
+        fmt::format("{} {}{}", status.cooldown_until_us() > status.model_clock_us() ? "until" : "over since",
+                    time_text(status.cooldown_until_us()),
+                    decision.rejections() == 0
+                        ? ""
+                        : fmt::format(", lengthened by {} rejected in a row", decision.rejections())));
+  text += line("budget", fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
+                                     retrain.at_most().burst(), retrain.at_most().runs(),
+                                     format_duration(from_proto(retrain.at_most().per()))));
   if (retrain.at_most().has_rank_time())
     text += line("rank time", fmt::format("{:.2f}h left; {} per {}, {:.2f}h by the newest run",
                                           decision.rank_seconds() / 3600,
@@ -128,15 +128,6 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   if (status.frozen())
     text += line("frozen", status.frozen_reason().empty() ? "by a person" : status.frozen_reason());
   return text;
-}
-
-// What each trigger of the spec said of the window.
-std::string triggers_text(const v1::DecisionState& decision) {
-  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
-  for (const v1::TriggerWord& word : decision.words())
-    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "retrain") : std::string("-"),
-               number_text(word.value()), number_text(word.threshold()), word.reason()});
-  return table.empty() ? "" : table.text() + "\n";
 }
 
 // Of all that was scored, what is nearest to its threshold or farthest over it; nullptr: nothing was.
@@ -172,7 +163,8 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   text += windows_text(status);
   text += line("decision", decision.last_reason());
   text += brakes_text(status);
-  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) + breaches_text(decision.last_window());
+  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) +
+         breaches_text(decision.last_window());
 }
 
 std::string judgements_table(const v1::DriftStatusResponse& status) {

@@ -14,8 +14,8 @@ namespace rekindle::drift {
 class PythonRandom {
  public:
   explicit PythonRandom(uint32_t seed);
-  uint32_t below(uint32_t n);                                // n > 0; randrange(n)
-  double uniform();                                          // random(): in [0, 1), of 53 bits
+  uint32_t below(uint32_t n);  // n > 0; randrange(n)
+  double uniform();            // random(): in [0, 1), of 53 bits
   // Without repetition, in the order drawn, into `out`, whose memory is used again.
   void sample(uint32_t n, uint32_t count, std::vector<uint32_t>& out);
 

@@ -28,12 +28,14 @@ bool Kswin::update(double value) {
 
 void Kswin::insert(double value) {
   if (size_ == kWindow) {
-    const auto oldest = static_cast<size_t>(std::ranges::find(slots_, static_cast<uint8_t>(next_)) - slots_.begin());
+    const auto oldest =
+        static_cast<size_t>(std::ranges::find(slots_, static_cast<uint8_t>(next_)) - slots_.begin());
     std::copy(sorted_.begin() + oldest + 1, sorted_.end(), sorted_.begin() + oldest);
     std::copy(slots_.begin() + oldest + 1, slots_.end(), slots_.begin() + oldest);
     --size_;
   }
-  const auto at = static_cast<size_t>(std::upper_bound(sorted_.begin(), sorted_.begin() + size_, value) - sorted_.begin());
+  const auto at = static_cast<size_t>(std::upper_bound(sorted_.begin(), sorted_.begin() + size_, value) -
+                                      sorted_.begin());
   std::copy_backward(sorted_.begin() + at, sorted_.begin() + size_, sorted_.begin() + size_ + 1);
   std::copy_backward(slots_.begin() + at, slots_.begin() + size_, slots_.begin() + size_ + 1);
   sorted_[at] = value;

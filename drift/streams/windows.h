@@ -15,8 +15,8 @@
 
 namespace rekindle::drift {
 
-// Numbers of any scale: Kolmogorov-Smirnov between the newest 30 and 30 drawn from the 70 before them. The window is
-// kept sorted, so that an item costs one insertion and one walk.
+// Numbers of any scale: Kolmogorov-Smirnov between the newest 30 and 30 drawn from the 70 before them. The
+// window is kept sorted, so that an item costs one insertion and one walk.
 class Kswin {
  public:
   explicit Kswin(uint32_t seed) : seed_(seed), random_(seed) {}
@@ -32,10 +32,10 @@ class Kswin {
 
   uint32_t seed_;
   PythonRandom random_;
-  std::vector<uint32_t> drawn_;            // kept for its memory alone
-  std::array<double, kWindow> sorted_;     // the values, ascending,
-  std::array<uint8_t, kWindow> slots_;     // and of each the slot in which it came
-  size_t size_ = 0, next_ = 0;             // of the window; the slot of the next item, which is the oldest's
+  std::vector<uint32_t> drawn_;         // kept for its memory alone
+  std::array<double, kWindow> sorted_;  // the values, ascending,
+  std::array<uint8_t, kWindow> slots_;  // and of each the slot in which it came
+  size_t size_ = 0, next_ = 0;          // of the window; the slot of the next item, which is the oldest's
   bool detected_ = false;
 };
 

@@ -54,7 +54,8 @@ std::string report(const std::vector<double>& numbers, size_t rows, size_t colum
   const auto column = [&](size_t i) { return std::span(numbers).subspan(i * rows, rows); };
   const auto began = Clock::now();
   v1::Profile profile;
-  for (size_t i = 0; i < columns; ++i) *profile.add_features() = numeric_profile(fmt::format("c{}", i), column(i));
+  for (size_t i = 0; i < columns; ++i)
+    *profile.add_features() = numeric_profile(fmt::format("c{}", i), column(i));
   *profile.mutable_prediction() = numeric_profile(kPrediction, column(0).first(1));
   const double profiled = since(began);
 
@@ -77,8 +78,8 @@ std::string report(const std::vector<double>& numbers, size_t rows, size_t colum
   std::vector<std::string> alarms;
   for (const v1::Score& score : psi_scores(windows, trigger, 1'000))
     if (score.fired()) alarms.push_back(fmt::format("\"{}\"", score.feature()));
-  return fmt::format(R"({{"profile_seconds":{},"live_seconds":{},"count_seconds":{},"alarms":[{}]}})", profiled,
-                     since(live), counted, fmt::join(alarms, ","));
+  return fmt::format(R"({{"profile_seconds":{},"live_seconds":{},"count_seconds":{},"alarms":[{}]}})",
+                     profiled, since(live), counted, fmt::join(alarms, ","));
 }
 
 std::string run(int argc, char** argv) {

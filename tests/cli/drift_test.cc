@@ -124,23 +124,6 @@ TEST(Drift, ABrokenFeedAndWhatElseStandsInTheWay) {
   EXPECT_THAT(text, ::testing::ContainsRegex("frozen_column +wind +node-2"));
 }
 
-TEST(Drift, WhatEachTriggerSaysAndWhatIsDue) {
-  v1::DriftStatusResponse with = status();
-  EXPECT_THAT(drift_text("m", with), Not(HasSubstr("TRIGGER")));
-  v1::TriggerWord& word = *with.mutable_decision()->add_words();
-  word.set_trigger("labels");
-  word.set_fired(true);
-  word.set_value(1200);
-  word.set_threshold(1000);
-  word.set_reason("1200 new rows");
-  with.mutable_decision()->set_due(v1::CAUSE_LABELS);
-  with.mutable_decision()->set_due_reason("1200 new rows");
-  with.mutable_decision()->set_due_us(38 * kDay);
-  const std::string text = drift_text("m", with);
-  EXPECT_THAT(text, ::testing::ContainsRegex("labels +retrain +1200 +1000 +1200 new rows"));
-  EXPECT_THAT(text, HasSubstr("due         since 1970-02-08T00:00:00Z, in a quiet time: 1200 new rows\n"));
-}
-
 TEST(Drift, BeforeTheFirstSlot) {
   v1::DriftStatusResponse none;
   EXPECT_THAT(drift_text("m", none), HasSubstr("decision    none: no version is in service\n"));

@@ -1,7 +1,7 @@
 // How soon the policy notices an abrupt change, beside ADWIN on each answer of version 1.
 //
-// ADWIN's delta is the most eager one with which it raises no more false alarms than the policy in worlds that stand
-// still. Both are told labels an hour after the event.
+// ADWIN's delta is the most eager one with which it raises no more false alarms than the policy in worlds
+// that stand still. Both are told labels an hour after the event.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -77,7 +77,8 @@ TEST(Delay, OfAnAbruptChangeBesideAdwin) {
   for (const double eager : kDeltas) {
     size_t theirs = 0;
     for (const Lived& lived : still) theirs += adwin(lived, eager, INT64_MAX).before;
-    fmt::print("ADWIN, delta {}: {} false alarms in {} years; the policy: {}\n", eager, theirs, still.size(), ours);
+    fmt::print("ADWIN, delta {}: {} false alarms in {} years; the policy: {}\n", eager, theirs, still.size(),
+               ours);
     if (theirs <= ours && delta == 0) delta = eager;
   }
   ASSERT_GT(delta, 0) << "ADWIN has no delta that is as quiet";

@@ -41,7 +41,8 @@ std::string spec_text(const worlds::World& world) {
   for (const worlds::Field& field : world.fields)
     (field.categorical ? categorical : numeric) += field.name + ", ";
   for (int i = 0; i < world.classes; ++i) classes += fmt::format("c{}, ", i);
-  const std::string kind = world.classes == 2 ? "" : fmt::format(", kind: multiclass, classes: [{}]", classes);
+  const std::string kind =
+      world.classes == 2 ? "" : fmt::format(", kind: multiclass, classes: [{}]", classes);
   return fmt::format(
       R"(rekindle: 1
 name: world
@@ -52,10 +53,9 @@ retrain: {{when: [drift, quality]}}
       kind, numeric, categorical.empty() ? "" : fmt::format(", categorical: [{}]", categorical));
 }
 
-void add_snapshot(v1::BacktestRequest& request, artifacts::Store& store, const Life& life, worlds::World& world,
-                  const std::string& name, int64_t first, int64_t rows) {
-  const dataio::Table table =
-      worlds::table_of(world, rows, time_of(life, first), kHour / life.rows_an_hour);
+void add_snapshot(v1::BacktestRequest& request, artifacts::Store& store, const Life& life,
+                  worlds::World& world, const std::string& name, int64_t first, int64_t rows) {
+  const dataio::Table table = worlds::table_of(world, rows, time_of(life, first), kHour / life.rows_an_hour);
   const auto snapshot = dataio::make_snapshot(store, kData, name, table, "at", "made up");
   CHECK(snapshot.ok(), snapshot.status().message());
   *request.add_snapshots() = *snapshot;
@@ -103,7 +103,8 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
   const backtest::Setting setting = TRY(backtest::prepare(request, store));
   const auto events = TRY(events::EventStore::open(folder / "events.db", store.artifacts(), true));
   backtest::Trainer trainer(store);
-  backtest::Coordinator coordinator(store, *events, trainer, time_from_micros(setting.until_us + 3650 * kDay));
+  backtest::Coordinator coordinator(store, *events, trainer,
+                                    time_from_micros(setting.until_us + 3650 * kDay));
   TRY_STATUS(coordinator.begin(setting.spec, setting.initial));
   backtest::Node node = TRY(backtest::Node::open(store, *events, setting.spec, setting.rows));
   const auto quiet = [](double, int64_t) {};
@@ -114,7 +115,8 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
   const dataio::history::Rows after = TRY(dataio::history::read_replay_rows(
       *rows_store, setting.spec.data(),
       {.snapshots = {request.snapshots(2)}, .slot_us = from_proto(setting.spec.data().slot()).count()}));
-  backtest::Matrix first(store, dataio::LabelRule(setting.spec.data().label()), setting.spec.data(), setting.rows);
+  backtest::Matrix first(store, dataio::LabelRule(setting.spec.data().label()), setting.spec.data(),
+                         setting.rows);
   TRY(first.add({.manifest = coordinator.model().versions(0).manifest()}));
   Lived out{std::move(played.runs), {}, setting.rows.times, {}};
   for (size_t row = 0; row < out.times.size(); ++row) out.errors.push_back(first.error(0, row));

@@ -46,15 +46,16 @@ void tell(const Life& life, const Report& report) {
   const Judged found = judged(report);
   fmt::print("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} | {} | {:.2f} | {:+.4f} | {:.1f} | {} |\n", life.world,
              report.never, own.loss, cron.loss, own.best, own.fits, own.share, found.points, own.delay_days,
-             !found.worthwhile                                                ? "nothing to gain"
+             !found.worthwhile                                           ? "nothing to gain"
              : found.share >= kShareGoal && found.points >= -kPointsGoal ? "reached"
-                                                                              : "missed");
+                                                                         : "missed");
   std::fflush(stdout);
 }
 
 TEST(Share, OfTheGainOfTheClairvoyant) {
   start_logging("decisions_test", LogLevel::kError, false);
-  fmt::print("| world | never | rekindle | cron | best | fits | share | points over cron | delay, days | goals |\n");
+  fmt::print(
+      "| world | never | rekindle | cron | best | fits | share | points over cron | delay, days | goals |\n");
   for (const std::string& name : changing_worlds()) {
     const Folder folder;
     const Life life = whole() ? Life{name} : Life{name, 1, 120, 6};

@@ -1,5 +1,5 @@
-// In a world that stands still there is nothing to learn anew: how often the policy fits all the same, and whether
-// what it then promotes is worse.
+// In a world that stands still there is nothing to learn anew: how often the policy fits all the same, and
+// whether what it then promotes is worse.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -38,13 +38,15 @@ TEST(Still, NothingIsFittedForNothing) {
       }
     }
     worse += worse_here;
-    fmt::print("| {} | {} | {} | {} | {} | {} | {:.4f} |\n", name, lives, runs, most, promoted, worse_here, by);
+    fmt::print("| {} | {} | {} | {} | {} | {} | {:.4f} |\n", name, lives, runs, most, promoted, worse_here,
+               by);
     std::fflush(stdout);
     EXPECT_LE(most, kNeedlessGoal) << name;
   }
   // Of n lives without one, the rate is below 3 / n with a confidence of 95 %.
-  fmt::print("{} promotions of a worse version in {} lives: at most {:.3f} a life, with a confidence of 95 %\n", worse,
-             years, worse == 0 ? 3.0 / static_cast<double>(years) : std::nan(""));
+  fmt::print(
+      "{} promotions of a worse version in {} lives: at most {:.3f} a life, with a confidence of 95 %\n",
+      worse, years, worse == 0 ? 3.0 / static_cast<double>(years) : std::nan(""));
   EXPECT_EQ(worse, 0u);
 }
 

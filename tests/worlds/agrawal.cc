@@ -43,11 +43,13 @@ bool third(const Person& p) {
 // Some of its bounds are of the salary where the paper's are of the loan: so it is in river.
 bool fourth(const Person& p) {
   if (p.age < 40)
-    return within(p.salary, 50'000, 100'000) ? within(p.loan, 100'000, 300'000) : within(p.salary, 200'000, 400'000);
+    return within(p.salary, 50'000, 100'000) ? within(p.loan, 100'000, 300'000)
+                                             : within(p.salary, 200'000, 400'000);
   if (p.age < 60)
     return within(p.salary, 75'000, 125'000) ? 200'000 <= p.salary && p.loan <= 400'000
                                              : within(p.salary, 300'000, 500'000);
-  return within(p.salary, 25'000, 75'000) ? within(p.loan, 300'000, 500'000) : within(p.loan, 75'000, 300'000);
+  return within(p.salary, 25'000, 75'000) ? within(p.loan, 300'000, 500'000)
+                                          : within(p.loan, 75'000, 300'000);
 }
 
 bool label(int function, const Person& p) {
@@ -88,13 +90,15 @@ class Agrawal {
     const bool yes = label(function_, p);
     if (perturbation_ > 0) shake(p);
     return {{p.salary, p.commission, static_cast<double>(p.age), static_cast<double>(p.elevel),
-             static_cast<double>(p.car), static_cast<double>(p.zipcode), p.hvalue, static_cast<double>(p.hyears),
-             p.loan},
+             static_cast<double>(p.car), static_cast<double>(p.zipcode), p.hvalue,
+             static_cast<double>(p.hyears), p.loan},
             yes};
   }
 
  private:
-  int between(int low, int high) { return low + static_cast<int>(random_.below(static_cast<uint32_t>(high - low + 1))); }
+  int between(int low, int high) {
+    return low + static_cast<int>(random_.below(static_cast<uint32_t>(high - low + 1)));
+  }
 
   Person person() {
     Person p;

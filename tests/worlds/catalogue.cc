@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "tests/worlds/changes.h"
+#include "tests/worlds/fashion.h"
 
 namespace rekindle::worlds {
 namespace {
@@ -25,8 +26,8 @@ struct Family {
   std::vector<Field> fields;
   int classes = 2;
   std::function<Stream(uint32_t seed)> before, after;
-  // What follows one another in "incremental"; or, where this is empty, `moving`: the stream of `before` that moves on
-  // from where it stood, over `rows` rows.
+  // What follows one another in "incremental"; or, where this is empty, `moving`: the stream of `before` that
+  // moves on from where it stood, over `rows` rows.
   std::vector<std::function<Stream(uint32_t seed)>> steps;
   std::function<Stream(uint32_t seed, double rows)> moving;
   std::function<double(const Row&)> first;  // where the first field stands in its range: [0, 1]
@@ -49,13 +50,26 @@ std::function<Stream(uint32_t)> led_of(int swapped) {
 }
 
 std::vector<Family> families() {
-  Family sea{"sea", numbered("x", 3), 2, sea_of(0), sea_of(3), {sea_of(2), sea_of(0), sea_of(1), sea_of(3)}, {}, {}};
+  Family sea{
+      "sea", numbered("x", 3), 2, sea_of(0), sea_of(3), {sea_of(2), sea_of(0), sea_of(1), sea_of(3)}, {}, {}};
   sea.first = [](const Row& row) { return row.x[0] / 10; };
 
   Family agrawal{"agrawal",
-                 {{"salary"}, {"commission"}, {"age"}, {"elevel", true}, {"car", true}, {"zipcode", true}, {"hvalue"},
-                  {"hyears"}, {"loan"}},
-                 2, agrawal_of(0), agrawal_of(2), {agrawal_of(6), agrawal_of(7), agrawal_of(8), agrawal_of(9)}, {}, {}};
+                 {{"salary"},
+                  {"commission"},
+                  {"age"},
+                  {"elevel", true},
+                  {"car", true},
+                  {"zipcode", true},
+                  {"hvalue"},
+                  {"hyears"},
+                  {"loan"}},
+                 2,
+                 agrawal_of(0),
+                 agrawal_of(2),
+                 {agrawal_of(6), agrawal_of(7), agrawal_of(8), agrawal_of(9)},
+                 {},
+                 {}};
   agrawal.first = [](const Row& row) { return (row.x[0] - 20'000) / 130'000; };
 
   Family hyperplane{"hyperplane", numbered("x", 10), 2, {}, {}, {}, {}, {}};
@@ -67,7 +81,9 @@ std::vector<Family> families() {
   };
   hyperplane.first = [](const Row& row) { return row.x[0]; };
 
-  Family led{"led", numbered("s", 24), 10, led_of(0), led_of(4), {led_of(0), led_of(1), led_of(2), led_of(4)}, {}, {}};
+  Family led{
+      "led", numbered("s", 24), 10, led_of(0), led_of(4), {led_of(0), led_of(1), led_of(2), led_of(4)}, {},
+      {}};
   led.first = [](const Row& row) { return row.x[0]; };
 
   Family rbf{"rbf", numbered("x", 10), 2, {}, {}, {}, {}, {}};
@@ -128,7 +144,8 @@ void shape_it(World& world, const Family& family, std::string_view shape, uint32
   } else if (shape == "incremental") {
     world.stream = family.steps[0](base);
     for (size_t i = 1; i < family.steps.size(); ++i)
-      add_change(world, seed, family.steps[i](part(seed, static_cast<uint32_t>(8 + i))), kSteps[i - 1], 0, rows);
+      add_change(world, seed, family.steps[i](part(seed, static_cast<uint32_t>(8 + i))), kSteps[i - 1], 0,
+                 rows);
   } else if (shape == "covariate") {
     const auto keep = [first = family.first](const Row& row) { return oftener(first(row)); };
     add_change(world, seed, thinned(other, world.stream, keep), kOnce, 0, rows);
@@ -137,12 +154,44 @@ void shape_it(World& world, const Family& family, std::string_view shape, uint32
   }
 }
 
+// What befalls pictures: "prior" (five of the ten kinds become rare), "rotation" (they turn by a right angle,
+// little by little), "swap" (two pairs of kinds change names).
+const std::vector<std::string>& fashion_shapes() {
+  static const std::vector<std::string> all = {"still", "prior", "rotation", "swap"};
+  return all;
+}
+
+Result<World> fashion_world(std::string_view shape, uint32_t seed, double rows) {
+  World out{fmt::format("fashion-{}", shape), numbered("p", kFashionFields), kFashionClasses, {}, {}};
+  const auto upright = [](double) { return 0.0; };
+  const auto turning = [rows](double row) {
+    return std::max(0.0, (row / rows - kMoves) / (1 - kMoves)) * 90;
+  };
+  const bool turns = shape == "rotation";
+  out.stream = shared(TRY(fashion(part(seed, 0), turns ? std::function<double(double)>(turning) : upright)));
+  if (turns) out.changes.push_back(static_cast<int64_t>(kMoves * rows));
+  if (shape == "prior") {
+    const auto keep = [](const Row& row) { return row.y < 5 ? 0.2 : 1.0; };
+    add_change(out, seed, thinned(part(seed, 1), out.stream, keep), kOnce, 0, rows);
+  } else if (shape == "swap") {
+    const auto swapped = [stream = out.stream] {
+      Row row = stream();
+      if (row.y < 4) row.y ^= 1;
+      return row;
+    };
+    add_change(out, seed, swapped, kOnce, 0, rows);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> names() {
   std::vector<std::string> out;
   for (const Family& family : families())
     for (const std::string& shape : shapes()) out.push_back(family.name + "-" + shape);
+  if (fashion_is_installed())
+    for (const std::string& shape : fashion_shapes()) out.push_back("fashion-" + shape);
   return out;
 }
 
@@ -154,6 +203,8 @@ Result<World> world(std::string_view name, uint32_t seed, int64_t rows) {
       shape_it(out, family, shape, seed, static_cast<double>(rows));
       return out;
     }
+  for (const std::string& shape : fashion_shapes())
+    if (name == "fashion-" + shape) return fashion_world(shape, seed, static_cast<double>(rows));
   return invalid_argument(fmt::format("no world '{}'; there are {}", name, fmt::join(names(), ", ")));
 }
 

@@ -7,8 +7,8 @@
 namespace rekindle::worlds {
 
 Stream mixed(uint32_t seed, Stream before, Stream after, double position, double width) {
-  return [random = drift::PythonRandom(seed), before = std::move(before), after = std::move(after), position, width,
-          index = 0.0]() mutable {
+  return [random = drift::PythonRandom(seed), before = std::move(before), after = std::move(after), position,
+          width, index = 0.0]() mutable {
     index += 1;
     const double exponent = -4.0 * (index - position) / width;
     // Python's exp refuses what ours calls infinite: no row of the new stream, either way.

@@ -24,7 +24,8 @@ Stream make(const std::string& name, const std::vector<double>& a) {
 // To the last bit: written in hexadecimal.
 std::vector<double> exact(const boost::json::value& texts) {
   std::vector<double> out;
-  for (const auto& text : texts.as_array()) out.push_back(std::strtod(std::string(text.as_string()).c_str(), nullptr));
+  for (const auto& text : texts.as_array())
+    out.push_back(std::strtod(std::string(text.as_string()).c_str(), nullptr));
   return out;
 }
 

@@ -1,5 +1,5 @@
-// made-up-world NAME FILE: a made-up world's rows as Parquet, for whoever wants to try a spec or a policy where it is known
-// what changes and when.
+// made-up-world NAME FILE: a made-up world's rows as Parquet, for whoever wants to try a spec or a policy
+// where it is known what changes and when.
 #include <CLI/CLI.hpp>
 
 #include <fmt/format.h>

@@ -1,7 +1,9 @@
-"""`./dev bench drift`: detectors beside river, a report over many columns beside evidently, and how fast profiles count.
-Both arms read the same file and must raise the same alarms in each pair."""
+"""`./dev bench drift`: detectors beside river, a report over many columns beside evidently, how fast profiles count, and what
+a serving node pays for it all. Detectors and reports read the same file in both arms and must raise the same alarms in each
+pair."""
 
 import array
+import json
 import random
 import subprocess
 import tempfile
@@ -15,6 +17,9 @@ HERE = Path(__file__).resolve().parent
 DETECTORS = {"adwin": (8, 1_000_000), "page_hinkley": (40, 1_000_000), "kswin": (500, 20_000)}
 COUNT_GOAL = 20e6  # values a second and core
 REPORT_GOAL = 200
+# On against off: p99 at most 5 % longer, at most 10 % fewer answers a second.
+P99_GOAL, RATE_GOAL = 1 / 1.05, 0.9
+REQUESTS, CONNECTIONS = 10_000, 4
 DRIFTED = 5  # of the columns: every fifth has moved by one standard deviation
 
 
@@ -106,4 +111,58 @@ def seconds(sample):
     return sample.get("seconds") or sample["profile_seconds"] + sample["live_seconds"]
 
 
-PARTS = {name: detector(name) for name in DETECTORS} | {"report": report}
+JOB = "bench-drift"
+SPEC = f"""rekindle: 1
+name: {JOB}
+data:
+  initial: flights@2013-01
+  time: sched_dep
+  label: {{column: late, kind: binary, matures: 1d}}
+  numeric: [sched_minute, distance, temp, humid, wind_speed, precip, visib]
+  categorical: [weekday, carrier, origin, dest]
+train:
+  model: {{tabular: {{hidden: [128, 64]}}}}
+  stop: {{epochs: 1}}
+"""
+FLIGHT = {"sched_minute": 600, "distance": 1400, "temp": 39, "humid": 60, "wind_speed": 10, "precip": 0, "visib": 10,
+          "weekday": "Tue", "carrier": "UA", "origin": "EWR", "dest": "IAH"}
+
+
+def question(recorded):
+    """A flight of February 2013; unless told not to, the node counts and stores what it answered."""
+    tensors = [{"name": "sched_dep", "datatype": "INT64", "shape": [1], "data": [1_360_000_000_000_000]}]
+    tensors += [{"name": name, "datatype": "BYTES" if isinstance(value, str) else "FP64", "shape": [1], "data": [value]}
+                for name, value in FLIGHT.items()]
+    return json.dumps({"inputs": tensors} | ({} if recorded else {"parameters": {"rekindle_record": False}}))
+
+
+def serving(options, folder):
+    requests = max(200, int(REQUESTS * options.scale))
+    ours = programs.Ours(options.build, folder)
+    try:
+        ours.import_rows(programs.ROOT / "jobs/imports/flights.yaml", Path(options.data).resolve())
+        ours.apply(JOB, SPEC)
+        ours.verb("run", JOB, "--wait")
+        with programs.serving_node(ours, JOB) as url:
+            arms = {}
+            for arm, recorded in (("on", True), ("off", False)):
+                body = folder / arm
+                body.write_text(question(recorded))
+                command = [str(Path(options.build) / "tests" / "serving_bench"), url, JOB, str(ours.state / "serving-token"),
+                           str(body), str(requests), str(CONNECTIONS)]
+                arms[arm] = lambda command=command: programs.json_line(command)
+            samples = measure.interleaved(
+                arms, options.pairs,
+                say=lambda s: ", ".join(f"{arm} {x['rate']:.0f}/s, p99 {x['p99_ms']:.2f} ms" for arm, x in s.items()))
+    finally:
+        ours.stop()
+    column = lambda arm, key: [sample[key] for sample in samples[arm]]  # noqa: E731
+    limit = f"{requests} requests of one row over {CONNECTIONS} connections, on the same host as the coordinator"
+    peer = "the same node, not counting and not storing"
+    return [measure.result("serving with profiles and events, p99", "ms", column("on", "p99_ms"), column("off", "p99_ms"), peer,
+                           True, limit, goal=round(P99_GOAL, 3)),
+            measure.result("serving with profiles and events, rate", "answers/s", column("on", "rate"), column("off", "rate"), peer,
+                           False, limit, goal=RATE_GOAL)]
+
+
+PARTS = {name: detector(name) for name in DETECTORS} | {"report": report, "serving": serving}
