@@ -43,12 +43,20 @@ class Thread {
   int rollout_at_ = 0;
 };
 
-std::string scores_text(const v1::JudgedWindow& window) {
+std::vector<const v1::Score*> fired_scores(const v1::JudgedWindow& window) {
   std::vector<const v1::Score*> fired;
-  for (const auto& score : window.drift())
+  const auto look = [&fired](const v1::Score& score) {
     if (score.fired()) fired.push_back(&score);
-  for (const auto& score : window.quality())
-    if (score.fired()) fired.push_back(&score);
+  };
+  for (const auto& score : window.drift()) look(score);
+  for (const auto& score : window.quality()) look(score);
+  look(window.estimate());
+  look(window.regret());
+  return fired;
+}
+
+std::string scores_text(const v1::JudgedWindow& window) {
+  std::vector<const v1::Score*> fired = fired_scores(window);
   if (fired.empty()) return "no score over its threshold";
   std::stable_sort(fired.begin(), fired.end(), [](const v1::Score* a, const v1::Score* b) {
     return a->value() / std::max(a->threshold(), 1e-12) > b->value() / std::max(b->threshold(), 1e-12);
@@ -209,11 +217,7 @@ Result<v1::WhyResponse> why(const State& state, std::string_view model, uint64_t
   std::deque<const v1::Event*> windows;  // the newest judged before the run was queued
   for (const v1::Event& event : events) {
     if (event.has_window_judged() && event.window_judged().window().model() == model) {
-      const v1::JudgedWindow& window = event.window_judged().window();
-      auto fired = [](const v1::Score& score) { return score.fired(); };
-      bool any = std::any_of(window.drift().begin(), window.drift().end(), fired) ||
-                 std::any_of(window.quality().begin(), window.quality().end(), fired);
-      if (any) windows.push_back(&event);
+      if (!fired_scores(event.window_judged().window()).empty()) windows.push_back(&event);
       if (windows.size() > kWindowsTold) windows.pop_front();
       continue;
     }

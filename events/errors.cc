@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "drift/streams/adwin.h"
 #include "events/compare.h"
+#include "events/regret.h"
 
 namespace rekindle::events {
 
@@ -28,30 +29,6 @@ double most(const dataio::LabelRule& rule) {
 
 double clipped_loss(double label, double p) {
   return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0));
-}
-
-// One row's loss, bounded; an answer that lacks the newest classes gave them no probability.
-double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
-                    double scale) {
-  switch (rule.kind()) {
-    case v1::Label::MULTICLASS: {
-      const auto number = static_cast<size_t>(label);
-      return clipped_loss(1, number < answer.size() ? answer[number] : 0);
-    }
-    case v1::Label::MULTILABEL: {
-      const auto set = static_cast<uint64_t>(label);
-      double total = 0;
-      for (size_t i = 0; i < rule.outputs(); ++i)
-        total += clipped_loss(static_cast<double>((set >> i) & 1), i < answer.size() ? answer[i] : 0);
-      return total / static_cast<double>(rule.outputs());
-    }
-    case v1::Label::REGRESSION: {
-      const double off = (label - answer[0]) / scale;
-      return std::min(off * off, kErrorMax);
-    }
-    default:
-      return clipped_loss(label, answer[0]);
-  }
 }
 
 struct Mean {
@@ -78,7 +55,15 @@ Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms,
   const double unit = most(terms.rule);
   drift::Adwin adwin(terms.delta);
   if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin()));
-  if (adwin.update(mean.sum / static_cast<double>(mean.rows))) {
+  const uint64_t before = adwin.width();
+  const bool changed = adwin.update(mean.sum / static_cast<double>(mean.rows));
+  if (adwin.width() == 1) state.set_begun_us(slot_us);
+  if (changed) {
+    // What is left of the window is the newer part. Slots without labels are no items: they lie between.
+    const double apart = state.begun_us() == 0 || before == 0
+                             ? static_cast<double>(terms.slot_us)
+                             : static_cast<double>(slot_us - state.begun_us()) / static_cast<double>(before);
+    state.set_changed_us(slot_us - static_cast<int64_t>(apart * static_cast<double>(adwin.width() - 1)));
     state.set_before(adwin.before() * unit);
     state.set_after(adwin.after() * unit);
     state.set_bound(adwin.bound() * unit);
@@ -100,6 +85,29 @@ Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t 
 
 }  // namespace
 
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                    double scale) {
+  switch (rule.kind()) {
+    case v1::Label::MULTICLASS: {
+      const auto number = static_cast<size_t>(label);
+      return clipped_loss(1, number < answer.size() ? answer[number] : 0);
+    }
+    case v1::Label::MULTILABEL: {
+      const auto set = static_cast<uint64_t>(label);
+      double total = 0;
+      for (size_t i = 0; i < rule.outputs(); ++i)
+        total += clipped_loss(static_cast<double>((set >> i) & 1), i < answer.size() ? answer[i] : 0);
+      return total / static_cast<double>(rule.outputs());
+    }
+    case v1::Label::REGRESSION: {
+      const double off = (label - answer[0]) / scale;
+      return std::min(off * off, kErrorMax);
+    }
+    default:
+      return clipped_loss(label, answer[0]);
+  }
+}
+
 void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
                 std::vector<double>& losses) {
   if (!(scale > 0)) return;
@@ -113,12 +121,12 @@ void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, d
 }
 
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const std::function<bool(const LabelledRequest&)>& excluded) {
+                     const std::function<bool(const LabelledRequest&)>& excluded, Regret* regret) {
   const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
-    const auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, false));
+    const auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, regret != nullptr));
     std::map<uint64_t, Mean> means;
     for (const auto& request : requests) {
       if (excluded(request)) continue;
@@ -127,6 +135,7 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     for (const auto& [version, mean] : means)
       if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
     if (terms.compare) compare_versions(requests, terms, to, excluded, log.state);
+    if (regret != nullptr) TRY_STATUS(regret->see(from, requests, excluded));
     from = to;
     if (requests.empty()) {
       // A silence is crossed in one stride.
@@ -157,6 +166,7 @@ v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms) {
   score.set_threshold(state.bound());
   score.set_user_threshold(terms.delta);
   score.set_fired(state.risen());
+  score.set_since_us(state.changed_us());
   if (state.since_us() == 0)
     score.set_reason(
         fmt::format("version {}: no change of {} in {} labelled rows", state.version(), what, state.rows()));

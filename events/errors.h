@@ -9,6 +9,8 @@
 
 namespace rekindle::events {
 
+class Regret;
+
 // How the errors of a job's versions are counted.
 struct ErrorTerms {
   dataio::LabelRule rule;
@@ -21,15 +23,21 @@ struct ErrorTerms {
   bool compare = false;  // versions that answered in the same slots are compared too
 };
 
+// One row's loss, bounded, in nats or in variances of the training labels, `scale` being their deviation; an
+// answer that lacks the newest classes gave them no probability.
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                    double scale);
+
 // Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other labels than
 // numbers do not heed); none where the scale is not known.
 void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
                 std::vector<double>& losses);
 
 // Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
-// matures) and were not fed before. Rows for which `excluded` holds are left out.
+// matures) and were not fed before, and `regret`, where somebody asks for it. Rows for which `excluded` holds
+// are left out.
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const std::function<bool(const LabelledRequest&)>& excluded);
+                     const std::function<bool(const LabelledRequest&)>& excluded, Regret* regret = nullptr);
 
 v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms);
 

@@ -82,7 +82,9 @@ std::string fit_key(const v1::Plan& plan) {
   spec.mutable_data()->clear_lateness();
   spec.mutable_data()->clear_slot();
   spec.mutable_train()->clear_limits();
-  spec.mutable_train()->mutable_rows()->clear_last();
+  // Which rows are kept of a window is part of it; how far the window reaches back is among the windows.
+  v1::Rows& rows = *spec.mutable_train()->mutable_rows();
+  if (rows.has_last() || rows.has_since_drift()) rows.Clear();
   // Rows by their digests alone.
   for (v1::DatasetSnapshot& snapshot : *what.mutable_data()) {
     snapshot.clear_dataset();

@@ -97,6 +97,8 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   run.set_turn_us(draft.now_us());
   run.set_spec_sha256(job.spec_sha256());
   run.set_submitted_by(job.owner());
+  if (const v1::ModelState* model = find_model(draft.state, job.name()))
+    run.set_changed_us(model->decision().changed_us());
   return run;
 }
 
@@ -201,7 +203,7 @@ Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& reques
     return failed_precondition(missing);
   const bool task = jobs::is_task(job->spec());
   run.set_publish(!request.no_publish() && !task);
-  if (!task) TRY(training_rows(draft.state, job->spec(), run.as_of_us()));
+  if (!task) TRY(training_rows(draft.state, job->spec(), run.as_of_us(), run.changed_us()));
   return run;
 }
 

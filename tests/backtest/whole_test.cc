@@ -46,8 +46,8 @@ class Whole : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // What x says of y turns around on `change_day`; `labelled`: rows have labels.
-  v1::BacktestRequest request(int change_day, bool labelled = true) {
+  // What x says of y turns around on `change_day`, and back on `back_day`; `labelled`: rows have labels.
+  v1::BacktestRequest request(int change_day, bool labelled = true, int back_day = kDays + 1) {
     auto store = artifacts::open_folder_store(folder_ / "rows");
     EXPECT_TRUE(store.ok());
     std::mt19937 dice(7);
@@ -57,7 +57,8 @@ class Whole : public ::testing::Test {
     for (int64_t row = 0; row < int64_t{kDays} * 24 * kRowsAnHour; ++row) {
       const int64_t at = kStart + row * (kHour / kRowsAnHour);
       const int part = at < kStart + kFirstDays * kDay ? 0 : 1;
-      const double x = uniform(dice), likely = at < kStart + change_day * kDay ? x : 1 - x;
+      const bool turned = at >= kStart + change_day * kDay && at < kStart + back_day * kDay;
+      const double x = uniform(dice), likely = turned ? 1 - x : x;
       times[part].push_back(at);
       xs[part].push_back(x);
       ys[part].push_back(uniform(dice) < 0.1 + 0.8 * (likely > 0.5) ? 1 : 0);
@@ -165,6 +166,51 @@ TEST_F(Whole, LabelsThatComeLaterMakeTheFitLater) {
   const PolicyLine& own = *find_policy(*report, kOwn);
   ASSERT_FALSE(own.runs.empty());
   EXPECT_GE(own.runs[0].as_of_us, kStart + 37 * kDay);
+}
+
+TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
+  v1::BacktestRequest wanted = request(35);
+  wanted.add_policies("rekindle");
+  v1::JobSpec& spec = *wanted.mutable_spec();
+  spec.mutable_retrain()->clear_when();
+  spec.mutable_retrain()->add_when()->mutable_regret();
+  v1::SinceDrift& rows = *spec.mutable_train()->mutable_rows()->mutable_since_drift();
+  *rows.mutable_at_least() = to_proto(Micros(2 * kDay));
+  *rows.mutable_at_most() = to_proto(Micros(30 * kDay));
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  const auto first = std::find_if(own.runs.begin(), own.runs.end(),
+                                  [](const RunLine& run) { return run.as_of_us >= kStart + 35 * kDay; });
+  ASSERT_NE(first, own.runs.end());
+  EXPECT_EQ("regret", first->cause) << first->detail;
+  EXPECT_LE(first->as_of_us, kStart + 37 * kDay);
+  // Without a change known it would be thirty days of them.
+  EXPECT_LT(first->rows, uint64_t{4} * 24 * kRowsAnHour) << first->detail;
+  uint64_t trained = report->policies[0].fits > 0 ? kFirstDays * 24 * kRowsAnHour : 0;
+  for (const RunLine& run : own.runs) trained += run.rows;
+  EXPECT_GT(own.rows, trained + uint64_t{45} * 24 * kRowsAnHour)
+      << "what the shadow has learned from is charged";
+}
+
+TEST_F(Whole, AWorldThatComesBackFindsItsOldVersion) {
+  v1::BacktestRequest wanted = request(25, true, 45);
+  wanted.add_policies("rekindle");
+  wanted.add_policies("never");
+  wanted.mutable_spec()->mutable_retrain()->set_reuse(true);
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  const auto back = std::find_if(own.runs.begin(), own.runs.end(),
+                                 [](const RunLine& run) { return run.as_of_us >= kStart + 45 * kDay; });
+  ASSERT_NE(back, own.runs.end());
+  EXPECT_EQ("completed", back->outcome);
+  EXPECT_EQ(0u, back->rows);
+  EXPECT_GT(back->serving_us, back->as_of_us);
+  EXPECT_LT(own.fits, own.runs.size() + 1) << "what is not trained is no fit";
+  EXPECT_LT(own.loss, find_policy(*report, "never")->loss - 0.05);
 }
 
 TEST_F(Whole, RefusesWhatNoBacktestCanDo) {

@@ -1,6 +1,7 @@
 // Models, data and replays: windows and triggers, aliases, quarantine, the replay's clock.
 #include <google/protobuf/util/message_differencer.h>
 
+#include "core/plan.h"
 #include "core/why.h"
 #include "core/windows.h"
 #include "tests/core/driver.h"
@@ -71,7 +72,7 @@ TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
   d.run(AddSnapshot{january(), false});
   d.run(Apply{apply_of(spec)});
   // A first run on an old import sees its rows.
-  auto first = training_rows(d.state, spec, to_micros(*parse_time("2026-11-22")));
+  auto first = training_rows(d.state, spec, to_micros(*parse_time("2026-11-22")), 0);
   ASSERT_TRUE(first.ok()) << first.status().to_string();
   EXPECT_EQ(first->windows.train_from_us(), day_us(1, 1));
   EXPECT_EQ(first->windows.until_us(), day_us(2, 1));
@@ -81,27 +82,140 @@ TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
   for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
   // As of 14 February noon: days over by 13 February 11:00 are known, that is up to the 12th.
   int64_t as_of = day_us(2, 14) + 12 * kHourUs;
-  auto live = training_rows(d.state, spec, as_of);
+  auto live = training_rows(d.state, spec, as_of, 0);
   ASSERT_TRUE(live.ok());
   EXPECT_EQ(live->data.size(), 1u + 12u);
   EXPECT_EQ(live->windows.until_us(), day_us(2, 13));
   EXPECT_EQ(live->windows.holdout_from_us(), day_us(2, 6));
   for (const auto& snapshot : live->data) EXPECT_LT(snapshot.last_time_us(), as_of - 25 * kHourUs);
   // Exactly at the boundary a day counts, a microsecond before it does not.
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs)->data.size(), 13u);
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs - 1)->data.size(), 12u);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs, 0)->data.size(), 13u);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 14) + kHourUs - 1, 0)->data.size(), 12u);
 
   // rows.last cuts the old end, and whole snapshots before it are left out.
   *spec.mutable_train()->mutable_rows()->mutable_last() = to_proto(Seconds(10 * 86400));
-  auto recent = training_rows(d.state, spec, as_of);
+  auto recent = training_rows(d.state, spec, as_of, 0);
   ASSERT_TRUE(recent.ok());
   EXPECT_EQ(recent->windows.train_from_us(), day_us(2, 13) + 25 * kHourUs - 10 * kDayUs);
   EXPECT_EQ(recent->data.front().name(), "2013-02-04");
 
   *spec.mutable_gate()->mutable_holdout() = to_proto(Seconds(20 * 86400));
-  EXPECT_EQ(training_rows(d.state, spec, as_of).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(training_rows(d.state, spec, as_of, 0).status().code(), Code::kFailedPrecondition);
   spec.mutable_data()->set_initial("flights@2012-01..2012-12");
-  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 1)).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(training_rows(d.state, spec, day_us(2, 1), 0).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(Windows, ReachBackAsTheRowsSay) {
+  Driver d;
+  v1::JobSpec spec = spec_of(kModel);
+  d.run(AddSnapshot{january(), false});
+  d.run(Apply{apply_of(spec)});
+  for (int day = 1; day <= 28; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  const int64_t as_of = day_us(3, 2) + kHourUs;  // all of February is known
+  v1::Rows& rows = *spec.mutable_train()->mutable_rows();
+  const auto days_back = [&](int64_t changed_us) {
+    const auto found = training_rows(d.state, spec, as_of, changed_us);
+    EXPECT_TRUE(found.ok()) << found.status().message();
+    return static_cast<double>(as_of - found->windows.train_from_us()) / kDayUs;
+  };
+  *rows.mutable_since_drift()->mutable_at_least() = to_proto(Seconds(14 * 86400));
+  *rows.mutable_since_drift()->mutable_at_most() = to_proto(Seconds(40 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 40) << "no change is known";
+  EXPECT_DOUBLE_EQ(days_back(as_of - 20 * kDayUs), 20);
+  EXPECT_DOUBLE_EQ(days_back(as_of - 3 * kDayUs), 14) << "three days would be their weather";
+  EXPECT_DOUBLE_EQ(days_back(as_of - 300 * kDayUs), 40);
+  *rows.mutable_decay()->mutable_half_life() = to_proto(Seconds(3 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 30) << "ten half-lives";
+  *rows.mutable_reservoir()->mutable_at_most() = to_proto(Seconds(25 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(as_of - 20 * kDayUs), 25) << "a change is of no account";
+  *rows.mutable_balanced()->mutable_last() = to_proto(Seconds(22 * 86400));
+  EXPECT_DOUBLE_EQ(days_back(0), 22);
+}
+
+TEST(Triggers, ARunRemembersTheChangeThatItWasQueuedForAndIsChargedForItsRanks) {
+  Replaying d;
+  int64_t clock = day_us(2, 8);
+  const std::string id = d.until_triggered(clock);
+  ASSERT_FALSE(id.empty());
+  EXPECT_GT(d.run_of(id).changed_us(), 0);
+  EXPECT_EQ(d.run_of(id).changed_us(), d.model().decision().changed_us());
+  d.gang_starts(id);
+  d.world.now += Seconds(20);  // of the wall clock: of no account in a replay
+  d.ends(id, v1::END_SPEC_REFUSED);
+  EXPECT_DOUBLE_EQ(d.model().decision().last_rank_seconds(), 2 * 3600)
+      << "two ranks for as long as runs take";
+}
+
+TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
+  Driver d;
+  v1::JobSpec spec = spec_of(kModel);
+  d.run(AddSnapshot{january(), false});
+  d.run(Apply{apply_of(spec)});
+  v1::Version champion;
+  champion.set_as_of_us(day_us(2, 11) + 25 * kHourUs);  // it knows rows before the 11th
+  for (int day = 1; day <= 20; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs), 900u);
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(2, 12) + 25 * kHourUs - 1), 0u)
+      << "the 11th is not over";
+  EXPECT_EQ(new_labels(d.state, spec, champion, day_us(3, 1)), 10 * 900u);
+}
+
+// Versions 1 and 2, the second in service everywhere.
+struct TwoVersions : Driver {
+  std::string first, second;
+  TwoVersions() {
+    add_job();
+    first = published(evaluation_of(.53, 0));
+    second = published(evaluation_of(.50, .53));
+  }
+  std::string published(const v1::Evaluation& evaluation) {
+    const std::string id = start();
+    trains(id, evaluation);
+    for (int i = 0; i < 3; ++i) {
+      nodes_follow();
+      pass(Seconds(2 * 86400));
+    }
+    EXPECT_EQ(model().rollout().state(), v1::Rollout::PROMOTED);
+    return id;
+  }
+};
+
+TEST(Reuse, ARunThatFoundAnOlderVersionRollsItOutAgainAndMakesNone) {
+  TwoVersions d;
+  const std::string third = d.start();
+  d.gang_starts(third);
+  d.ends(third, v1::END_FINISHED, finished(d.first, evaluation_of(.45, .50)));
+  d.verified(third);
+  EXPECT_EQ(d.run_of(third).state(), v1::COMPLETED);
+  EXPECT_THAT(d.run_of(third).reason(), HasSubstr("version 1 fits the present and serves again"));
+  EXPECT_EQ(d.model().versions_size(), 2);
+  EXPECT_EQ(d.model().rollout().version(), 1u);
+  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_CANARY);
+  EXPECT_EQ(d.model().decision().active_run(), "");
+  for (int i = 0; i < 3; ++i) {
+    d.nodes_follow();
+    d.pass(Seconds(2 * 86400));
+  }
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
+}
+
+TEST(Reuse, OnlyATriggersRunLooksAndOnlyAtVersionsThatWereNotRolledBack) {
+  TwoVersions d;
+  const std::string third = d.start();
+  v1::Run run = d.run_of(third);
+  *run.mutable_spec() = spec_of(kModel);
+  run.mutable_spec()->mutable_retrain()->set_reuse(true);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0) << "a person who asks for a run wants one";
+  run.set_cause(v1::CAUSE_DRIFT);
+  const v1::Plan plan = plan_of(d.state, run, 1);
+  ASSERT_EQ(plan.score_size(), 1);
+  EXPECT_EQ(plan.score(0).version(), 1u);
+  EXPECT_EQ(plan.score(0).manifest(), d.run_of(d.first).outcome().manifest());
+  run.mutable_spec()->mutable_retrain()->set_reuse(false);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0);
+  run.mutable_spec()->mutable_retrain()->set_reuse(true);
+  d.state.models.at(JobName(kModel)).mutable_versions(0)->set_barred(true);
+  EXPECT_EQ(plan_of(d.state, run, 1).score_size(), 0);
 }
 
 TEST(Windows, ScoreTakesARange) {
