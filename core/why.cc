@@ -8,6 +8,7 @@
 #include "core/apply.h"
 #include "core/plan.h"
 #include "registry/aliases.h"
+#include "registry/canary.h"
 
 namespace rekindle::core {
 namespace {
@@ -28,7 +29,18 @@ class Thread {
     step->set_what(std::move(what));
     step->set_text(std::move(text));
   }
+  // A rollout of which the evidence alone has changed is told of once, as it was last.
+  void tell_rollout(const v1::Event& event, std::string step, std::string text) {
+    if (rollout_step_ == step) return response.mutable_steps(rollout_at_)->set_text(std::move(text));
+    rollout_step_ = std::move(step);
+    rollout_at_ = response.steps_size();
+    tell(event, "rollout", std::move(text));
+  }
   v1::WhyResponse response;
+
+ private:
+  std::string rollout_step_;
+  int rollout_at_ = 0;
 };
 
 std::vector<const v1::Score*> fired_scores(const v1::JudgedWindow& window) {
@@ -180,7 +192,10 @@ void tell_version(Thread& thread, const v1::Event& event, uint64_t number) {
       if (rollout.state() == v1::Rollout::BAKING)
         text += fmt::format(", until {} on the model clock", when(rollout.bake_until_us()));
       if (!rollout.reason().empty()) text += ": " + rollout.reason();
-      return thread.tell(event, "rollout", text);
+      const std::string step = text;
+      if (const std::string seen = registry::evidence_words(rollout.evidence()); !seen.empty())
+        text += "; evidence: " + seen;
+      return thread.tell_rollout(event, step, text);
     }
     default:
       return;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/sort/pdqsort/pdqsort.hpp>
 #include <cmath>
 
 namespace rekindle::drift {
@@ -65,18 +66,21 @@ v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double
     last = value;
   }
   profile.set_longest_run(longest);
-  std::sort(sorted.begin(), sorted.end());
+  boost::sort::pdqsort_branchless(sorted.begin(), sorted.end());
   if (!sorted.empty()) {
     profile.set_low(sorted.front());
     profile.set_high(sorted.back());
     for (double edge : quantile_edges(sorted, bins)) profile.add_edges(edge);
   }
   profile.mutable_counts()->Resize(profile.edges_size() + 4, 0);
-  const auto made = FeatureBins::make(profile);
-  CHECK(made.ok(), made.status().message());
-  for (double value : values) {
-    const int bin = static_cast<int>(made->bin(value));
-    profile.set_counts(bin, profile.counts(bin) + 1);
+  profile.set_counts(FeatureBins::kMissing, static_cast<int64_t>(values.size() - sorted.size()));
+  // None is below or above its own range; a bin holds what lies between two edges.
+  auto begin = sorted.cbegin();
+  for (int k = 0; k <= profile.edges_size(); ++k) {
+    const auto end =
+        k == profile.edges_size() ? sorted.cend() : std::lower_bound(begin, sorted.cend(), profile.edges(k));
+    profile.set_counts(2 + k, end - begin);
+    begin = end;
   }
   return profile;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "drift/streams/adwin.h"
+#include "events/compare.h"
 #include "events/regret.h"
 
 namespace rekindle::events {
@@ -20,7 +21,7 @@ const double kLossMax = -std::log(kFloor);
 // The same for errors of numbers: beyond twice the spread of the training labels all are alike. In units of
 // their variance.
 constexpr double kErrorMax = 4;
-constexpr int64_t kForgetUs = int64_t{60} * 24 * 3'600'000'000;  // detectors of versions long out of service
+constexpr int64_t kForgetUs = int64_t{60} * 24 * 3'600'000'000;  // of versions long out of service
 
 double most(const dataio::LabelRule& rule) {
   return rule.regression() ? kErrorMax : kLossMax;
@@ -44,16 +45,10 @@ v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
 }
 
 void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {
-  const double scale = terms.rule.regression() ? terms.label_scale(request.version) : 1;
-  if (!(scale > 0)) return;
-  const size_t width = request.predictions.size() / request.labels.size();
-  for (size_t i = 0; i < request.labels.size(); ++i) {
-    // What was stored before the job said otherwise may not be a label of it.
-    if (std::isnan(request.labels[i]) || !terms.rule.sound(request.labels[i])) continue;
-    const auto answer = std::span(request.predictions).subspan(i * width, width);
-    mean.sum += bounded_loss(terms.rule, request.labels[i], answer, scale) / most(terms.rule);
-    ++mean.rows;
-  }
+  std::vector<double> losses;
+  add_losses(request, terms.rule, terms.rule.regression() ? terms.label_scale(request.version) : 1, losses);
+  for (const double loss : losses) mean.sum += loss / most(terms.rule);
+  mean.rows += static_cast<int64_t>(losses.size());
 }
 
 Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms, int64_t slot_us) {
@@ -113,6 +108,18 @@ double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const
   }
 }
 
+void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
+                std::vector<double>& losses) {
+  if (!(scale > 0)) return;
+  const size_t width = request.predictions.size() / request.labels.size();
+  for (size_t i = 0; i < request.labels.size(); ++i) {
+    // What was stored before the job said otherwise may not be a label of it.
+    if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
+    losses.push_back(
+        bounded_loss(rule, request.labels[i], std::span(request.predictions).subspan(i * width, width), scale));
+  }
+}
+
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
                      const std::function<bool(const LabelledRequest&)>& excluded, Regret* regret) {
   const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
@@ -127,6 +134,7 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     }
     for (const auto& [version, mean] : means)
       if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
+    if (terms.compare) compare_versions(requests, terms, to, excluded, log.state);
     if (regret != nullptr) TRY_STATUS(regret->see(from, requests, excluded));
     from = to;
     if (requests.empty()) {
@@ -136,6 +144,10 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     }
   }
   log.state.set_scored_until_us(from);
+  auto& comparisons = *log.state.mutable_comparisons();
+  comparisons.erase(std::remove_if(comparisons.begin(), comparisons.end(),
+                                   [&](const auto& c) { return c.until_us() < from - kForgetUs; }),
+                    comparisons.end());
   auto& detectors = *log.state.mutable_detectors();
   detectors.erase(std::remove_if(detectors.begin(), detectors.end(),
                                  [&](const auto& d) { return d.last_us() < from - kForgetUs; }),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "events/model_log.h"
 
@@ -19,12 +20,18 @@ struct ErrorTerms {
   // Regression: standard deviation of the labels that a version was trained on; 0 where it is not known, and
   // its rows are then not scored.
   std::function<double(uint64_t version)> label_scale;
+  bool compare = false;  // versions that answered in the same slots are compared too
 };
 
 // One row's loss, bounded, in nats or in variances of the training labels, `scale` being their deviation; an
 // answer that lacks the newest classes gave them no probability.
 double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
                     double scale);
+
+// Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other labels than
+// numbers do not heed); none where the scale is not known.
+void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
+                std::vector<double>& losses);
 
 // Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
 // matures) and were not fed before, and `regret`, where somebody asks for it. Rows for which `excluded` holds

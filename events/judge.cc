@@ -105,7 +105,9 @@ class SlotJudge {
     log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
     if (profile_ != nullptr) check_feeds();
     const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
-                           [this](uint64_t version) { return label_scale(version); }};
+                           [this](uint64_t version) { return label_scale(version); },
+                           input_.spec->serve().has_analysis()};
+    const int64_t scored_before = log_.state.scored_until_us();
     std::optional<Regret> regret;
     if (t_.regret && profile_ != nullptr)
       regret.emplace(*log_.state.mutable_shadow(), terms, input_.champion, *profile_, t_.window);
@@ -121,6 +123,8 @@ class SlotJudge {
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
     for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
+    for (const auto& comparison : log_.state.comparisons())
+      if (comparison.until_us() > scored_before) *window.add_comparisons() = comparison;
     if (regret && log_.state.shadow().compared() > 0)
       *window.mutable_regret() = drift::regret_score(log_.state.shadow(), *t_.regret);
     window.set_shadow_rows(log_.state.shadow().rows());

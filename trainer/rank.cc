@@ -14,6 +14,7 @@
 #include "trainer/gpu/device.h"
 #include "trainer/predict/load.h"
 #include "trainer/publish/evaluate.h"
+#include "trainer/publish/probe.h"
 #include "trainer/publish/publish.h"
 #include "trainer/publish/reuse.h"
 #include "trainer/publish/score.h"
@@ -124,6 +125,9 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data(), answers));
   out.set_manifest(TRY(publish(context.store, files)));
   crash_point("version-stored");
+  if (plan.spec().gate().has_serving())
+    if (auto probe = probe_serving(context, out.manifest()))
+      *out.mutable_evaluation()->mutable_serving() = *std::move(probe);
   return out;
 }
 

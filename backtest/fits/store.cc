@@ -15,8 +15,8 @@
 namespace rekindle::backtest {
 namespace {
 
-// Another release may train otherwise.
-constexpr std::string_view kMadeBy = "rekindle " REKINDLE_VERSION;
+// Another release may train otherwise, or tell of it what another gate asks.
+constexpr std::string_view kMadeBy = "rekindle " REKINDLE_VERSION ", evaluation 2";
 
 std::string bytes_of(const google::protobuf::Message& message) {
   std::string bytes;
@@ -72,7 +72,10 @@ std::string fit_key(const v1::Plan& plan) {
   v1::JobSpec& spec = *what.mutable_spec();
   spec.clear_retrain();
   spec.clear_serve();
-  spec.clear_gate();  // the holdout's bounds are among the windows
+  // The holdout's bounds are among the windows; what the serving program makes of a version is told by the trainer.
+  const bool served = spec.gate().has_serving();
+  spec.clear_gate();
+  if (served) spec.mutable_gate()->mutable_serving();
   spec.clear_priority();
   spec.mutable_data()->clear_initial();
   spec.mutable_data()->mutable_label()->clear_matures();

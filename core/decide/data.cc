@@ -9,6 +9,7 @@
 #include "drift/policy.h"
 #include "proto/time.h"
 #include "registry/aliases.h"
+#include "registry/canary.h"
 
 namespace rekindle::core {
 namespace {
@@ -187,6 +188,10 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   uint64_t next_id = draft.state.next_quarantine;
   for (const auto& breach : window.breaches()) quarantine(draft, window.model(), breach, next_id);
   if (step.cause) trigger_run(draft, *job, window, step);
+  for (const v1::LossComparison& labels : window.comparisons()) {
+    ModelDraft edit(draft, window.model());
+    edit.record(registry::weigh_labels(edit.model(), edit.spec(), labels, edit.clock(false)));
+  }
   return ok_status();
 }
 

@@ -304,8 +304,9 @@ Status decide_one(Draft& draft, const CancelRun& command) {
 Status decide_one(Draft& draft, const ApproveRun& command) {
   const v1::Run* run = find_run(draft.state, command.request.id());
   if (!run) return no_such_run(command.request.id());
-  if (run->state() != v1::HELD)
-    return failed_precondition(fmt::format("run '{}' is not held for approval: it is {}", run->id(),
+  // A rejected one is overridden: its candidate is there, and a person takes it on.
+  if (run->state() != v1::HELD && run->state() != v1::REJECTED)
+    return failed_precondition(fmt::format("run '{}' is neither held nor rejected: it is {}", run->id(),
                                            v1::RunState_Name(run->state())));
   if (command.request.reason().empty())
     return invalid_argument("say why in --reason: an approval stands in the version's history");

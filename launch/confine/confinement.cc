@@ -48,16 +48,14 @@ fs::path record_of(const AttemptFolder& folder) {
   return folder.root() / "confined.pb";
 }
 
-fs::path real(const fs::path& path) {
-  std::error_code error;
-  const fs::path out = fs::canonical(path, error);
-  return error ? path : out;
-}
-
 std::vector<fs::path> hidden_of(const v1::ConfinePolicy& policy) {
   std::vector<fs::path> out;
   for (const std::string& folder : policy.hidden()) out.push_back(real(folder));
   return out;
+}
+
+void add_to(std::vector<Grant>& grants, std::vector<Grant> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(grants));
 }
 
 // Nine tenths of what there is: the rest is for whoever ends what takes more.
@@ -234,9 +232,13 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
     if (const Status made = make_folders_durably(folder, 0750); !made.ok()) lacks(made.message());
   for (const fs::path& folder : passing)
     if (const Status made = make_folders(folder, 0750); !made.ok()) lacks(made.message());
-  std::vector<Grant> grants = reach_of_system(record_.policy());
-  for (Grant& grant : reach_of_gpus(record_.policy(), plan)) grants.push_back(std::move(grant));
   const std::vector<fs::path> hidden = hidden_of(record_.policy());
+  const bool fenced = host.landlock >= runtime::kLandlockAbiMin;
+  std::optional<HostReach::Begun> begun = fenced ? HostReach::here().take_fence(hidden) : std::nullopt;
+  std::vector<Grant> grants = begun ? std::move(begun->missing) : HostReach::here().settings();
+  if (!begun) add_to(grants, HostReach::here().devices());
+  add_to(grants, reach_of_system(record_.policy(), hidden));
+  add_to(grants, reach_of_gpus(record_.policy(), plan));
   std::vector<fs::path> kept;
   // Folders of the system are no links into what is private to an attempt.
   for (const Grant& grant : grants) kept.push_back(grant.path);
@@ -248,10 +250,10 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
   for (const std::string& path : {plan.artifacts(), plan.environments()})
     if (!path.empty()) kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
   View view = private_view(host.namespaces, scratch, hidden, std::move(kept));
-  if (host.landlock < runtime::kLandlockAbiMin || plan.gpus_per_rank() > 0) view.close_host_settings();
+  if (!fenced || plan.gpus_per_rank() > 0) view.close_host_settings();
   entry_->view = std::make_shared<View>(std::move(view));
-  if (host.landlock < runtime::kLandlockAbiMin) return;
-  Result<Landlock> fence = Landlock::make(true);
+  if (!fenced) return;
+  Result<Landlock> fence = begun ? Result<Landlock>(std::move(begun->fence)) : Landlock::make(true);
   const Status allowed = fence.ok() ? allow_all(*fence, grants, hidden) : fence.status();
   if (!allowed.ok()) return lacks(allowed.message());
   entry_->landlock = std::make_shared<Landlock>(std::move(*fence));
@@ -347,11 +349,14 @@ Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const 
     return std::function<int()>();
   // Ranks of a gang meet on sockets; whom they meet the fence around the gang says.
   Landlock fence = TRY(Landlock::make(false));
-  std::vector<Grant> grants = reach_of_system(record->policy(), record->fence());
   const std::vector<fs::path> hidden = hidden_of(record->policy());
-  for (std::vector<Grant>& more :
-       std::array{reach_of_gpus(record->policy(), plan), reach_of_script(folder, plan, hidden, rank)})
-    std::move(more.begin(), more.end(), std::back_inserter(grants));
+  std::vector<Grant> grants = HostReach::here().devices();
+  // Inside a fence that has looked at each file of /etc: all of it.
+  add_to(grants,
+         record->fence() ? std::vector<Grant>{{"/etc", Landlock::May::kRead}} : HostReach::here().settings());
+  add_to(grants, reach_of_system(record->policy(), hidden));
+  add_to(grants, reach_of_gpus(record->policy(), plan));
+  add_to(grants, reach_of_script(folder, plan, hidden, rank));
   TRY_STATUS(allow_all(fence, grants, hidden));
   const auto kept = std::make_shared<Landlock>(std::move(fence));
   return std::function<int()>([kept] { return kept->enter(); });

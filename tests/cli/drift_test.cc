@@ -65,7 +65,8 @@ TEST(Drift, WindowsDecisionBrakesAndScores) {
   EXPECT_THAT(text, HasSubstr("drift in 1 of the last 2 windows; 2 of 3 are needed\n"));
   EXPECT_THAT(text, HasSubstr("cooldown    over since 1970-02-09T00:00:00Z\n"));
   EXPECT_THAT(text, HasSubstr("budget      1.50 of at most 2 runs saved up; 8 per 365d\n"));
-  EXPECT_THAT(text, ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
   EXPECT_LT(text.find("because of temp"), text.find("because of humid")) << "the strongest first";
   EXPECT_THAT(text, Not(HasSubstr("BROKEN")));
   EXPECT_THAT(text, Not(HasSubstr("frozen")));
@@ -139,7 +140,8 @@ TEST(Drift, ALineForEachJudgement) {
   *moved.mutable_window() = with.decision().last_window();
   moved.set_reason("for it");
   const std::string text = judgements_table(with);
-  EXPECT_THAT(text, ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
   EXPECT_THAT(text, ::testing::ContainsRegex("3 +6000 +1 +0 +psi of temp, 0.412 of 0.25 +for it"));
 }
 

@@ -315,6 +315,42 @@ TEST(Replay, DriftTriggersOneRunWhoseVerdictWaitsForTheClock) {
   EXPECT_EQ(why(d.state, "x", 1, d.journal).status().code(), Code::kNotFound);
 }
 
+// Labels of the bake come when it is over: what they prove worse is undone and said to be.
+TEST(Replay, LabelsUndoAPromotion) {
+  Replaying d;
+  v1::JobSpec spec = find_job(d.state, kModel)->spec();
+  spec.mutable_serve()->mutable_analysis()->set_false_alarms(0.01);
+  spec.mutable_serve()->mutable_analysis()->set_min_rows(200);
+  d.run(Apply{apply_of(spec)});
+  int64_t clock = day_us(2, 1);
+  const std::string id = d.until_triggered(clock);
+  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
+  d.run(to(clock + kHourUs));
+  d.verified(id);
+  d.nodes_follow();
+  d.run(to(clock + 3 * kDayUs));
+  d.nodes_follow();
+  ASSERT_EQ(d.model().aliases().at("champion"), 2u);
+
+  v1::JudgedWindow window = window_of(kModel, clock + 3 * kDayUs, 2, 0.1);
+  v1::LossComparison& labels = *window.add_comparisons();
+  labels.set_version(2), labels.set_against(1), labels.set_version_rows(300), labels.set_against_rows(3000);
+  labels.set_weight(270), labels.set_weighted_gain(5), labels.set_square_sum(3000), labels.set_degrees(3000);
+  d.run(JudgeWindow{window});
+  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
+  EXPECT_GT(d.model().rollout().evidence().gain(), 0);
+  const auto told = why(d.state, kModel, 2, d.journal);
+  ASSERT_TRUE(told.ok());
+  EXPECT_THAT(told->steps().rbegin()->text(), HasSubstr("evidence: gain +0.0185 a row"));
+
+  window.set_slot_us(window.slot_us() + kHourUs);
+  window.mutable_comparisons(0)->set_weighted_gain(-270);
+  d.run(JudgeWindow{window});
+  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
+  EXPECT_TRUE(d.model().versions(1).proved_worse());
+  EXPECT_TRUE(d.model().versions(1).barred());
+}
+
 TEST(Replay, ABakeEndsOnlyWhenTheClockMoves) {
   Replaying d;
   int64_t clock = day_us(2, 1);

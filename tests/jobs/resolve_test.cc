@@ -237,7 +237,7 @@ TEST(Import, RefusesWhatDoesNotJoinUp) {
   EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, on: [x], shift: 1h, take: [y]}]\n"),
               HasSubstr("a shift moves 'hour'"));
   EXPECT_THAT(refusal(good + "derive: [{column: y}]\n"),
-              HasSubstr("say one of add_minutes, minute_of_day, weekday or compare"));
+              HasSubstr("say one of add_minutes, minute_of_day, weekday, compare or part_of_time"));
   EXPECT_THAT(refusal(good + "derive: [{column: y, weekday: {year: a, month: b}}]\n"),
               HasSubstr("missing 'day'"));
   EXPECT_THAT(refusal(good + "derive: [{column: y, compare: {column: x, value: 3}}]\n"),

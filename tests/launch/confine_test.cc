@@ -36,9 +36,11 @@ class Confined : public Command {
     launcher_ = make(fs::path());
   }
   // With a pool that says this of `confine`.
-  std::unique_ptr<Launcher> make(const fs::path& read, uint32_t processes = 0, bool all_files = false) {
+  std::unique_ptr<Launcher> make(const fs::path& read, uint32_t processes = 0, bool all_files = false,
+                                 bool warm = false) {
     auto out = make_local_launcher({.gang_program = bin_folder() / "rekindle-gang",
                                     .trainer_program = test_rank(),
+                                    .warm = warm,
                                     .stop_grace = std::chrono::milliseconds(300),
                                     .hidden = {base_ / "state", base_ / "runs"}});
     v1::PoolsFile pools = jobs::default_pools();
@@ -121,9 +123,15 @@ out.close()
 os.remove(os.environ["REKINDLE_OUT"] + "/f")
 )";
 
-TEST_F(Confined, AScriptReachesWhatIsItsOwnAndNoMore) {
+// In gangs that are started as programs, and in those of a process that has begun their fence.
+class ConfinedEitherWay : public Confined, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Started, ConfinedEitherWay, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Warm" : "Cold"; });
+
+TEST_P(ConfinedEitherWay, AScriptReachesWhatIsItsOwnAndNoMore) {
   if (host_.landlock < 6 || host_.namespaces == Namespaces::kNone)
     GTEST_SKIP() << "this host has no Landlock of ABI 6 or no namespaces";
+  launcher_ = make({}, 0, false, GetParam());
   const std::string said = said_by(kTries);
   EXPECT_THAT(said, HasSubstr("may-write-metrics done")) << said;
   for (size_t at = 0; at < said.size();) {

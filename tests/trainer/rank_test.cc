@@ -390,9 +390,18 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
   second.set_checkpoints(run.root / "runs" / "late-2" / "checkpoints");
   second.set_champion_manifest(champion);
   second.set_champion_version(1);
+  second.mutable_spec()->mutable_gate()->mutable_serving();
   auto ended = run.run(second);
   ASSERT_EQ(ended.code, 0) << ended.log;
   const auto evaluation = run.outcome(second).evaluation();
+  EXPECT_FALSE(run.outcome(first).evaluation().has_serving()) << "nobody asked";
+  const v1::ServingProbe& probe = evaluation.serving();
+  EXPECT_TRUE(probe.loaded()) << probe.failure();
+  EXPECT_EQ(probe.answers(), 200u);
+  EXPECT_GT(probe.latency_p99_ms(), 0);
+  EXPECT_GE(probe.latency_p99_ms(), probe.latency_p50_ms());
+  EXPECT_GT(probe.bytes(), 10'000u);
+  EXPECT_EQ(evaluation.slices(0).blocks_size(), 64);
   const auto& whole = evaluation.slices(0);
   EXPECT_GT(whole.champion_auroc(), 0.6);
   EXPECT_NEAR(whole.gain_sum(), whole.champion_log_loss_sum() - whole.candidate_log_loss_sum(), 1e-6);
