@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "drift/policy/brakes.h"
+#include "drift/policy/evidence.h"
 #include "drift/policy/triggers.h"
 #include "drift/policy/words.h"
 

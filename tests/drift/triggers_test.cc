@@ -99,7 +99,7 @@ TEST(Triggers, RegretIsOfTheChampionAlone) {
   Stream s = bare();
   s.retrain.add_when()->mutable_regret();
   EXPECT_FALSE(s.hour());
-  EXPECT_THAT(s.reason, HasSubstr("has seen no label yet"));
+  EXPECT_THAT(s.reason, HasSubstr("has seen none of its labels yet"));
   s.regret = 0.005;
   EXPECT_FALSE(s.hour());
   s.regret = 0.02;

@@ -8,6 +8,7 @@
 #include "models/predictor.h"
 #include "registry/gate.h"
 #include "trainer/publish/evaluate.h"
+#include "trainer/publish/probe.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -84,12 +85,18 @@ Result<std::optional<v1::Outcome>> reusable(Context& context, const RunRows& row
   *out.mutable_evaluation() =
       evaluate(rows.holdout, Answers{old, theirs, versions.rule().constant_answer(rows.world().labels)},
                plan.spec().data());
-  const v1::Verdict verdict = registry::judge(plan.spec().gate(), out.evaluation(), true);
+  // What the serving program says is asked last, and weighed with the rest by the coordinator.
+  v1::Gate gate = plan.spec().gate();
+  gate.clear_serving();
+  const v1::Verdict verdict = registry::judge(gate, out.evaluation(), true);
   if (verdict.kind() != v1::Verdict::PASS) {
     context.reporter.note("version " + std::to_string(best.item->version()) +
                           " is the best of the older ones: " + verdict.reason());
     return std::optional<v1::Outcome>();
   }
+  if (plan.spec().gate().has_serving() && context.first())
+    if (auto probe = probe_serving(context, best.item->manifest()))
+      *out.mutable_evaluation()->mutable_serving() = *std::move(probe);
   out.set_kind(v1::Outcome::FINISHED);
   out.set_message("version " + std::to_string(best.item->version()) +
                   " fits the present: nothing was trained");
