@@ -35,19 +35,6 @@ std::vector<double> quantile_edges(const std::vector<double>& sorted, int bins) 
   return edges;
 }
 
-// Edges at or below x: a binary search without branches that depend on the data.
-uint32_t edges_up_to(const std::vector<double>& edges, double x) {
-  const double* base = edges.data();
-  size_t n = edges.size();
-  if (n == 0) return 0;
-  while (n > 1) {
-    const size_t half = n / 2;
-    base += base[half - 1] <= x ? half : 0;
-    n -= half;
-  }
-  return static_cast<uint32_t>(base - edges.data()) + (*base <= x ? 1 : 0);
-}
-
 }  // namespace
 
 v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double> values, int bins) {
@@ -152,6 +139,7 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
                                                 : std::numeric_limits<double>::infinity();
     bins.far_low_ = bins.low_ - width;
     bins.far_high_ = bins.high_ + width;
+    bins.lay_cells();
   }
   if (static_cast<uint32_t>(profile.counts_size()) != bins.size_)
     return invalid_argument(fmt::format("profile of '{}': {} counts for {} bins", profile.name(),
@@ -159,11 +147,22 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
   return bins;
 }
 
-uint32_t FeatureBins::bin(double value) const {
+// A value's cell never falls as the value rises, whatever rounding does: an edge in an earlier cell is below it, one
+// in a later cell above it.
+void FeatureBins::lay_cells() {
+  const double cells = kCells / (high_ - low_);
+  cells_per_unit_ = std::isfinite(cells) ? cells : 0;  // no width, or too much of it: all is one cell
+  edges_before_.resize(kCells + 1);
+  uint32_t edge = 0;
+  for (uint32_t cell = 0; cell <= kCells; ++cell) {
+    while (edge < edges_.size() && cell_of(edges_[edge]) < cell) ++edge;
+    edges_before_[cell] = edge;
+  }
+}
+
+uint32_t FeatureBins::bin_outside(double value) const {
   if (!std::isfinite(value)) return kMissing;
-  if (value < low_) return kBelow;
-  if (value > high_) return above();
-  return 2 + edges_up_to(edges_, value);
+  return value < low_ ? kBelow : above();
 }
 
 uint32_t FeatureBins::bin(std::string_view value) const {
