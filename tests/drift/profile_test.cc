@@ -96,7 +96,8 @@ TEST(FeatureBins, AgreesWithALinearSearchForAnyNumberOfEdges) {
 
 // Cells of equal width say little of such references; what is counted is the same.
 TEST(FeatureBins, AgreesWithALinearSearchForAnyRange) {
-  constexpr double kMost = std::numeric_limits<double>::max(), kLeast = std::numeric_limits<double>::denorm_min();
+  constexpr double kMost = std::numeric_limits<double>::max(),
+                   kLeast = std::numeric_limits<double>::denorm_min();
   const std::vector<std::vector<double>> references = {
       {-kMost, -1, 0, 1, kMost},                       // wider than any number
       {0, kLeast, 2 * kLeast, 3 * kLeast},             // narrower than can be divided

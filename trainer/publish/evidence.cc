@@ -38,7 +38,8 @@ class RowGains {
                               rule_.absolute_error(label, candidate));
       return;
     }
-    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) - rule_.correct(label, champion));
+    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) -
+                           rule_.correct(label, champion));
     if (!rule_.binary()) return;
     const bool positive = label > 0.5;
     block.set_positives(block.positives() + positive);
