@@ -115,8 +115,8 @@ void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, d
   for (size_t i = 0; i < request.labels.size(); ++i) {
     // What was stored before the job said otherwise may not be a label of it.
     if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
-    losses.push_back(
-        bounded_loss(rule, request.labels[i], std::span(request.predictions).subspan(i * width, width), scale));
+    losses.push_back(bounded_loss(rule, request.labels[i],
+                                  std::span(request.predictions).subspan(i * width, width), scale));
   }
 }
 

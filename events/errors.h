@@ -28,8 +28,8 @@ struct ErrorTerms {
 double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
                     double scale);
 
-// Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other labels than
-// numbers do not heed); none where the scale is not known.
+// Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other
+// labels than numbers do not heed); none where the scale is not known.
 void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
                 std::vector<double>& losses);
 

@@ -104,7 +104,10 @@ class SlotJudge {
     log_.slots.erase(log_.slots.begin(), log_.slots.lower_bound(until_ - t_.memory));
     log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
     if (profile_ != nullptr) check_feeds();
-    const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
+    const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()),
+                           t_.delta,
+                           t_.slot,
+                           t_.matures,
                            [this](uint64_t version) { return label_scale(version); },
                            input_.spec->serve().has_analysis()};
     const int64_t scored_before = log_.state.scored_until_us();

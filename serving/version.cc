@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "dataio/answers.h"
-
 namespace rekindle::serving {
 namespace {
 constexpr double kLeastMs = 0.001;
@@ -35,7 +33,8 @@ double Latencies::quantile(double q) const {
 bool sound_answers(const dataio::LabelRule& rule, const models::Predictions& answers, size_t rows) {
   if (answers.width != rule.outputs() || answers.values.size() != rows * answers.width) return false;
   for (size_t row = 0; row < rows; ++row)
-    if (!dataio::sound_answer(rule, std::span(answers.values).subspan(row * answers.width, answers.width))) return false;
+    if (!rule.sound_answer(std::span(answers.values).subspan(row * answers.width, answers.width)))
+      return false;
   return true;
 }
 

@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/stats.h"
-#include "dataio/answers.h"
 #include "dataio/order.h"
 #include "dataio/parquet.h"
 #include "dataio/parquet_events.h"
@@ -40,13 +39,13 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
   for (const size_t r : rows) {
     const auto answer = answers.candidate.subspan(r * width, width);
     const bool right = candidate.add(rule, labels[r], answer);
-    out.set_candidate_unsound(out.candidate_unsound() + !dataio::sound_answer(rule, answer));
+    out.set_candidate_unsound(out.candidate_unsound() + !rule.sound_answer(answer));
     constant.add(rule, labels[r], answers.constant);
     positives += rule.binary() && labels[r] == 1;
     if (answers.champion.empty()) continue;
     const auto other = answers.champion.subspan(r * width, width);
     const bool champion_right = champion.add(rule, labels[r], other);
-    out.set_champion_unsound(out.champion_unsound() + !dataio::sound_answer(rule, other));
+    out.set_champion_unsound(out.champion_unsound() + !rule.sound_answer(other));
     out.set_candidate_only(out.candidate_only() + (right && !champion_right));
     out.set_champion_only(out.champion_only() + (champion_right && !right));
     gains.push_back(champion.losses.back() - candidate.losses.back());
@@ -74,8 +73,8 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
 }
 
 // What the whole alone tells.
-void add_evidence(v1::SliceSums& whole, const dataio::LabelRule& rule, const Window& holdout, const Answers& answers,
-                  const std::string& time_column) {
+void add_evidence(v1::SliceSums& whole, const dataio::LabelRule& rule, const Window& holdout,
+                  const Answers& answers, const std::string& time_column) {
   if (!rule.regression()) {
     *whole.mutable_candidate_reliability() = reliability(rule, holdout.labels, answers.candidate);
     if (!answers.champion.empty())

@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/stats.h"
-#include "dataio/answers.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -39,7 +38,8 @@ class RowGains {
                               rule_.absolute_error(label, candidate));
       return;
     }
-    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) - rule_.correct(label, champion));
+    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) -
+                           rule_.correct(label, champion));
     if (!rule_.binary()) return;
     const bool positive = label > 0.5;
     block.set_positives(block.positives() + positive);
@@ -111,7 +111,7 @@ v1::Reliability reliability(const dataio::LabelRule& rule, std::span<const doubl
   Bins bins;
   for (size_t r = 0; r < labels.size(); ++r) {
     const auto answer = answers.subspan(r * width, width);
-    if (!dataio::sound_answer(rule, answer)) continue;
+    if (!rule.sound_answer(answer)) continue;
     if (rule.kind() == v1::Label::MULTICLASS)
       bins.add(answer[dataio::likeliest(answer)], rule.correct(labels[r], answer));
     else
