@@ -100,8 +100,15 @@ inline v1::Profile demand_profile() {
 inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts) {
   drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
   slot.add_rows(record.rows());
-  slot.add_numbers(0, {record.columns(1).numbers().data(), record.rows()});
-  for (const auto& text : record.columns(2).texts()) slot.add_text(1, text);
+  drift::RowContents contents(record.rows());
+  const std::span<const double> temp(record.columns(1).numbers().data(), record.rows());
+  slot.add_numbers(0, temp);
+  contents.add_numbers("temp", temp);
+  for (int i = 0; i < record.columns(2).texts_size(); ++i) {
+    slot.add_text(1, record.columns(2).texts(i));
+    contents.add_text("origin", static_cast<size_t>(i), record.columns(2).texts(i));
+  }
+  slot.add_contents(contents);
   slot.add_predictions({record.predictions().data(), record.rows()});
 }
 

@@ -1,0 +1,16 @@
+// Rows that came before: a feed that is sent twice, or yesterday's file under new ids. Pure.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "drift/feed/stretch.h"
+
+namespace rekindle::drift {
+
+// Of the sampled rows of each slot those that hold what another row of the slot, or of an earlier one, held.
+std::vector<Part> repeats_of(std::span<const SlotHealth> slots);
+
+void check_repeats(Stretches& stretches, std::span<const v1::Breach> ended);
+
+}  // namespace rekindle::drift
