@@ -13,6 +13,7 @@
 #include "backtest/loop/replay.h"
 #include "backtest/policies/suggest.h"
 #include "backtest/setting.h"
+#include "backtest/trees/reference.h"
 #include "proto/time.h"
 
 namespace rekindle::backtest {
@@ -70,6 +71,7 @@ class Backtest {
     // Each slice's fit is a row of the matrix, whoever asks for it: the clairvoyant may choose among all.
     for (const int64_t end : slice_ends(setting_.from_us, setting_.until_us, setting_.slice_us))
       if (end + setting_.run_takes.count() < setting_.until_us) TRY_STATUS(fit_at(end).status());
+    TRY_STATUS(boosted_trees());
     for (const Policy& policy : setting_.policies)
       if (policy.kind != Kind::kOwn) TRY_STATUS(baseline(policy));
     if (request_.suggest() > 0) TRY_STATUS(propose());
@@ -144,15 +146,36 @@ class Backtest {
                         run.outcome.train_seconds(), run.kept});
   }
 
+  // As often as slices end, on the rows of the fits that were made there.
+  Status boosted_trees() {
+    report_.trees.missing = setting_.no_trees;
+    if (!setting_.trees) return ok_status();
+    say_(fmt::format("boosted trees, {} fits", 1 + by_time_.size()));
+    TreesReference trees(*setting_.trees, store_, rule_, setting_.spec.data(), setting_.rows);
+    TRY_STATUS(trees.add(coordinator_->fits().begin()->second.plan, matrix_.fits().front(), setting_.from_us));
+    for (const auto& [as_of_us, slice] : by_time_)
+      TRY_STATUS(trees.add(slice.run->plan, matrix_.fits()[slice.fit], as_of_us + setting_.run_takes.count()));
+    PolicyLine& line = report_.trees.line.emplace();
+    line.name = "boosted trees";
+    line.fits = trees.fits().size();
+    for (const MadeFit& fit : trees.fits()) add_cost(line, fit);
+    score(line, trees.answers());
+    const FitLosses both[] = {matrix_.losses_of(own_answers_), matrix_.losses_of(trees.answers())};
+    report_.trees.over_own =
+        gain_by_day(matrix_.judged(), both, {{0, setting_.from_us}}, {{1, setting_.from_us}});
+    return ok_status();
+  }
+
   // Without a gate: what a sceptic's fit would be.
   Result<size_t> fit_at(int64_t as_of_us) {
-    if (const auto known = by_time_.find(as_of_us); known != by_time_.end()) return known->second;
+    if (const auto known = by_time_.find(as_of_us); known != by_time_.end()) return known->second.fit;
     const v1::Run* run = TRY(coordinator_->fit_as_of(as_of_us));
     const RunFit& made = coordinator_->fits().at(run->id());
     const size_t fit = TRY(add(made, as_of_us, as_of_us + setting_.run_takes.count()));
     say_(fmt::format("  fit as of {}: {} rows, {:.1f} s{}", format_time(time_from_micros(as_of_us)),
                      rows_of(made.outcome), made.outcome.train_seconds(), made.kept ? ", made before" : ""));
-    return by_time_[as_of_us] = fit;
+    by_time_[as_of_us] = {fit, &made};
+    return fit;
   }
 
   Status baseline(Policy policy) {
@@ -293,7 +316,11 @@ class Backtest {
   Matrix matrix_;
   const History history_;
   Coordinator* coordinator_ = nullptr;
-  std::map<int64_t, size_t> by_time_;  // fits that publish nothing, by as-of time
+  struct SliceFit {
+    size_t fit;
+    const RunFit* run;
+  };
+  std::map<int64_t, SliceFit> by_time_;  // fits that publish nothing, by as-of time
   Schedule own_schedule_;
   uint64_t own_fits_ = 1;
   std::vector<double> own_answers_;
@@ -313,6 +340,7 @@ Result<Report> run(const v1::BacktestRequest& request, const Say& say) {
     Setting other = setting;
     const uint64_t seed = setting.spec.train().seed() + more;
     other.spec.mutable_train()->set_seed(seed);
+    other.trees.reset();
     say(fmt::format("again with seed {}", seed));
     widen_bands(report, TRY(Backtest(request, store, std::move(other), say).run()));
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "backtest/backtest.h"
+#include "backtest/trees/reference.h"
 #include "base/units.h"
 #include "dataio/snapshot.h"
 #include "jobs/spec.h"
@@ -60,6 +61,20 @@ Status check_slices(const Setting& setting) {
       setting.history, days, slices, format_duration(Micros(setting.slice_us)), kSlicesLeast, fits));
 }
 
+// Where nobody asked for them by a path, trees that cannot be are a remark.
+Status find_trees(const v1::BacktestRequest& request, Setting& setting) {
+  if (request.trees().empty() || request.trees() == "no") return ok_status();
+  setting.no_trees = no_trees_for(setting.spec.data());
+  if (!setting.no_trees.empty()) return ok_status();
+  Result<LightGbm> library = LightGbm::open(request.trees());
+  if (!library.ok() && request.trees() != "auto") return library.status();
+  if (library.ok())
+    setting.trees = *library;
+  else
+    setting.no_trees = library.status().message();
+  return ok_status();
+}
+
 }  // namespace
 
 Result<Setting> prepare(const v1::BacktestRequest& request, const FitStore& store) {
@@ -70,6 +85,7 @@ Result<Setting> prepare(const v1::BacktestRequest& request, const FitStore& stor
   setting.history = request.data();
   setting.run_takes = from_proto(request.run_takes());
   setting.slice_us = from_proto(request.slice()).count();
+  TRY_STATUS(find_trees(request, setting));
   if (setting.slice_us < kDayUs) return invalid_argument("a slice is a day at least, as in --slice 28d");
 
   const auto artifacts = TRY(artifacts::open_folder_store(request.artifacts()));

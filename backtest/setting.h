@@ -1,10 +1,13 @@
 // What a request asks for, checked and resolved before anything is trained. Refuses what no backtest can do.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "backtest/fits/store.h"
 #include "backtest/policies/baseline.h"
+#include "backtest/trees/lightgbm.h"
 #include "dataio/history/rows.h"
 #include "rekindle/v1/backtest.pb.h"
 
@@ -19,6 +22,8 @@ struct Setting {
   int64_t from_us = 0, until_us = 0;  // of the slots that hold rows
   int64_t slice_us = 0;
   Micros run_takes{0};
+  std::optional<LightGbm> trees;  // the reference of boosted trees, unless it is not wanted or cannot be
+  std::string no_trees;           // why it cannot be
 };
 
 // Blobs of the initial snapshots are brought into the store.

@@ -44,15 +44,24 @@ Result<size_t> Matrix::add(MadeFit fit) {
     const std::vector<double> widened = rule_.widened(theirs, std::move(part.values));
     answers.insert(answers.end(), widened.begin(), widened.end());
   }
-  std::vector<double> losses;
-  for (size_t row = first; row < judged_.rows(); ++row)
-    losses.push_back(judged_.labelled[row] ? rule_.loss(rows_.labels[row], std::span(answers).subspan(
-                                                                               (row - first) * width, width))
-                                           : std::numeric_limits<double>::quiet_NaN());
-  losses_.emplace_back(first, losses);
+  losses_.push_back(losses_from(first, answers));
   answers_.push_back(std::move(answers));
   fits_.push_back(std::move(fit));
   return fits_.size() - 1;
+}
+
+FitLosses Matrix::losses_from(size_t first, std::span<const double> answers) const {
+  const size_t width = rule_.outputs();
+  std::vector<double> losses;
+  for (size_t row = first; row < judged_.rows(); ++row)
+    losses.push_back(judged_.labelled[row]
+                         ? rule_.loss(rows_.labels[row], answers.subspan((row - first) * width, width))
+                         : std::numeric_limits<double>::quiet_NaN());
+  return FitLosses(first, losses);
+}
+
+FitLosses Matrix::losses_of(std::span<const double> answers) const {
+  return losses_from(0, answers);
 }
 
 std::vector<int64_t> Matrix::active() const {

@@ -42,12 +42,15 @@ class Matrix {
   double loss(size_t fit, size_t row) const;   // of a labelled row after it is active
   double error(size_t fit, size_t row) const;  // in [0, 1]
 
+  FitLosses losses_of(std::span<const double> answers) const;  // of all rows, row-major
+
   // What a schedule would have answered: row-major.
   std::vector<double> answers(const Schedule& schedule) const;
   dataio::history::Figures figures(std::span<const double> answers, size_t begin, size_t end) const;
 
  private:
   const double* answer(size_t fit, size_t row) const;
+  FitLosses losses_from(size_t first, std::span<const double> answers) const;
 
   const FitStore& store_;
   const dataio::LabelRule rule_;

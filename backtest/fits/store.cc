@@ -28,6 +28,16 @@ std::string bytes_of(const google::protobuf::Message& message) {
   return bytes;
 }
 
+// Nothing where there is no such file, or it is not whole.
+template <typename Message>
+Result<std::optional<Message>> read_kept(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::optional<Message>();
+  Message message;
+  if (!message.ParseFromString(TRY(read_file(path)))) return std::optional<Message>();
+  return std::optional(std::move(message));
+}
+
 // What a backtest that was killed left behind: names end in its process.
 void sweep(const fs::path& scratch) {
   std::error_code ignored;
@@ -83,6 +93,7 @@ std::string fit_key(const v1::Plan& plan) {
 Result<FitStore> FitStore::open(const fs::path& folder) {
   FitStore store(folder);
   TRY_STATUS(make_folders_durably(folder / "fits"));
+  TRY_STATUS(make_folders_durably(folder / "trees"));
   TRY_STATUS(make_folders_durably(store.scratch()));
   sweep(store.scratch());
   store.artifacts_ = TRY(artifacts::open_folder_store(store.artifacts_folder()));
@@ -90,19 +101,22 @@ Result<FitStore> FitStore::open(const fs::path& folder) {
 }
 
 Result<std::optional<v1::Outcome>> FitStore::find(const std::string& key) const {
-  std::error_code error;
-  if (!fs::exists(file_of(key), error)) return std::optional<v1::Outcome>();
-  v1::Outcome outcome;
-  const auto bytes = read_file(file_of(key));
-  if (!bytes.ok()) return bytes.status();
-  if (!outcome.ParseFromString(*bytes)) return std::optional<v1::Outcome>();
-  if (!artifacts::load_manifest(*artifacts_, outcome.manifest(), artifacts::Verify::kSize).ok())
-    return std::optional<v1::Outcome>();
-  return std::optional(std::move(outcome));
+  std::optional<v1::Outcome> outcome = TRY(read_kept<v1::Outcome>(file_of(key)));
+  if (outcome && !artifacts::load_manifest(*artifacts_, outcome->manifest(), artifacts::Verify::kSize).ok())
+    outcome.reset();
+  return outcome;
 }
 
 Status FitStore::keep(const std::string& key, const v1::Outcome& outcome) const {
   return write_file_durably(file_of(key), bytes_of(outcome));
+}
+
+Result<std::optional<v1::KeptTrees>> FitStore::find_trees(const std::string& key) const {
+  return read_kept<v1::KeptTrees>(trees_of(key));
+}
+
+Status FitStore::keep_trees(const std::string& key, const v1::KeptTrees& trees) const {
+  return write_file_durably(trees_of(key), bytes_of(trees));
 }
 
 Status FitStore::bring(const artifacts::Store& from, const v1::DatasetSnapshot& snapshot) const {

@@ -149,7 +149,8 @@ Status Coordinator::rest() {
 Status Coordinator::launch(const core::WritePlanAndLaunch& launch) {
   const v1::Run* run = core::find_run(state_, launch.run.value);
   CHECK(run != nullptr, "an attempt is launched of a run that is there");
-  Trained trained = TRY(trainer_.fit(core::plan_of(state_, *run, launch.attempt)));
+  v1::Plan plan = core::plan_of(state_, *run, launch.attempt);
+  Trained trained = TRY(trainer_.fit(plan));
   const v1::EndClass end = end_of(trained.outcome.kind());
   if (end == v1::END_CRASH)
     return internal_error(
@@ -158,7 +159,7 @@ Status Coordinator::launch(const core::WritePlanAndLaunch& launch) {
   gang.set_host("this process");
   TRY_STATUS(submit(core::GangStarted{launch.run, launch.attempt, gang}).status());
   core::AttemptEnded ended{launch.run, launch.attempt, end, trained.outcome.message(), trained.outcome, ""};
-  fits_[launch.run.value] = {std::move(trained.outcome), trained.kept};
+  fits_[launch.run.value] = {std::move(plan), std::move(trained.outcome), trained.kept};
   return submit(ended).status();
 }
 

@@ -19,6 +19,7 @@ namespace rekindle::backtest {
 
 // What became of a run's fit.
 struct RunFit {
+  v1::Plan plan;  // as the core gave it
   v1::Outcome outcome;
   bool kept = false;
 };

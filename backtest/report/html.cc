@@ -167,6 +167,10 @@ std::string table(const Report& report) {
     out += cell(one.loss, 4) + cell(one.score, 4) + fmt::format("<td>{}</td><td>{}</td>", one.fits, one.rows);
     out += cell(one.seconds, 1) + cell(100 * one.share, 0, " %") + cell(one.delay_days, 1, " d") + "</tr>";
   }
+  if (const auto& trees = report.trees.line)
+    out += fmt::format("<tr><td>{}</td>", escaped(trees->name)) + cell(trees->loss, 4) +
+           cell(trees->score, 4) + fmt::format("<td>{}</td><td>{}</td>", trees->fits, trees->rows) +
+           cell(trees->seconds, 1) + "<td></td><td></td></tr>";
   return out + "</table>";
 }
 

@@ -68,6 +68,19 @@ json::object policy_json(const PolicyLine& policy) {
           {"runs", std::move(runs)}};
 }
 
+json::value trees_json(const Report& report) {
+  const TreesLine& trees = report.trees;
+  if (!trees.line) return trees.missing.empty() ? json::value(nullptr) : json::object{{"missing", trees.missing}};
+  return {{"loss", number(trees.line->loss)},
+          {"score", number(trees.line->score)},
+          {"loss_by_slice", numbers(trees.line->losses)},
+          {"fits", trees.line->fits},
+          {"rows", trees.line->rows},
+          {"train_seconds", number(trees.line->seconds)},
+          {"gain_over_rekindle", number(trees.over_own.mean)},
+          {"gain_over_rekindle_standard_error", number(trees.over_own.standard_error)}};
+}
+
 }  // namespace
 
 std::string json_of(const Report& report) {
@@ -98,6 +111,7 @@ std::string json_of(const Report& report) {
                          {"still_world_probability", number(report.still)},
                          {"anything_drifts", report.gain.real() && report.still <= kStill},
                          {"suggested", suggested_json(report)},
+                         {"boosted_trees", trees_json(report)},
                          {"seeds", report.seeds},
                          {"fits_made", report.fits_made},
                          {"fits_made_before", report.fits_kept},

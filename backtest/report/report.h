@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,13 @@ struct PolicyLine {
   bool front = false;     // nobody is both cheaper and better
 };
 
+// Boosted trees, refitted at the end of every slice on the rows that the job's own fits had.
+struct TreesLine {
+  std::string missing;  // why there are none; both empty: not asked for
+  std::optional<PolicyLine> line;
+  Gain over_own;  // over what rekindle served
+};
+
 // A policy for a budget, and how it did on what it was not tuned on.
 struct SuggestedLine {
   std::string name;  // empty: none was asked for
@@ -65,6 +73,7 @@ struct Report {
   std::vector<double> best;         // loss of the best schedule of 1, 2, ... fits
   std::vector<int64_t> best_turns;  // of the best schedule of as many fits as rekindle made
   SuggestedLine suggested;
+  TreesLine trees;
   uint32_t seeds = 1;
   size_t fits_made = 0, fits_kept = 0;  // in all: trained now, and found in the store of fits
   Gain gain;                            // of the best schedule of all over never

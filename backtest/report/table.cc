@@ -48,6 +48,10 @@ std::string policies(const Report& report) {
                     std::isnan(one.share) ? "-" : fmt::format("{:.0f} %", 100 * one.share),
                     std::isnan(one.delay_days) ? "-" : fmt::format("{:.1f} d", one.delay_days),
                     one.front ? "*" : ""});
+  if (const auto& trees = report.trees.line)
+    rows.push_back({trees->name, number(trees->loss, 4), number(trees->score, 4),
+                    fmt::format("{}", trees->fits), fmt::format("{}", trees->rows),
+                    number(trees->seconds, 1)});
   if (report.seeds > 1) {
     rows.front().push_back(fmt::format("OVER {} SEEDS", report.seeds));
     for (size_t i = 0; i < report.policies.size(); ++i)
@@ -65,6 +69,10 @@ std::string slices(const Report& report) {
     for (const PolicyLine& one : report.policies) rows.back().push_back(number(one.losses[i], 4));
   }
   return lines(rows);
+}
+
+std::string no_trees(const Report& report) {
+  return report.trees.missing.empty() ? "" : "no reference of boosted trees: " + report.trees.missing + "\n";
 }
 
 std::string own_runs(const Report& report) {
@@ -92,10 +100,10 @@ std::string table_of(const Report& report) {
   const std::string suggestion = suggestion_of(report);
   return fmt::format(
       "\n{}: {} rows of {}, {} labelled, from {} to {}; labels after {}, a run takes {}\n\n{}\n{}{}\n"
-      "best possible by fits: {}\n{}{} fits trained, {} made before; {:.0f} s in all\n\n{}\n",
+      "best possible by fits: {}\n{}{}{} fits trained, {} made before; {:.0f} s in all\n\n{}\n",
       report.model, report.rows, report.data, report.labelled, day(report.from_us), day(report.until_us),
       format_duration(Micros(report.label_delay_us)), format_duration(Micros(report.run_takes_us)),
-      policies(report), slices(report), own_runs(report), best, suggestion.empty() ? "" : suggestion + "\n",
+      policies(report), slices(report), own_runs(report), best, suggestion.empty() ? "" : suggestion + "\n", no_trees(report),
       report.fits_made, report.fits_kept, report.seconds, report.verdict);
 }
 

@@ -26,7 +26,7 @@ namespace {
 
 struct BacktestArguments {
   std::string spec, data, import, source, cache, group_by, until, label_delay, html;
-  std::string slice = "28d", run_takes = "1h";
+  std::string slice = "28d", run_takes = "1h", trees = "auto";
   std::vector<std::string> policies;
   std::optional<uint64_t> permute_seed;
   uint32_t seeds = 1;
@@ -81,6 +81,7 @@ Result<v1::BacktestRequest> request_of(const Context& context, const BacktestArg
   request.set_quiet(context.quiet);
   request.set_seeds(args.seeds);
   request.set_suggest(args.suggest);
+  request.set_trees(args.trees);
   for (const std::string& time : args.changed) request.add_changed_us(to_micros(TRY(parse_time(time))));
   const fs::path cache = args.cache.empty() ? context.cache_folder() / "backtest" : fs::path(args.cache);
   request.set_cache(fs::absolute(cache).string());
@@ -155,6 +156,10 @@ void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
                   "repeat with so many seeds in all and tell how far losses lie apart")
       ->capture_default_str()
       ->check(CLI::Range(1, 20));
+  sub->add_option("--trees", args.trees,
+                  "the reference of boosted trees: auto (where LightGBM is installed), no, or its library")
+      ->type_name("auto|no|FILE")
+      ->capture_default_str();
   sub->add_option("--html", args->html, "write the report as a page")->type_name("FILE");
   sub->add_option("--cache", args->cache,
                   "folder of fits that were made before (else $XDG_CACHE_HOME/rekindle/backtest)")

@@ -38,6 +38,7 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_inventory_verbs(app, context, verb);
   add_registry_verbs(app, context, verb);
   add_serving_verbs(app, context, verb);
+  add_drift_verb(app, context, verb);
   add_score_verb(app, context, verb);
   add_init_verb(app, context, verb);
   add_dataset_verbs(app, context, verb);

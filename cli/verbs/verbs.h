@@ -22,6 +22,7 @@ void add_queue_verbs(CLI::App& app, Context& context, Verb& verb);      // why-n
 void add_inventory_verbs(CLI::App& app, Context& context, Verb& verb);  // nodes cordon drain uncordon
 void add_registry_verbs(CLI::App& app, Context& context, Verb& verb);   // versions alias rollback why freeze
 void add_serving_verbs(CLI::App& app, Context& context, Verb& verb);    // serving quarantine
+void add_drift_verb(CLI::App& app, Context& context, Verb& verb);
 void add_score_verb(CLI::App& app, Context& context, Verb& verb);
 void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb);  // dataset import, dataset list
 void add_init_verb(CLI::App& app, Context& context, Verb& verb);

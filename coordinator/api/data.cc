@@ -1,11 +1,14 @@
 // DataService: dataset snapshots, drift, quarantine.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "coordinator/api/api.h"
 #include "coordinator/api/checks/disks.h"
 #include "dataio/snapshot.h"
+#include "drift/policy.h"
+#include "registry/aliases.h"
 
 namespace rekindle::coordinator {
 
@@ -17,6 +20,7 @@ using net::Caller;
 
 constexpr int kPartsMax = 10'000;
 constexpr int kColumnsMax = 10'000;
+constexpr uint32_t kJudgementsMax = 1'000;
 
 // The blobs must be there before anything refers to them.
 Status check_parts(const artifacts::Store& store, const v1::DatasetSnapshot& snapshot) {
@@ -79,12 +83,49 @@ awaitable<Result<v1::ListDatasetsResponse>> list_datasets(Context& c, v1::ListDa
   co_return out;
 }
 
+// The newest of the model's judged slots that the journal tells of, oldest first.
+void add_judgements(const std::vector<v1::Event>& events, const std::string& model, size_t newest,
+                    v1::DriftStatusResponse& out) {
+  std::vector<const v1::WindowJudged*> judged;
+  for (const v1::Event& event : events)
+    if (event.has_window_judged() && event.window_judged().window().model() == model)
+      judged.push_back(&event.window_judged());
+  for (size_t i = judged.size() - std::min(newest, judged.size()); i < judged.size(); ++i) {
+    v1::Judgement& judgement = *out.add_judgements();
+    *judgement.mutable_window() = judged[i]->window();
+    judgement.set_reason(judged[i]->decision().last_reason());
+  }
+}
+
+// What the next decision goes by.
+void describe_decision(const core::State& state, const v1::ModelState& model, v1::DriftStatusResponse& out) {
+  *out.mutable_decision() = model.decision();
+  out.set_champion(registry::champion(model));
+  if (const v1::Version* version = registry::find_version(model, out.champion()))
+    out.set_champion_as_of_us(version->as_of_us());
+  out.set_frozen(model.frozen());
+  out.set_frozen_reason(model.frozen_reason());
+  const v1::Job* job = core::find_job(state, model.name());
+  if (job == nullptr) return;
+  *out.mutable_retrain() = job->spec().retrain();
+  if (const int64_t since = model.decision().last_trigger_us(); since != 0)
+    out.set_cooldown_until_us(since + drift::cooldown_us(job->spec().retrain(), model.decision()));
+}
+
 awaitable<Result<v1::DriftStatusResponse>> drift_status(Context& c, v1::DriftStatusRequest request, Caller) {
+  if (request.judgements() > kJudgementsMax)
+    co_return invalid_argument(fmt::format("at most {} judgements are told at once", kJudgementsMax));
   co_await c.core.durable();
-  const v1::ModelState* model = core::find_model(c.core.state(), request.model());
-  if (model == nullptr) co_return not_found(fmt::format("no model '{}'", request.model()));
   v1::DriftStatusResponse out;
-  *out.mutable_decision() = model->decision();
+  if (request.judgements() > 0) {
+    auto events = co_await c.core.events_about(request.model());
+    if (!events.ok()) co_return events.status();
+    add_judgements(*events, request.model(), request.judgements(), out);
+  }
+  const v1::ModelState* model = core::find_model(c.core.state(), request.model());
+  if (model == nullptr)
+    co_return not_found(fmt::format("no model '{}'; `rekindle list jobs` shows those that there are", request.model()));
+  describe_decision(c.core.state(), *model, out);
   out.set_model_clock_us(core::model_clock_us(c.core.state(), request.model(), c.core.now()));
   out.set_watermark_us(c.judging.watermark_us(request.model()));
   events::EventStore* store = &c.events;

@@ -95,6 +95,7 @@ class Whole : public ::testing::Test {
 TEST_F(Whole, FindsAChangeAndSaysWhatItCost) {
   v1::BacktestRequest wanted = request(35);
   for (const char* name : {"rekindle", "never", "always", "hddm-a"}) wanted.add_policies(name);
+  wanted.set_trees("auto");
   const auto report = backtest(wanted);
   ASSERT_TRUE(report.ok()) << report.status().message();
   SCOPED_TRACE(table_of(*report));
@@ -115,12 +116,19 @@ TEST_F(Whole, FindsAChangeAndSaysWhatItCost) {
   EXPECT_EQ(1u, never.fits);
   EXPECT_EQ(5u, find_policy(*report, "always")->fits);
   EXPECT_THAT(report->verdict, HasSubstr("best possible with"));
+  ASSERT_TRUE(report->trees.line) << report->trees.missing;
+  const PolicyLine& trees = *report->trees.line;
+  EXPECT_EQ(find_policy(*report, "always")->fits, trees.fits);
+  EXPECT_EQ(find_policy(*report, "always")->rows, trees.rows) << "the same rows";
+  EXPECT_LT(trees.loss, find_policy(*report, "always")->loss) << "y is a step of x, which no line is";
 
   // Again: nothing is trained, everything is the same.
   const auto again = backtest(wanted);
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(0u, again->fits_made);
   EXPECT_EQ(report->verdict, again->verdict);
+  EXPECT_EQ(trees.loss, again->trees.line->loss);
+  EXPECT_EQ(trees.seconds, again->trees.line->seconds) << "they are kept too";
   ASSERT_EQ(report->policies.size(), again->policies.size());
   for (size_t i = 0; i < report->policies.size(); ++i) {
     EXPECT_EQ(report->policies[i].loss, again->policies[i].loss);

@@ -42,7 +42,7 @@ TEST(Program, ExitCodes) {
 
 TEST(Program, WithoutACoordinatorItSaysWhatToDo) {
   for (const char* verb : {"status", "doctor", "list", "get x", "run x", "wait x", "cancel x", "versions m",
-                           "why m", "serving", "logs x", "dataset list", "quarantine list",
+                           "why m", "drift m", "serving", "logs x", "dataset list", "quarantine list",
                            "rollback m --reason r", "freeze m --reason r", "alias m champion 1"}) {
     const Done done = run(verb);
     EXPECT_EQ(done.code, 5) << verb << ": " << done.out;

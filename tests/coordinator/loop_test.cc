@@ -169,6 +169,21 @@ TEST_F(TheLoop, SealedSlotsAreJudgedInOrderAndDaysSettle) {
   EXPECT_EQ(status.requests(), 200u);
   EXPECT_EQ(status.labelled_rows(), 1000u);
   EXPECT_EQ(status.decision().judged_slot_us(), kStart + 71 * kHour);
+  EXPECT_EQ(status.champion(), 1u);
+  EXPECT_EQ(status.champion_as_of_us(), run("demand-1").as_of_us());
+  EXPECT_EQ(status.retrain().min_rows(), 1000u) << "resolved";
+  EXPECT_EQ(status.judgements_size(), 0) << "none were asked for";
+  request.set_judgements(3);
+  status = must<v1::DriftStatusResponse>("DataService/DriftStatus", request);
+  ASSERT_EQ(status.judgements_size(), 3);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(status.judgements(i).window().slot_us(), kStart + (69 + i) * kHour) << i;
+  EXPECT_EQ(status.judgements(2).reason(), status.decision().last_reason());
+  request.set_judgements(1001);
+  EXPECT_EQ(coordinator::call<v1::DriftStatusResponse>(*client_, "DataService/DriftStatus", request)
+                .status()
+                .code(),
+            Code::kInvalidArgument);
   v1::WhyRequest why;
   why.set_model("demand");
   why.set_version(1);

@@ -24,7 +24,8 @@ class Backtest(LoopTest):
         return path
 
     def backtest(self, *arguments, check=True):
-        return self.loop.run("backtest", self.spec(), "--cache", self.loop.folder / "cache", *arguments, check=check,
+        return self.loop.run("backtest", self.spec(), "--cache", self.loop.folder / "cache", "--trees", "no", *arguments,
+                             check=check,
                              timeout=600)
 
     def test_it_decides_as_the_daemon_does(self):
