@@ -227,4 +227,37 @@ Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> co
   return stretches.take();
 }
 
+Findings attribute(Findings whole, std::vector<Findings> nodes, std::span<const v1::Breach* const> open) {
+  const auto alike = [](const v1::Breach& a, const v1::Breach& b) {
+    return a.check() == b.check() && a.feature() == b.feature();
+  };
+  const auto was_open = [&](const v1::Breach& b) {
+    return std::any_of(open.begin(), open.end(),
+                       [&](const v1::Breach* o) { return alike(*o, b) && o->source() == b.source(); });
+  };
+  Findings out;
+  out.suspects = std::move(whole.suspects);
+  for (v1::Breach& breach : whole.breaches) {
+    size_t showing = 0;
+    bool named = false;
+    for (const Findings& node : nodes)
+      for (const v1::Breach& b : node.breaches) {
+        if (!alike(b, breach)) continue;
+        ++showing;
+        named = named || was_open(b);
+      }
+    const bool theirs = !was_open(breach) && showing > 0 && (named || showing < nodes.size());
+    if (!theirs) out.breaches.push_back(std::move(breach));
+  }
+  const size_t everybodys = out.breaches.size();
+  for (Findings& node : nodes) {
+    for (v1::Breach& b : node.breaches)
+      if (std::none_of(out.breaches.begin(), out.breaches.begin() + static_cast<int64_t>(everybodys),
+                       [&](const v1::Breach& w) { return alike(w, b); }))
+        out.breaches.push_back(std::move(b));
+    for (v1::Breach& b : node.suspects) out.suspects.push_back(std::move(b));
+  }
+  return out;
+}
+
 }  // namespace rekindle::drift

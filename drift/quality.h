@@ -7,6 +7,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "drift/feed/stretch.h"
@@ -23,5 +24,10 @@ inline constexpr Micros kFeedMemory = std::chrono::hours(24 * 7);
 Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> columns,
                     std::span<const SlotHealth> slots, Micros slot, std::string_view source,
                     std::span<const v1::Breach> open, std::span<const v1::Breach> ended = {});
+
+// Who is at fault: `whole` is what all nodes together showed, `nodes` what each of them showed alone; at least two.
+// What is new and shows on some nodes alone is theirs; what shows on all of them, or on none for want of rows, is
+// everybody's. A breach that was `open` keeps its source.
+Findings attribute(Findings whole, std::vector<Findings> nodes, std::span<const v1::Breach* const> open);
 
 }  // namespace rekindle::drift

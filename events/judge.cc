@@ -95,7 +95,7 @@ class SlotJudge {
   Result<v1::JudgedWindow> judge() {
     if (log_.state.scored_until_us() == 0) log_.state.set_scored_until_us(slot_);
     log_.slots.erase(log_.slots.begin(), log_.slots.lower_bound(until_ - t_.memory));
-    log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
+    log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - drift::kFeedMemory.count()));
     if (profile_ != nullptr) check_feeds();
     const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
                            [this](uint64_t version) { return label_scale(version); }};
@@ -189,14 +189,20 @@ class SlotJudge {
     return it->second;
   }
 
-  std::vector<v1::Breach> check(const std::vector<drift::SlotHealth>& slots, const std::string& source) {
-    std::vector<v1::Breach> open;
-    for (const auto& breach : log_.state.breaches())
-      if (breach.source() == source) open.push_back(breach);
-    return check_feed(*profile_, t_.columns, slots, Micros(t_.slot), source, open);
+  static std::vector<v1::Breach> of_source(const google::protobuf::RepeatedPtrField<v1::Breach>& breaches,
+                                           const std::string& source) {
+    std::vector<v1::Breach> out;
+    for (const auto& breach : breaches)
+      if (breach.source() == source && !breach.of_labels()) out.push_back(breach);
+    return out;
   }
 
-  // All nodes together first; single ones only for what does not show in the whole.
+  drift::Findings check(const std::vector<drift::SlotHealth>& slots, const std::string& source) {
+    return check_feed(*profile_, t_.columns, slots, Micros(t_.slot), source,
+                      of_source(log_.state.breaches(), source), of_source(log_.state.ended(), source));
+  }
+
+  // All nodes together see what no node alone has the rows for; a node alone is named when others are sound.
   void check_feeds() {
     std::map<std::string, std::vector<drift::SlotHealth>> by_node;
     std::vector<drift::SlotHealth> all;
@@ -212,20 +218,17 @@ class SlotJudge {
         first = false;
       }
     }
-    std::vector<v1::Breach> now = check(all, "");
-    const size_t pooled = now.size();
+    drift::Findings whole = check(all, "");
+    std::vector<drift::Findings> nodes;
     if (by_node.size() > 1)
-      for (const auto& [node, slots] : by_node)
-        for (auto& breach : check(slots, node))
-          if (std::none_of(now.begin(), now.begin() + static_cast<int64_t>(pooled),
-                           [&](const v1::Breach& whole) {
-                             return whole.check() == breach.check() && whole.feature() == breach.feature();
-                           }))
-            now.push_back(std::move(breach));
-    remember(now);
+      for (const auto& [node, slots] : by_node) nodes.push_back(check(slots, node));
+    std::vector<const v1::Breach*> open;
+    for (const auto& breach : log_.state.breaches()) open.push_back(&breach);
+    remember(drift::attribute(std::move(whole), std::move(nodes), open));
   }
 
-  void remember(std::vector<v1::Breach>& now) {
+  void remember(drift::Findings found) {
+    std::vector<v1::Breach>& now = found.breaches;
     const auto same = [](const v1::Breach& a, const v1::Breach& b) {
       return a.check() == b.check() && a.feature() == b.feature() && a.source() == b.source() &&
              a.from_us() == b.from_us();
@@ -241,6 +244,8 @@ class SlotJudge {
         ended.end());
     log_.state.clear_breaches();
     for (auto& breach : now) *log_.state.add_breaches() = std::move(breach);
+    log_.state.clear_suspects();
+    for (auto& suspect : found.suspects) *log_.state.add_suspects() = std::move(suspect);
   }
 
   Status score_window(v1::JudgedWindow& window) {

@@ -58,7 +58,7 @@ v1::Breach* Stretches::look(const Rule& rule) {
   const size_t from = start_of(rule);
   if (from == slots_.size()) return nullptr;
   if (!rule.fires(from)) {
-    suspect(rule.check, rule.feature, from);
+    if (!rule.suspicious || rule.suspicious()) suspect(rule.check, rule.feature, from);
     return nullptr;
   }
   Part all;

@@ -38,6 +38,8 @@ class Stretches {
     double threshold = 0;                   // share of bad rows from which a slot is bad
     // Whether the stretch from this slot on is a breach.
     std::function<bool(size_t from)> fires;
+    // Asked when it is not: whether it may become one. Unset: it may.
+    std::function<bool()> suspicious;
     std::function<std::string(const Part& all, int64_t from_us)> reason;
   };
 
