@@ -145,6 +145,9 @@ Status check_labels(const v1::LabelRecord& record, const dataio::LabelRule& rule
   for (double label : record.labels())
     if (!rule.sound(label))
       return invalid_argument(fmt::format("{}: {} is not {}", context, label, rule.words()));
+  if (record.source().size() > kRequestIdMax)
+    return invalid_argument(fmt::format("{}: a source of {} bytes; {} are allowed", context,
+                                        record.source().size(), kRequestIdMax));
   // The request's own time counts where it is known; both may be left out.
   if (record.event_time_us() != 0)
     TRY_STATUS(check_time("event time", record.event_time_us()).within(context));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "drift/streams/adwin.h"
+#include "events/label_sums.h"
 
 namespace rekindle::events {
 
@@ -29,8 +30,8 @@ double clipped_loss(double label, double p) {
   return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0));
 }
 
-// One row's loss, bounded; an answer that lacks the newest classes gave them no probability.
-double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+// An answer that lacks the newest classes gave them no probability.
+double loss_of(const dataio::LabelRule& rule, double label, std::span<const double> answer,
                     double scale) {
   switch (rule.kind()) {
     case v1::Label::MULTICLASS: {
@@ -74,7 +75,7 @@ void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mea
     // What was stored before the job said otherwise may not be a label of it.
     if (std::isnan(request.labels[i]) || !terms.rule.sound(request.labels[i])) continue;
     const auto answer = std::span(request.predictions).subspan(i * width, width);
-    mean.sum += bounded_loss(terms.rule, request.labels[i], answer, scale) / most(terms.rule);
+    mean.sum += bounded_loss(terms.rule, request.labels[i], answer, scale);
     ++mean.rows;
   }
 }
@@ -105,22 +106,29 @@ Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t 
 
 }  // namespace
 
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer, double scale) {
+  return loss_of(rule, label, answer, scale) / most(rule);
+}
+
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const std::function<bool(const LabelledRequest&)>& excluded) {
+                     const RowsApart& apart) {
   const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
-    const auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, false));
+    auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, false));
+    const bool silent = requests.empty();
+    std::erase_if(requests, apart.broken);
+    TRY_STATUS(sum_labels(db, log, terms, from, requests));
     std::map<uint64_t, Mean> means;
     for (const auto& request : requests) {
-      if (excluded(request)) continue;
+      if (apart.doubted(request)) continue;
       add_rows(request, terms, means[request.version]);
     }
     for (const auto& [version, mean] : means)
       if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
     from = to;
-    if (requests.empty()) {
+    if (silent) {
       // A silence is crossed in one stride.
       const int64_t next = TRY(next_request_us(db, log.name, from, until_us));
       from = std::max(from, from + (std::min(next, until_us - matures_us) - from) / slot_us * slot_us);

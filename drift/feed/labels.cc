@@ -14,6 +14,8 @@ namespace rekindle::drift {
 
 namespace {
 
+constexpr std::string_view kInverted = "inverted_label", kLeaking = "leaking_label",
+                           kPoisoned = "poisoned_feedback";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr double kSure = 5;  // standard errors
 // Turned round: the model told labels apart this well, and now as badly, within a margin.
@@ -86,17 +88,17 @@ class LabelChecks {
 
   void inverted() {
     double concordant = 0, pairs = 0, chance = 0;
-    if (!past("inverted_label", label_, "", [&](size_t i) {
+    if (!past(kInverted, label_, "", [&](size_t i) {
           concordant += slots_.all[i].concordant();
           pairs += slots_.all[i].pairs();
           chance += slots_.all[i].chance();
         }))
       return;
     const double told = share(concordant, pairs);
-    const v1::Breach* open = all_.open("inverted_label", label_);
+    const v1::Breach* open = all_.open(kInverted, label_);
     if (open == nullptr && (told < kToldMin || concordant - pairs / 2 < kSure * std::sqrt(chance))) return;
     Stretches::Rule rule;
-    rule.check = "inverted_label";
+    rule.check = kInverted;
     rule.feature = label_;
     rule.threshold = 0.5;
     rule.part = [&](size_t i) {
@@ -141,15 +143,15 @@ class LabelChecks {
       return categorical ? d : std::max(d, 1 - d);
     };
     double c = 0, p = 0;
-    if (!past("leaking_label", column, "", [&](size_t i) {
+    if (!past(kLeaking, column, "", [&](size_t i) {
           c += told_of(i).first;
           p += told_of(i).second;
         }))
       return;
     const double before = decided(c, p);
-    const v1::Breach* open = all_.open("leaking_label", column);
+    const v1::Breach* open = all_.open(kLeaking, column);
     Stretches::Rule rule;
-    rule.check = "leaking_label";
+    rule.check = kLeaking;
     rule.feature = column;
     rule.threshold = 0.5;
     rule.part = [&](size_t i) {
@@ -185,7 +187,6 @@ class LabelChecks {
 
   // One sender against all others in the same slots.
   void poisoned(const std::string& source, const std::vector<const v1::LabelSums*>& of_source) {
-    constexpr std::string_view kCheck = "poisoned_feedback";
     std::vector<std::optional<double>> apart(slots_.all.size());
     for (size_t i = 0; i < apart.size(); ++i) {
       const v1::LabelSums* s = of_source[i];
@@ -196,7 +197,7 @@ class LabelChecks {
     }
     double habit = 0;
     int slots = 0;
-    const bool known = past(kCheck, label_, source, [&](size_t i) {
+    const bool known = past(kPoisoned, label_, source, [&](size_t i) {
       if (!apart[i]) return;
       habit += *apart[i];
       ++slots;
@@ -205,12 +206,12 @@ class LabelChecks {
     const double least = known && slots >= kPairedSlotsMin ? kContradicts : kContradictsNew;
     std::vector<v1::Breach> open;
     for (const auto& b : open_)
-      if (b.check() == kCheck && b.source() == source) open.push_back(b);
+      if (b.check() == kPoisoned && b.source() == source) open.push_back(b);
     if (!open.empty()) habit = open.front().threshold() - kContradicts;
     Stretches mine(slots_.health, slot_, source, open);
     const size_t from = start(apart, habit + least / 2);
     Stretches::Rule rule;
-    rule.check = kCheck;
+    rule.check = kPoisoned;
     rule.feature = label_;
     rule.threshold = 0.5;
     rule.part = [&](size_t i) {
@@ -300,6 +301,10 @@ class LabelChecks {
 };
 
 }  // namespace
+
+bool found_by_labels(const v1::Breach& breach) {
+  return breach.check() == kInverted || breach.check() == kLeaking || breach.check() == kPoisoned;
+}
 
 Findings check_labels(std::span<const v1::LabelSums> sums, std::string_view label,
                       std::span<const FeedColumn> columns, Micros slot, std::span<const v1::Breach> open,

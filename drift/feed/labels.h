@@ -18,6 +18,9 @@ namespace rekindle::drift {
 inline constexpr size_t kLabelSourcesMax = 32;
 inline constexpr std::string_view kOthers = "(others)";
 
+// Whether the breach is a finding of check_labels.
+bool found_by_labels(const v1::Breach& breach);
+
 // Pairs of rows with label 1 and 0 in which the score of the former is higher; ties count half. `chance` is the
 // variance of `concordant` when scores and labels have nothing to do with each other. Not-a-number scores take no
 // part.
