@@ -223,7 +223,7 @@ Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> co
     for (const auto& profile : reference.features())
       if (profile.name() == columns[c].name)
         FeatureChecks(stretches, columns[c], c, profile, ended).check();
-  check_repeats(stretches, ended);
+  check_repeats(stretches, open, ended);
   return stretches.take();
 }
 

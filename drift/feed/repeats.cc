@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "drift/feed/evidence.h"
 
@@ -12,15 +12,16 @@ namespace rekindle::drift {
 namespace {
 
 constexpr std::string_view kCheck = "repeated_rows";
-constexpr Micros kBaseSpan = std::chrono::hours(48);  // rows repeat by nature: how many, must have been seen
+// Rows repeat by nature, the more of them the longer one looks back: so always as far.
+constexpr Micros kLookBack = std::chrono::hours(48);
 constexpr int64_t kBaseRowsMin = 500;
 constexpr double kBaseMax = 0.6;  // of a feed that repeats itself more than this nothing can be told
 // Of what is not repeated by nature. A feed that is sent twice repeats half of it.
 constexpr double kExcess = 0.25;
 
-bool known_bad(const SlotHealth& slot, std::span<const v1::Breach> breaches) {
+bool covered(const SlotHealth& slot, std::span<const v1::Breach> breaches) {
   return std::any_of(breaches.begin(), breaches.end(), [&](const v1::Breach& b) {
-    return b.check() == kCheck && b.from_us() <= slot.slot_us && slot.slot_us < b.until_us();
+    return b.from_us() <= slot.slot_us && slot.slot_us < b.until_us();
   });
 }
 
@@ -28,31 +29,37 @@ bool known_bad(const SlotHealth& slot, std::span<const v1::Breach> breaches) {
 
 std::vector<Part> repeats_of(std::span<const SlotHealth> slots) {
   std::vector<Part> out(slots.size());
-  std::unordered_set<uint64_t> seen;
+  std::unordered_map<uint64_t, int64_t> seen;  // the slot that held it last
   seen.reserve(slots.size() * kContentsMax);
   for (size_t i = 0; i < slots.size(); ++i)
     for (const auto& kept : slots[i].contents) {
+      const auto [at, first] = seen.try_emplace(kept.hash, slots[i].slot_us);
+      const bool before = !first && at->second >= slots[i].slot_us - kLookBack.count();
+      at->second = slots[i].slot_us;
       out[i].of += kept.rows;
-      out[i].bad += kept.rows - (seen.insert(kept.hash).second ? 1 : 0);
+      out[i].bad += kept.rows - (before ? 0 : 1);
     }
   return out;
 }
 
-void check_repeats(Stretches& stretches, std::span<const v1::Breach> ended) {
+void check_repeats(Stretches& stretches, std::span<const v1::Breach> open_now, std::span<const v1::Breach> ended) {
   const auto slots = stretches.slots();
   const v1::Breach* open = stretches.open(kCheck, "");
   if (slots.back().contents.empty() && open == nullptr) return;
+  // Rows in which a column is missing or stands still are alike for that.
+  if (open == nullptr && stretches.any()) return;
   const std::vector<Part> repeats = repeats_of(slots);
   double threshold = open ? open->threshold() : 0;
   if (open == nullptr) {
     Part base;
     for (size_t i = 0; i < slots.size() && slots[i].slot_us < stretches.end_us() - kDay.count(); ++i) {
-      if (known_bad(slots[i], ended)) continue;
+      if (slots[i].slot_us < slots[0].slot_us + kLookBack.count() || covered(slots[i], open_now) ||
+          covered(slots[i], ended))
+        continue;
       base.bad += repeats[i].bad;
       base.of += repeats[i].of;
     }
-    const bool enough = Micros(stretches.end_us() - slots.front().slot_us) >= kBaseSpan;
-    if (!enough || base.of < kBaseRowsMin || base.share() > kBaseMax) return;
+    if (base.of < kBaseRowsMin || base.share() > kBaseMax) return;
     threshold = base.share() + kExcess * (1 - base.share());
   }
   Stretches::Rule rule;

@@ -59,6 +59,7 @@ class Stretches {
 
   const v1::Breach* open(std::string_view check, std::string_view feature) const;
   bool found(std::string_view check, std::string_view feature) const;
+  bool any() const { return !findings_.breaches.empty() || !findings_.suspects.empty(); }  // found so far
 
   // Bad rows of the stretch alone among all rows of the time looked back on: what an earlier stretch
   // left behind is no evidence against this one.
