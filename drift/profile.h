@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "drift/feed/least_hashes.h"
 #include "rekindle/v1/drift.pb.h"
 
 namespace rekindle::drift {
@@ -131,6 +132,7 @@ class SlotCounter {
   void add_missing(size_t feature, int64_t rows = 1);
   void add_predictions(std::span<const double> values);
   void add_prediction(std::string_view category);  // where predictions are counted by their class
+  void add_contents(const RowContents& rows);      // of features alone; none where a version has none
   v1::SlotCounts to_proto(uint64_t version, Time slot) const;
 
  private:
@@ -139,12 +141,14 @@ class SlotCounter {
     double least = std::numeric_limits<double>::infinity();
     double greatest = -std::numeric_limits<double>::infinity();
     int64_t far = 0;
+    LeastHashes least_hashes{0};  // numeric: of values; categorical: of those without a bin
   };
   static void count(const FeatureBins& bins, std::span<const double> values, Feature& into);
 
   const ProfileBins* bins_;
   std::vector<Feature> features_;
   Feature prediction_;
+  LeastHashes contents_{kContentsMax};
   int64_t rows_ = 0;
 };
 
