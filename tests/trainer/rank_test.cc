@@ -13,6 +13,7 @@
 #include "dataio/snapshot.h"
 #include "models/predictor.h"
 #include "plans.h"
+#include "rekindle/v1/drift.pb.h"
 
 namespace rekindle::trainer {
 namespace {
