@@ -254,8 +254,7 @@ std::string versions_table(const v1::ModelState& model) {
     table.add({fmt::format("{}", version.number()),
                aliases.empty() ? "-" : fmt::format("{}", fmt::join(aliases, ",")), version.run(),
                time_text(version.as_of_us()), time_text(version.published_us()),
-               version.manifest().substr(0, 12),
-               version_note(version)});
+               version.manifest().substr(0, 12), version_note(version)});
   }
   return table.text();
 }

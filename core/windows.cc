@@ -27,6 +27,17 @@ int64_t over_at_us(const v1::DatasetSnapshot& settled) {
   return day.ok() ? to_micros(*day) + kDayUs : settled.last_time_us() + 1;
 }
 
+// A day that was settled before it was noticed that rows of it are broken holds them: it is left out whole until
+// they are released.
+bool settled_unaware(const State& state, const v1::DatasetSnapshot& settled) {
+  return std::any_of(state.quarantines.begin(), state.quarantines.end(), [&](const auto& item) {
+    const v1::Quarantine& q = item.second;
+    return q.model() == settled.dataset() && q.state() != v1::Quarantine::RELEASED &&
+           settled.created_us() <= q.opened_us() && q.breach().from_us() <= settled.last_time_us() &&
+           settled.first_time_us() < q.breach().until_us();
+  });
+}
+
 bool by_time(const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) {
   return std::make_tuple(a.first_time_us(), std::string_view(a.dataset()), std::string_view(a.name())) <
          std::make_tuple(b.first_time_us(), std::string_view(b.dataset()), std::string_view(b.name()));
@@ -72,7 +83,8 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
   if (auto found = state.datasets.find(spec.name());
       found != state.datasets.end() && initial.dataset != spec.name())
     for (const auto& [name, snapshot] : found->second)
-      if (snapshot.rows() > 0 && over_at_us(snapshot) <= cut) selection.data.push_back(snapshot);
+      if (snapshot.rows() > 0 && over_at_us(snapshot) <= cut && !settled_unaware(state, snapshot))
+        selection.data.push_back(snapshot);
   if (selection.data.empty())
     return failed_precondition(
         fmt::format("no rows to train on as of {}: dataset '{}' has no rows before {}, and model '{}' none "

@@ -251,7 +251,8 @@ bool LabelRule::correct(double label, std::span<const double> answer) const {
 }
 
 bool LabelRule::holds(double label, size_t output) const {
-  CHECK(output < outputs() && (binary() || kind_ == v1::Label::MULTILABEL), "each output is a class of its own");
+  CHECK(output < outputs() && (binary() || kind_ == v1::Label::MULTILABEL),
+        "each output is a class of its own");
   return binary() ? label > 0.5 : has(label, output);
 }
 

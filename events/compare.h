@@ -9,8 +9,8 @@
 
 namespace rekindle::events {
 
-// One slot's labelled requests, into the comparisons of every two versions that have rows among them. Those for
-// which `excluded` holds are left out.
+// One slot's labelled requests, into the comparisons of every two versions that have rows among them. Those
+// for which `excluded` holds are left out.
 void compare_versions(std::span<const LabelledRequest> requests, const ErrorTerms& terms, int64_t slot_end_us,
                       const std::function<bool(const LabelledRequest&)>& excluded, v1::JudgeState& state);
 

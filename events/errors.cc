@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "drift/streams/adwin.h"
 #include "events/compare.h"
+#include "events/label_sums.h"
 #include "events/regret.h"
 
 namespace rekindle::events {
@@ -115,29 +116,37 @@ void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, d
   for (size_t i = 0; i < request.labels.size(); ++i) {
     // What was stored before the job said otherwise may not be a label of it.
     if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
-    losses.push_back(
-        bounded_loss(rule, request.labels[i], std::span(request.predictions).subspan(i * width, width), scale));
+    losses.push_back(bounded_loss(rule, request.labels[i],
+                                  std::span(request.predictions).subspan(i * width, width), scale));
   }
 }
 
+double error_share(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                   double scale) {
+  return bounded_loss(rule, label, answer, scale) / most(rule);
+}
+
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const std::function<bool(const LabelledRequest&)>& excluded, Regret* regret) {
+                     const RowsApart& apart, Regret* regret) {
   const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
-    const auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, regret != nullptr));
+    auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, regret != nullptr));
+    const bool silent = requests.empty();
+    std::erase_if(requests, apart.broken);
+    TRY_STATUS(sum_labels(db, log, terms, from, requests));
     std::map<uint64_t, Mean> means;
     for (const auto& request : requests) {
-      if (excluded(request)) continue;
+      if (apart.doubted(request)) continue;
       add_rows(request, terms, means[request.version]);
     }
     for (const auto& [version, mean] : means)
       if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
-    if (terms.compare) compare_versions(requests, terms, to, excluded, log.state);
-    if (regret != nullptr) TRY_STATUS(regret->see(from, requests, excluded));
+    if (terms.compare) compare_versions(requests, terms, to, apart.doubted, log.state);
+    if (regret != nullptr) TRY_STATUS(regret->see(from, requests, apart.doubted));
     from = to;
-    if (requests.empty()) {
+    if (silent) {
       // A silence is crossed in one stride.
       const int64_t next = TRY(next_request_us(db, log.name, from, until_us));
       from = std::max(from, from + (std::min(next, until_us - matures_us) - from) / slot_us * slot_us);

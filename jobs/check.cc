@@ -127,7 +127,8 @@ void check_serve(const v1::JobSpec& spec, Problems& problems) {
   // Shares of traffic are parts of 10,000.
   if (const double canary = spec.serve().canary(); canary > 0 && canary < 0.0001)
     problems.add("serve.canary", "the smallest share is 0.01%; write 0% for no canary");
-  if (const double canary = spec.serve().canary(); spec.serve().has_analysis() && (canary <= 0 || canary >= 1))
+  if (const double canary = spec.serve().canary();
+      spec.serve().has_analysis() && (canary <= 0 || canary >= 1))
     problems.add("serve.analysis", "compares the canary with the champion; say a canary between 0% and 100%");
 }
 

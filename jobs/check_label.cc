@@ -64,9 +64,11 @@ void check_test(const v1::Gate& gate, Problems& problems) {
     problems.add("gate.test", "compares row by row with the champion; with beat: constant say test: gain");
   if (gate.test() != v1::Gate::MCNEMAR) return;
   if (gate.metric() != v1::Gate::ACCURACY)
-    problems.add("gate.test", "mcnemar counts right and wrong answers: write metric: accuracy, or test: bootstrap");
+    problems.add("gate.test",
+                 "mcnemar counts right and wrong answers: write metric: accuracy, or test: bootstrap");
   if (gate.margin() != 0)
-    problems.add("gate.margin", "mcnemar asks whether there is any gain at all; for a margin write test: bootstrap");
+    problems.add("gate.margin",
+                 "mcnemar asks whether there is any gain at all; for a margin write test: bootstrap");
 }
 
 }  // namespace

@@ -29,10 +29,11 @@ bool enough_labels(const v1::CanaryEvidence& evidence, const v1::Analysis& analy
 }
 
 std::string gain_words(const v1::CanaryEvidence& evidence) {
-  return fmt::format("gain {:+.4f} a row, between {:+.4f} and {:+.4f} at every look, on {} labelled rows beside {} of "
-                     "version {}",
-                     evidence.gain(), evidence.gain_low(), evidence.gain_high(), evidence.labels().version_rows(),
-                     evidence.labels().against_rows(), evidence.labels().against());
+  return fmt::format(
+      "gain {:+.4f} a row, between {:+.4f} and {:+.4f} at every look, on {} labelled rows beside {} of "
+      "version {}",
+      evidence.gain(), evidence.gain_low(), evidence.gain_high(), evidence.labels().version_rows(),
+      evidence.labels().against_rows(), evidence.labels().against());
 }
 
 }  // namespace
@@ -50,9 +51,11 @@ std::string breach(const VersionView& view, const v1::CanaryEvidence& evidence, 
   const double alarms = false_alarms(serve);
   if (evidence.failure_evidence() >= 1 / alarms)
     return fmt::format(
-        "{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} % but for a chance of "
+        "{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} % but for a "
+        "chance of "
         "{:g} %",
-        evidence.failed(), evidence.answered(), 100 * failed_share(evidence), 100 * serve.max_errors(), 100 * alarms);
+        evidence.failed(), evidence.answered(), 100 * failed_share(evidence), 100 * serve.max_errors(),
+        100 * alarms);
   if (view.answered == 0 || view.answered < serve.min_requests()) return {};
   // A replay runs at the machine's own speed: its latency says nothing about the model.
   const double limit_ms = static_cast<double>(from_proto(serve.max_latency()).count()) / 1000;
@@ -64,25 +67,26 @@ std::string breach(const VersionView& view, const v1::CanaryEvidence& evidence, 
 
 std::string held_back(const v1::CanaryEvidence& evidence, const v1::Serve& serve) {
   if (failed_share(evidence) > serve.max_errors())
-    return fmt::format("{} of {} answers failed, over the limit of {:.2f} %, which may be chance", evidence.failed(),
-                       evidence.answered(), 100 * serve.max_errors());
+    return fmt::format("{} of {} answers failed, over the limit of {:.2f} %, which may be chance",
+                       evidence.failed(), evidence.answered(), 100 * serve.max_errors());
   if (!serve.has_analysis() || !serve.analysis().has_margin()) return {};
   if (!enough_labels(evidence, serve.analysis()))
-    return fmt::format("labels of {} of its rows and {} of the champion's in the same slots, {} of each are needed",
-                       evidence.labels().version_rows(), evidence.labels().against_rows(),
-                       serve.analysis().min_rows());
+    return fmt::format(
+        "labels of {} of its rows and {} of the champion's in the same slots, {} of each are needed",
+        evidence.labels().version_rows(), evidence.labels().against_rows(), serve.analysis().min_rows());
   if (evidence.gain_low() < -serve.analysis().margin())
-    return fmt::format("labels have yet to show that it loses at most {:g} a row: {}", serve.analysis().margin(),
-                       gain_words(evidence));
+    return fmt::format("labels have yet to show that it loses at most {:g} a row: {}",
+                       serve.analysis().margin(), gain_words(evidence));
   return {};
 }
 
-RolloutStep weigh_labels(const v1::ModelState& model, const v1::JobSpec& spec, const v1::LossComparison& labels,
-                         const RolloutClock& clock) {
+RolloutStep weigh_labels(const v1::ModelState& model, const v1::JobSpec& spec,
+                         const v1::LossComparison& labels, const RolloutClock& clock) {
   RolloutStep step;
   v1::Rollout rollout = model.rollout();
   const bool promoted = rollout.state() == v1::Rollout::PROMOTED && champion(model) == rollout.version();
-  if (!spec.serve().has_analysis() || rollout.bake_until_us() == 0 || !(active(rollout) || promoted)) return step;
+  if (!spec.serve().has_analysis() || rollout.bake_until_us() == 0 || !(active(rollout) || promoted))
+    return step;
   if (labels.version() != rollout.version() || labels.against() != rollout.from()) return step;
   v1::CanaryEvidence& evidence = *rollout.mutable_evidence();
   *evidence.mutable_labels() = labels;

@@ -169,7 +169,8 @@ std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, co
     std::string text = fmt::format("the canary of version {} bakes until {} on the model clock",
                                    rollout.version(), format_time(time_from_micros(rollout.bake_until_us())));
     if (version.answered < spec.serve().min_requests())
-      text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(), version.answered);
+      text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(),
+                          version.answered);
     v1::CanaryEvidence evidence = rollout.evidence();
     weigh_requests(version, spec.serve(), {}, evidence);
     if (const std::string held = held_back(evidence, spec.serve()); !held.empty()) text += "; " + held;

@@ -25,8 +25,8 @@ void publish_plan(RolloutStep& step, const v1::ModelState& model, const v1::JobS
 RolloutStep undo(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout,
                  const std::string& reason, const RolloutClock& clock);
 
-// Back from a champion to the one before it; the version is barred, and said to be proved worse. Empty where that
-// one has gone or is barred itself.
+// Back from a champion to the one before it; the version is barred, and said to be proved worse. Empty where
+// that one has gone or is barred itself.
 RolloutStep undo_promotion(const v1::ModelState& model, const v1::JobSpec& spec, const v1::Rollout& rollout,
                            const std::string& reason, const RolloutClock& clock);
 

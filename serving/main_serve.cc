@@ -152,7 +152,8 @@ struct TryFlags {
 
 void declare(CLI::App& app, TryFlags& flags) {
   app.add_option("--artifacts", flags.artifacts, "folder of the artifact store")->required();
-  app.add_option("--state", flags.state, "folder for the version's files, removed by whoever named it")->required();
+  app.add_option("--state", flags.state, "folder for the version's files, removed by whoever named it")
+      ->required();
   app.add_option("--environments", flags.environments, "folder of built environments");
   app.add_option("--model", flags.model, "model that the version is of")->required();
   app.add_option("--manifest", flags.manifest, "SHA-256 of its manifest")->required();
@@ -167,8 +168,8 @@ Status try_version(const TryFlags& flags) {
   predictors.allow_packages = true;
   TRY_STATUS(make_folders_durably(predictors.scratch));
   const auto store = TRY(artifacts::open_folder_store(flags.artifacts));
-  const Loader loader = TRY(
-      Loader::open(TRY(artifacts::open_folder_store(flags.artifacts)), fs::path(flags.state) / "models", predictors));
+  const Loader loader = TRY(Loader::open(TRY(artifacts::open_folder_store(flags.artifacts)),
+                                         fs::path(flags.state) / "models", predictors));
   const v1::ServingProbe came = probe(loader, *store, flags.model, flags.manifest);
   return write_file_durably(flags.out, came.SerializeAsString());
 }

@@ -33,7 +33,8 @@ double Latencies::quantile(double q) const {
 bool sound_answers(const dataio::LabelRule& rule, const models::Predictions& answers, size_t rows) {
   if (answers.width != rule.outputs() || answers.values.size() != rows * answers.width) return false;
   for (size_t row = 0; row < rows; ++row)
-    if (!rule.sound_answer(std::span(answers.values).subspan(row * answers.width, answers.width))) return false;
+    if (!rule.sound_answer(std::span(answers.values).subspan(row * answers.width, answers.width)))
+      return false;
   return true;
 }
 

@@ -45,7 +45,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--only", help=f"parts of `trainer`: {', '.join(trainer.PARTS)}; of `scheduler`: {', '.join(scheduler.PARTS)}; "
                         f"of `drift`: {', '.join(drift.PARTS)}")
-    parser.add_argument("--jobs", type=int, default=2000, help="scheduler: trivial jobs a sample (Slurm gets 20 and 200)")
+    parser.add_argument("--jobs", type=int, default=10_000,
+                        help="scheduler: trivial jobs a sample (1,000 by `rekindle run`; Slurm gets 20 and 200)")
     parser.add_argument("--scale", type=float, default=1, help="drift: share of the events and rows")
     parser.add_argument("--queued", type=int, default=100_000, help=argparse.SUPPRESS)
     parser.add_argument("--probes", type=int, default=300, help=argparse.SUPPRESS)

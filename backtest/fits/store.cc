@@ -72,7 +72,8 @@ std::string fit_key(const v1::Plan& plan) {
   v1::JobSpec& spec = *what.mutable_spec();
   spec.clear_retrain();
   spec.clear_serve();
-  // The holdout's bounds are among the windows; what the serving program makes of a version is told by the trainer.
+  // The holdout's bounds are among the windows; what the serving program makes of a version is told by the
+  // trainer.
   const bool served = spec.gate().has_serving();
   spec.clear_gate();
   if (served) spec.mutable_gate()->mutable_serving();

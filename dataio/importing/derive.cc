@@ -113,8 +113,8 @@ Result<Column> part_of_time(const SourceTable& rows, const v1::PartOfTime& from)
     }
     const Time at = time_from_micros(time->times[row]);
     if (weekday)
-      out.codes.push_back(static_cast<int32_t>(
-          std::chrono::weekday(std::chrono::floor<std::chrono::days>(at)).c_encoding()));
+      out.codes.push_back(
+          static_cast<int32_t>(std::chrono::weekday(std::chrono::floor<std::chrono::days>(at)).c_encoding()));
     else
       out.add_number(number_of(from.part(), at));
   }

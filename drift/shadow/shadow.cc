@@ -10,8 +10,8 @@
 namespace rekindle::drift {
 namespace {
 
-// Steps are large at first and never smaller than the floor, which all weights of a row share: what it costs in
-// noise, kRateFloor / 4 of the variance of a label, is then the same whatever the number of features.
+// Steps are large at first and never smaller than the floor, which all weights of a row share: what it costs
+// in noise, kRateFloor / 4 of the variance of a label, is then the same whatever the number of features.
 constexpr double kRate = 0.2;
 constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about

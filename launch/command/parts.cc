@@ -59,7 +59,7 @@ class Parts {
 
   // Without code and environment there is nothing in it that could take time.
   bool prepare_here() {
-    record_.set_code(run_prepare(options_));
+    record_.set_code(run_prepare(folder_, plan_));
     return record_.code() == 0;
   }
 

@@ -84,7 +84,11 @@ int run_prepare(const GangOptions& options) {
     log_error("the plan cannot be read", {{"reason", plan.status().message()}});
     return kGangNoPlan;
   }
-  const Status prepared = prepare(folder, *plan);
+  return run_prepare(folder, *plan);
+}
+
+int run_prepare(const AttemptFolder& folder, const v1::Plan& plan) {
+  const Status prepared = prepare(folder, plan);
   if (prepared.ok()) return kExitFinished;
   log_error("the script cannot be prepared", {{"reason", prepared.message()}});
   if (!lasting(prepared)) return 1;

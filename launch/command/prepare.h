@@ -8,5 +8,6 @@ namespace rekindle::launch {
 
 // The exit code. A refusal is written to outcome.pb too, with the reason.
 int run_prepare(const GangOptions& options);
+int run_prepare(const AttemptFolder& folder, const v1::Plan& plan);
 
 }  // namespace rekindle::launch

@@ -124,7 +124,7 @@ class Script {
   v1::RankExit run() {
     while (!status_.has_value()) {
       wait_for_something();
-      look();
+      if (!status_.has_value()) look();
     }
     end_leftovers();
     while (log_.take() > 0) {

@@ -48,21 +48,27 @@ class Confinement {
   // Ends all that is in the groups, whatever it starts meanwhile; nothing can start there until the next
   // part.
   void sweep();
-  // After the last process: counts, removes, and writes the record for the last time.
+  // The attempt's scratch folder, as its processes see it.
+  const fs::path& scratch() const { return scratch_; }
+  // After the last process: counts, removes, and adds what has come to the record.
   void finish();
 
  private:
   struct Entry;
-  explicit Confinement(AttemptFolder folder) : folder_(std::move(folder)) {}
+  Confinement(AttemptFolder folder, fs::path scratch)
+      : folder_(std::move(folder)), scratch_(std::move(scratch)) {}
   void make_groups(const Confinable& host, uint32_t world);
   void make_fence(const Confinable& host, const GangOptions& options, const v1::Plan& plan,
                   const fs::path& scratch);
   void set_limits(Part part);
   void lacks(std::string what);
-  void write() const;
+  void write();
+  void add_end() const;
 
   AttemptFolder folder_;
+  fs::path scratch_;
   v1::Confinement record_;
+  int lacks_written_ = 0;
   bool wanted_ = false;
   bool in_container_ = false;
   std::optional<Group> memory_, pids_;

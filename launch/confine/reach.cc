@@ -53,15 +53,18 @@ std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch) {
   std::vector<Grant> out;
-  add_own_programs(options.self, out);
-  add_own_programs(options.trainer, out);
+  for (const fs::path& folder : {options.folder, fs::path(plan.checkpoints()), scratch})
+    if (!folder.empty()) out.push_back({folder, May::kWrite});
+  const bool bare = is_bare(plan);
+  // A rank by itself is a fork of the gang.
+  if (!bare || plan.world() > 1) add_own_programs(options.self, out);
+  if (bare) return out;
+  if (options.trainer.parent_path() != options.self.parent_path()) add_own_programs(options.trainer, out);
   if (const fs::path artifacts = real(plan.artifacts()); !artifacts.empty()) {
     out.push_back({artifacts, May::kRead});
     out.push_back({artifacts / "blobs", May::kAdd});
     out.push_back({artifacts / "tmp", May::kSwap});
   }
-  for (const fs::path& folder : {options.folder, fs::path(plan.checkpoints()), scratch})
-    if (!folder.empty()) out.push_back({folder, May::kWrite});
   // An operator may have put them on another disk, behind a link.
   if (!plan.environments().empty()) out.push_back({real(plan.environments()), May::kWrite});
   // What tells pip where packages are.
@@ -75,9 +78,13 @@ std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& 
 std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank) {
   const WorkFolder work(folder);
+  std::vector<fs::path> read = {work.code(), work.spec()};
+  if (!is_bare(plan))
+    for (const fs::path& path :
+         {work.train(), work.valid(), work.root() / "environments", fs::path(plan.environments())})
+      read.push_back(path);
   std::vector<Grant> out;
-  for (const fs::path& path : {work.code(), work.train(), work.valid(), work.spec(),
-                               work.root() / "environments", fs::path(plan.environments())})
+  for (const fs::path& path : read)
     if (!path.empty()) out.push_back({path, May::kRead});
   for (const fs::path& path : {work.out(), fs::path(plan.checkpoints()), work.metrics(rank)})
     if (!path.empty()) out.push_back({path, May::kWrite});

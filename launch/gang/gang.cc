@@ -170,8 +170,9 @@ int run_gang(const GangOptions& given) {
   crash_point("gang-scratch-made");
 
   Confinement confinement = Confinement::set_up(options, *plan, scratch);
-  v1::ExitRecord record = options.hosts ? run_on_hosts(options, *plan, scratch, command, confinement)
-                                        : run_here(options, *plan, scratch, command, confinement);
+  v1::ExitRecord record = options.hosts
+                              ? run_on_hosts(options, *plan, scratch, command, confinement)
+                              : run_here(options, *plan, confinement.scratch(), command, confinement);
   confinement.finish();
   std::error_code ignored;  // what cannot be removed is no reason to lose the record
   if (!scratch.empty()) fs::remove_all(scratch, ignored);

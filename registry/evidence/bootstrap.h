@@ -1,9 +1,10 @@
-// Paired bootstrap in blocks of event time: how sure is a mean gain, when rows of one hour resemble each other?
-// Whole blocks are drawn with replacement, from bounded evidence (registry knows no rows). Pure, with a fixed seed:
-// the same evidence gives the same interval on every machine.
+// Paired bootstrap in blocks of event time: how sure is a mean gain, when rows of one hour resemble each
+// other? Whole blocks are drawn with replacement, from bounded evidence (registry knows no rows). Pure, with
+// a fixed seed: the same evidence gives the same interval on every machine.
 //
-// Of an AUROC the blocks hold each row's part in it, and what is drawn is the sum of these parts (Hajek's projection,
-// as in DeLong's variance): to first order the bootstrap that ranks each sample anew, which needs all rows.
+// Of an AUROC the blocks hold each row's part in it, and what is drawn is the sum of these parts (Hajek's
+// projection, as in DeLong's variance): to first order the bootstrap that ranks each sample anew, which needs
+// all rows.
 #pragma once
 
 #include <optional>

@@ -31,8 +31,8 @@ std::optional<double> mcnemar_detectable(const Discordant& pairs, int64_t rows, 
   const int64_t count = critical_count(discordant, alpha);
   if (rows <= 0 || count > discordant) return std::nullopt;
   // P(X >= count) under a share p of the discordant rows is the incomplete beta function of p.
-  const double share = boost::math::ibeta_inv(static_cast<double>(count), static_cast<double>(discordant - count + 1),
-                                              power);
+  const double share =
+      boost::math::ibeta_inv(static_cast<double>(count), static_cast<double>(discordant - count + 1), power);
   return (2 * share - 1) * static_cast<double>(discordant) / static_cast<double>(rows);
 }
 

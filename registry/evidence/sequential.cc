@@ -9,8 +9,8 @@ namespace {
 
 constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr double kJeffreys = 0.5;
-// Gains that the mixture reckons with, in standard deviations of a row's loss: at a tenth the interval is tightest
-// after about a thousand rows of each version.
+// Gains that the mixture reckons with, in standard deviations of a row's loss: at a tenth the interval is
+// tightest after about a thousand rows of each version.
 constexpr double kTypicalGain = 0.1;
 
 // log of the integral of p^(a-1) (1-p)^(b-1) over [share, 1].

@@ -94,11 +94,13 @@ class Comparison {
   v1::GateCheck by_bootstrap(double margin) {
     check_.set_name("bootstrap");
     if (!spread_)
-      return ended(v1::GateCheck::MISSING,
-                   fmt::format("; the evaluation has {} blocks of event time that say something, too few to draw from",
-                               sums_.blocks_size()));
+      return ended(
+          v1::GateCheck::MISSING,
+          fmt::format("; the evaluation has {} blocks of event time that say something, too few to draw from",
+                      sums_.blocks_size()));
     check_.set_value(spread_->lower);
-    words_ += fmt::format(", at least {:+.4f} but for a chance of {:g} %", spread_->lower, 100 * gate_.false_passes());
+    words_ += fmt::format(", at least {:+.4f} but for a chance of {:g} %", spread_->lower,
+                          100 * gate_.false_passes());
     return proved(margin == 0 ? spread_->lower > 0 : spread_->lower >= margin);
   }
 
@@ -113,7 +115,8 @@ class Comparison {
       verdict_.clear_detectable_gain();
     check_.set_value(p);
     check_.set_limit(gate_.false_passes());
-    words_ += fmt::format(", right alone on {} rows against {}: p {:.4g}", pairs.candidate, pairs.champion, p);
+    words_ +=
+        fmt::format(", right alone on {} rows against {}: p {:.4g}", pairs.candidate, pairs.champion, p);
     return proved(p <= gate_.false_passes());
   }
 
@@ -159,12 +162,13 @@ v1::GateCheck compare(const v1::Gate& gate, const v1::Evaluation& evaluation, bo
   const char* whose = champion ? "the champion's" : constant_words(gate.metric(), evaluation);
   const double bar = champion ? figures.champion : figures.constant;
   if (!std::isfinite(bar))
-    return no_evidence(fmt::format("{} {} on the same rows is not a number: there is nothing to compare with", whose,
-                                   figures.name));
+    return no_evidence(fmt::format("{} {} on the same rows is not a number: there is nothing to compare with",
+                                   whose, figures.name));
   if (champion && sums.champion_unsound() != 0)
-    return no_evidence(fmt::format("the champion gave no answer to {} of {} holdout rows: there is nothing to compare "
-                                   "with",
-                                   sums.champion_unsound(), sums.rows()));
+    return no_evidence(
+        fmt::format("the champion gave no answer to {} of {} holdout rows: there is nothing to compare "
+                    "with",
+                    sums.champion_unsound(), sums.rows()));
   if (champion)
     if (const std::string wrong = paired_contradiction(sums); !wrong.empty())
       return no_evidence("the evaluation contradicts itself: " + wrong);

@@ -25,8 +25,8 @@ std::string block_contradiction(const v1::SliceSums& sums) {
     loss += block.loss_gain();
   }
   if (rows != sums.rows() || positives != sums.positives())
-    return fmt::format("the blocks of time hold {} rows with {} positives, the whole {} with {}", rows, positives,
-                       sums.rows(), sums.positives());
+    return fmt::format("the blocks of time hold {} rows with {} positives, the whole {} with {}", rows,
+                       positives, sums.rows(), sums.positives());
   if (correct != sums.candidate_only() - sums.champion_only() ||
       !near(loss, sums.gain_sum(), sums.candidate_log_loss_sum()))
     return "the gains of the blocks of time do not sum to the whole's";
@@ -59,7 +59,8 @@ std::string paired_contradiction(const v1::SliceSums& sums) {
   const double difference = sums.champion_log_loss_sum() - sums.candidate_log_loss_sum();
   const double scale = std::abs(sums.champion_log_loss_sum()) + std::abs(sums.candidate_log_loss_sum());
   if (!near(difference, sums.gain_sum(), scale))
-    return fmt::format("the paired gains sum to {:.6g}, the two losses differ by {:.6g}", sums.gain_sum(), difference);
+    return fmt::format("the paired gains sum to {:.6g}, the two losses differ by {:.6g}", sums.gain_sum(),
+                       difference);
   if (!(sums.gain_square_sum() >= 0)) return "the sum of squared gains is negative or not a number";
   const int64_t candidate = sums.candidate_only(), champion = sums.champion_only();
   if (candidate < 0 || champion < 0 || candidate + champion > sums.rows())
@@ -67,8 +68,8 @@ std::string paired_contradiction(const v1::SliceSums& sums) {
   // Evaluations of before do not know them.
   if (candidate + champion > 0 &&
       static_cast<double>(candidate - champion) != sums.candidate_correct() - sums.champion_correct())
-    return fmt::format("{} and {} rows that one alone got right, though {} and {} were right in all", candidate,
-                       champion, sums.candidate_correct(), sums.champion_correct());
+    return fmt::format("{} and {} rows that one alone got right, though {} and {} were right in all",
+                       candidate, champion, sums.candidate_correct(), sums.champion_correct());
   return block_contradiction(sums);
 }
 

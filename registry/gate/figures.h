@@ -28,8 +28,8 @@ const v1::SliceSums* whole_of(const v1::Evaluation& evaluation);
 // Whether one class alone occurs: an AUROC is then undefined.
 bool one_class(const v1::SliceSums& sums);
 
-// Sums that say of themselves that they are wrong, in words; empty when they are in order. Of the candidate and
-// the constant answer; with a champion those of the pair too.
+// Sums that say of themselves that they are wrong, in words; empty when they are in order. Of the candidate
+// and the constant answer; with a champion those of the pair too.
 std::string contradiction(const v1::SliceSums& sums);
 std::string paired_contradiction(const v1::SliceSums& sums);
 

@@ -42,9 +42,9 @@ v1::GateCheck check_slice(const v1::Gate& gate, const v1::SliceSums& sums) {
   if (!std::isfinite(gain))
     return check_of(name, v1::GateCheck::MISSING,
                     fmt::format("{} of slice {} is not a number", figures.name, slice));
-  v1::GateCheck check = measured(name, gain >= floor, gain, floor,
-                                 fmt::format("slice {}: gain {:+.4f} on {} rows, floor {:+.4f}", slice, gain,
-                                             sums.rows(), floor));
+  v1::GateCheck check = measured(
+      name, gain >= floor, gain, floor,
+      fmt::format("slice {}: gain {:+.4f} on {} rows, floor {:+.4f}", slice, gain, sums.rows(), floor));
   check.set_rows(sums.rows());
   return check;
 }
@@ -58,37 +58,42 @@ void check_slices(const v1::Gate& gate, const v1::Evaluation& evaluation, bool h
   for (const v1::SliceSums& sums : evaluation.slices())
     if (!sums.slice().empty()) out.push_back(check_slice(gate, sums));
   if (out.size() == before)
-    out.push_back(check_of("slices", v1::GateCheck::MISSING,
-                           "gate.slices asks for slices, but no categorical column has few enough values in the "
-                           "holdout to be one"));
+    out.push_back(
+        check_of("slices", v1::GateCheck::MISSING,
+                 "gate.slices asks for slices, but no categorical column has few enough values in the "
+                 "holdout to be one"));
 }
 
 v1::GateCheck check_calibration(const v1::Gate& gate, const v1::SliceSums& sums) {
   const std::optional<double> error = calibration_error(sums.candidate_reliability());
   if (!error)
-    return check_of("calibration", v1::GateCheck::MISSING, "the evaluation does not say how the candidate is calibrated");
-  v1::GateCheck check = measured("calibration", *error <= gate.calibration(), *error, gate.calibration(),
-                                 fmt::format("calibration error {:.4f}, limit {:.4f}", *error, gate.calibration()));
+    return check_of("calibration", v1::GateCheck::MISSING,
+                    "the evaluation does not say how the candidate is calibrated");
+  v1::GateCheck check =
+      measured("calibration", *error <= gate.calibration(), *error, gate.calibration(),
+               fmt::format("calibration error {:.4f}, limit {:.4f}", *error, gate.calibration()));
   check.set_rows(sums.rows());
   return check;
 }
 
-void check_serving(const v1::ServingCheck& asked, const v1::Evaluation& evaluation, std::vector<v1::GateCheck>& out) {
+void check_serving(const v1::ServingCheck& asked, const v1::Evaluation& evaluation,
+                   std::vector<v1::GateCheck>& out) {
   if (!evaluation.has_serving())
-    return out.push_back(
-        check_of("serving", v1::GateCheck::MISSING, "the run did not try the candidate in the serving program"));
+    return out.push_back(check_of("serving", v1::GateCheck::MISSING,
+                                  "the run did not try the candidate in the serving program"));
   const v1::ServingProbe& probe = evaluation.serving();
   if (!probe.loaded())
-    return out.push_back(check_of("serving", v1::GateCheck::FAILED,
-                                  "the serving program cannot serve the candidate: " + printable(probe.failure())));
+    return out.push_back(
+        check_of("serving", v1::GateCheck::FAILED,
+                 "the serving program cannot serve the candidate: " + printable(probe.failure())));
   out.push_back(check_of("serving", v1::GateCheck::PASSED,
                          fmt::format("the serving program loaded it in {:.0f} ms", probe.load_ms())));
   if (asked.has_latency()) {
     const double limit = static_cast<double>(from_proto(asked.latency()).count()) / 1000;
     const double p99 = probe.latency_p99_ms();
     out.push_back(measured("latency", p99 >= 0 && p99 <= limit && probe.answers() > 0, p99, limit,
-                           fmt::format("99th percentile of {} answers {:.2f} ms, limit {:.2f} ms", probe.answers(), p99,
-                                       limit)));
+                           fmt::format("99th percentile of {} answers {:.2f} ms, limit {:.2f} ms",
+                                       probe.answers(), p99, limit)));
   }
   if (asked.bytes() > 0)
     out.push_back(measured("size", probe.bytes() <= asked.bytes(), static_cast<double>(probe.bytes()),
@@ -98,7 +103,8 @@ void check_serving(const v1::ServingCheck& asked, const v1::Evaluation& evaluati
 
 }  // namespace
 
-std::vector<v1::GateCheck> check_limits(const v1::Gate& gate, const v1::Evaluation& evaluation, bool has_champion) {
+std::vector<v1::GateCheck> check_limits(const v1::Gate& gate, const v1::Evaluation& evaluation,
+                                        bool has_champion) {
   std::vector<v1::GateCheck> out;
   if (gate.has_slices()) check_slices(gate, evaluation, has_champion, out);
   if (gate.has_calibration()) out.push_back(check_calibration(gate, *whole_of(evaluation)));

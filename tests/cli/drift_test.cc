@@ -90,7 +90,9 @@ TEST(Drift, EachTriggerAndWhatIsDue) {
   const std::string text = drift_text("m", with);
   EXPECT_THAT(text, ::testing::ContainsRegex("labels +run +5.1e.04 +5e.04 +enough of them"));
   EXPECT_THAT(text, HasSubstr("rank time   12.00h left; 100h per 365d, 0.50h by the newest run\n"));
-  EXPECT_THAT(text, HasSubstr("due         since 1970-02-10T00:00:00Z, until it is no longer quiet: enough of them\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("due         since 1970-02-10T00:00:00Z, until it is no longer quiet: enough of them\n"));
 }
 
 TEST(Drift, TheThresholdOfADetectorOfItsOwnIsNotTheLargerOfTwo) {

@@ -141,19 +141,19 @@ TEST_F(ImportShape, Weekdays) {
 }
 
 TEST_F(ImportShape, PartsOfTime) {
-  folder_.write("rows.csv",
-                "when,other\n2013-01-01,2012-02-29T23:59:30Z\n2013-01-02,1969-12-31T00:00:00.5Z\n2013-01-03,\n");
+  folder_.write(
+      "rows.csv",
+      "when,other\n2013-01-01,2012-02-29T23:59:30Z\n2013-01-02,1969-12-31T00:00:00.5Z\n2013-01-03,\n");
   v1::PartOfTime& part = *derive("part").mutable_part_of_time();
   part.set_time("other");
   struct Case {
     v1::PartOfTime::Part part;
     const char* expected;
   };
-  for (const Case& c :
-       {Case{v1::PartOfTime::YEAR, "2012 1969 - "}, Case{v1::PartOfTime::MONTH, "2 12 - "},
-        Case{v1::PartOfTime::DAY, "29 31 - "}, Case{v1::PartOfTime::HOUR, "23 0 - "},
-        Case{v1::PartOfTime::MINUTE_OF_DAY, "1439.5 0.00833333 - "},
-        Case{v1::PartOfTime::WEEKDAY, "wed wed - "}}) {
+  for (const Case& c : {Case{v1::PartOfTime::YEAR, "2012 1969 - "}, Case{v1::PartOfTime::MONTH, "2 12 - "},
+                        Case{v1::PartOfTime::DAY, "29 31 - "}, Case{v1::PartOfTime::HOUR, "23 0 - "},
+                        Case{v1::PartOfTime::MINUTE_OF_DAY, "1439.5 0.00833333 - "},
+                        Case{v1::PartOfTime::WEEKDAY, "wed wed - "}}) {
     part.set_part(c.part);
     std::string got;
     for (const std::string& row : rows()) got += row.substr(row.find('|') + 1) + " ";

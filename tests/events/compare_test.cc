@@ -80,7 +80,8 @@ TEST_F(CompareTest, AWorseVersionLosesAndARestartForgetsNothing) {
   open();
   auto windows = judge(kStart + 4 * kDay);
   windows.insert(windows.begin(), first.begin(), first.end());
-  const auto last = std::find_if(windows.rbegin(), windows.rend(), [](const auto& w) { return w.comparisons_size() > 0; });
+  const auto last =
+      std::find_if(windows.rbegin(), windows.rend(), [](const auto& w) { return w.comparisons_size() > 0; });
   ASSERT_NE(last, windows.rend());
   EXPECT_EQ(last->comparisons(0).slots(), 24);
   EXPECT_LT(last->comparisons(0).weighted_gain() / last->comparisons(0).weight(), -0.5);

@@ -1,5 +1,5 @@
-// Much of everything, and a consumer that is killed: what the store says is what one quiet pass says. The short
-// form runs by default, REKINDLE_FULL=1 the whole (events_volume_full).
+// Much of everything, and a consumer that is killed: what the store says is what one quiet pass says. The
+// short form runs by default, REKINDLE_FULL=1 the whole (events_volume_full).
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -40,19 +40,21 @@ class Volume : public StoreTest {
     for (const auto& slot : *counts) out += slot.SerializeAsString();
     for (const auto& window : windows) out += window.SerializeAsString();
     const Totals totals = store_->totals("demand");
-    for (const uint64_t one : {totals.batches, totals.requests, totals.rows, totals.counted_rows, totals.labels,
-                               totals.labelled_rows, totals.waiting_labels, totals.refused_records})
+    for (const uint64_t one :
+         {totals.batches, totals.requests, totals.rows, totals.counted_rows, totals.labels,
+          totals.labelled_rows, totals.waiting_labels, totals.refused_records})
       out += " " + std::to_string(one);
     return out;
   }
 };
 
-// One child after the other takes batches from a shuffled list, three in ten of them twice, and is killed at a
-// moment of nobody's choosing. What it said it had taken is not sent again; what it was taking is.
+// One child after the other takes batches from a shuffled list, three in ten of them twice, and is killed at
+// a moment of nobody's choosing. What it said it had taken is not sent again; what it was taking is.
 TEST_F(Volume, AKilledConsumerCountsAsOneThatWasNot) {
   const int days = whole() ? 100 : 10, kills = whole() ? 100 : 10;
   const std::vector<v1::EventBatch> stream = batches(days, 42, 1, [&](int64_t t) {
-    return Habit{.shift = t >= kStart + days * kDay / 2 ? 9.0 : 0, .wrong = t >= kStart + days * kDay * 3 / 4};
+    return Habit{.shift = t >= kStart + days * kDay / 2 ? 9.0 : 0,
+                 .wrong = t >= kStart + days * kDay * 3 / 4};
   });
   for (const auto& batch : stream) append(batch);
   const int64_t end = kStart + (days + 2) * kDay;
@@ -86,7 +88,8 @@ TEST_F(Volume, AKilledConsumerCountsAsOneThatWasNot) {
     const pid_t child = fork();
     if (child == 0) consume();
     // At a share of what is left, so that all lives come to something.
-    const size_t until = before + 1 + (sent.size() - before) * 2 / static_cast<size_t>(std::max(2, kills - life));
+    const size_t until =
+        before + 1 + (sent.size() - before) * 2 / static_cast<size_t>(std::max(2, kills - life));
     while (taken->load() < std::min(until, sent.size()) && waitpid(child, nullptr, WNOHANG) == 0)
       usleep(static_cast<useconds_t>(dice() % 500));
     if (killed < kills) kill(child, SIGKILL);

@@ -131,8 +131,9 @@ TEST(Resolve, RefusesMessagesFromElsewhere) {
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric("late"); }),
               HasSubstr("data.numeric[1]: column 'late' is also the label"));
   EXPECT_THAT(refused([](auto& s) { s.set_priority(1000); }), HasSubstr("priority: 1000 is too large"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_retrain()->add_when(); }),
-              HasSubstr("retrain.when[0]: say one of drift, quality, age, schedule, labels, estimate or regret"));
+  EXPECT_THAT(
+      refused([](auto& s) { s.mutable_retrain()->add_when(); }),
+      HasSubstr("retrain.when[0]: say one of drift, quality, age, schedule, labels, estimate or regret"));
 }
 
 TEST(Resolve, HashTellsSpecsApart) {

@@ -56,7 +56,8 @@ v1::ModelState promoted(const v1::JobSpec& spec) {
 TEST(Canary, AFailureOrTwoHoldThePromotionAndDoNotUndoIt) {
   v1::ModelState model = baking(spec());
   EXPECT_TRUE(advance_rollout(model, spec(), view(model, 20, 1), kBaked).empty());
-  EXPECT_THAT(waiting_for(model, spec(), view(model, 20, 1)), HasSubstr("1 of 21 answers failed, over the limit"));
+  EXPECT_THAT(waiting_for(model, spec(), view(model, 20, 1)),
+              HasSubstr("1 of 21 answers failed, over the limit"));
   record(model, advance_rollout(model, spec(), view(model, 200, 1), kBaked));
   EXPECT_EQ(model.rollout().state(), v1::Rollout::LOADING_ALL);
   EXPECT_EQ(model.rollout().evidence().answered(), 201u);
@@ -88,7 +89,8 @@ TEST(Canary, PromotionWaitsForLabelsWhereTheSpecSaysSo) {
   EXPECT_TRUE(advance_rollout(model, spec, view(model, 500), kBaked).empty());
   EXPECT_THAT(waiting_for(model, spec, view(model, 500)), HasSubstr("labels of 0 of its rows"));
   record(model, weigh_labels(model, spec, labels(0, 500), kNow));
-  EXPECT_TRUE(advance_rollout(model, spec, view(model, 500), kBaked).empty()) << "it may still lose more than that";
+  EXPECT_TRUE(advance_rollout(model, spec, view(model, 500), kBaked).empty())
+      << "it may still lose more than that";
   EXPECT_THAT(waiting_for(model, spec, view(model, 500)), HasSubstr("loses at most 0.15 a row: gain"));
   record(model, weigh_labels(model, spec, labels(0, 2000), kNow));
   EXPECT_TRUE(advance_rollout(model, spec, view(model, 500), kNow).empty()) << "not baked";
@@ -96,7 +98,8 @@ TEST(Canary, PromotionWaitsForLabelsWhereTheSpecSaysSo) {
   EXPECT_EQ(model.rollout().state(), v1::Rollout::LOADING_ALL);
   EXPECT_THAT(evidence_words(model.rollout().evidence()),
               HasSubstr("0 of 500 answers failed (evidence 0.00"));
-  EXPECT_THAT(evidence_words(model.rollout().evidence()), HasSubstr("on 2000 labelled rows beside 18000 of version 1"));
+  EXPECT_THAT(evidence_words(model.rollout().evidence()),
+              HasSubstr("on 2000 labelled rows beside 18000 of version 1"));
 }
 
 TEST(Canary, APromotionIsUndoneWhenLabelsProveItWorse) {

@@ -50,7 +50,8 @@ std::vector<v1::GainBlock> golden_blocks(const boost::json::object& of) {
   for (size_t r = 0; r < labels.size(); ++r) {
     v1::GainBlock& block = out[r / each];
     block.set_rows(block.rows() + 1);
-    block.set_loss_gain(block.loss_gain() + log_loss(labels[r], champion[r]) - log_loss(labels[r], candidate[r]));
+    block.set_loss_gain(block.loss_gain() + log_loss(labels[r], champion[r]) -
+                        log_loss(labels[r], candidate[r]));
     const double ranked = ours[r] - theirs[r];
     if (labels[r] > 0.5) {
       block.set_positives(block.positives() + 1);
@@ -130,8 +131,8 @@ TEST(Failures, AsTheMixtureIntegrated) {
   for (const auto& entry : golden().at("failures").as_array()) {
     const auto& row = entry.as_object();
     const double evidence = number(row, "evidence");
-    EXPECT_NEAR(failure_evidence(row.at("answered").to_number<uint64_t>(), row.at("failed").to_number<uint64_t>(),
-                                 number(row, "share")),
+    EXPECT_NEAR(failure_evidence(row.at("answered").to_number<uint64_t>(),
+                                 row.at("failed").to_number<uint64_t>(), number(row, "share")),
                 evidence, 1e-6 * evidence)
         << number(row, "answered") << " " << number(row, "failed");
   }
@@ -167,8 +168,9 @@ TEST(Failures, FalseAlarmsOverAllLooksStayWithinAlpha) {
   EXPECT_GE(alarm_share(0.03, 0.01, 0.05, 500, 60, 20), 0.95) << "and what fails thrice as often is found";
 }
 
-// A canary that gets a tenth of the traffic of a day, slot by slot; the loss of a row is that of a probability drawn
-// anew, clipped as the event store clips it. How many of `streams` were said to be worse at any look.
+// A canary that gets a tenth of the traffic of a day, slot by slot; the loss of a row is that of a
+// probability drawn anew, clipped as the event store clips it. How many of `streams` were said to be worse at
+// any look.
 double worse_share(double excess, double alpha, int streams, int slots) {
   std::mt19937 engine(11);
   std::uniform_real_distribution<double> uniform(0, 1);
@@ -214,8 +216,8 @@ TEST(Labels, TheIntervalIsTheTestTurnedAround) {
   const AlwaysValid gain = always_valid(sums, 0.01);
   EXPECT_NEAR(gain.gain, -0.1, 1e-12);
   EXPECT_NEAR(gain.gain - gain.low, gain.high - gain.gain, 1e-12);
-  // At the edge of the interval the mixture's likelihood ratio is 1 / alpha (Johari et al. 2015, with V the variance
-  // of the gain and T that of the mixture).
+  // At the edge of the interval the mixture's likelihood ratio is 1 / alpha (Johari et al. 2015, with V the
+  // variance of the gain and T that of the mixture).
   const double row = 0.5, V = row / 90, T = 0.01 * row, d = gain.high - gain.gain;
   EXPECT_NEAR(std::sqrt(V / (V + T)) * std::exp(T * d * d / (2 * V * (V + T))), 100, 1e-6);
   EXPECT_TRUE(std::isinf(always_valid({}, 0.01).high)) << "nothing is known";

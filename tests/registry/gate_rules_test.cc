@@ -27,7 +27,8 @@ v1::Gate gate(v1::Gate::Test test, v1::Gate::Metric metric = v1::Gate::ACCURACY,
 
 constexpr int kBlocks = 64;
 
-// Accuracy of 70 % but for the discordant rows, which `draw(rows)` gives for each block as {candidate's, champion's}.
+// Accuracy of 70 % but for the discordant rows, which `draw(rows)` gives for each block as {candidate's,
+// champion's}.
 template <typename Draw>
 v1::Evaluation discordant(int64_t rows, Draw draw) {
   v1::Evaluation out;
@@ -53,8 +54,8 @@ v1::Evaluation few_differ(int64_t candidate_each, int64_t champion_each) {
   return discordant(6400, [&](int64_t) { return Pair{candidate_each, champion_each}; });
 }
 
-// Share of the worlds in which the rule passes a candidate that `gain` of all rows are in favour of, on balance, when
-// 8 % are discordant; near `expected`, of which two digits are known.
+// Share of the worlds in which the rule passes a candidate that `gain` of all rows are in favour of, on
+// balance, when 8 % are discordant; near `expected`, of which two digits are known.
 void expect_passed(const v1::Gate& rule, double gain, int64_t rows, int usual, double expected) {
   const int count = worlds(usual);
   std::mt19937 engine(static_cast<uint32_t>(rows));
@@ -65,10 +66,12 @@ void expect_passed(const v1::Gate& rule, double gain, int64_t rows, int usual, d
       const int64_t ours = std::binomial_distribution<int64_t>(differ, 0.5 + gain / 0.16)(engine);
       return Pair{ours, differ - ours};
     });
-    if (rule.test() == v1::Gate::MCNEMAR) evaluation.mutable_slices(0)->clear_blocks();  // it does not look at them
+    if (rule.test() == v1::Gate::MCNEMAR)
+      evaluation.mutable_slices(0)->clear_blocks();  // it does not look at them
     passes += judge(rule, evaluation, true).kind() == v1::Verdict::PASS;
   }
-  EXPECT_NEAR(static_cast<double>(passes) / count, expected, 0.02 + chance(expected, count)) << rows << " rows";
+  EXPECT_NEAR(static_cast<double>(passes) / count, expected, 0.02 + chance(expected, count))
+      << rows << " rows";
 }
 
 // What such gates can tell at all: a point of accuracy gained, proved at 5 %.
@@ -98,10 +101,11 @@ TEST(GateRules, Mcnemar) {
   // By hand: 57 rows more than half of 512, so 0.5558 of them, are found four times in five.
   EXPECT_NEAR(better.detectable_gain(), 0.0089, 0.0005);
 
-  const v1::Verdict luck = judge(rule, discordant(6400,
-                                                  [n = 0](int64_t) mutable {
-                                                    return Pair{1, n++ % 8 != 0};
-                                                  }),
+  const v1::Verdict luck = judge(rule,
+                                 discordant(6400,
+                                            [n = 0](int64_t) mutable {
+                                              return Pair{1, n++ % 8 != 0};
+                                            }),
                                  true);  // 64 against 56
   EXPECT_EQ(luck.kind(), v1::Verdict::REJECT);
   EXPECT_THAT(luck.reason(), HasSubstr("not proved: so many rows show a gain of 0.00"));
@@ -121,10 +125,15 @@ TEST(GateRules, BlocksThatHangTogetherProveLess) {
   const v1::Verdict even = judge(rule, few_differ(5, 3), true);
   EXPECT_EQ(even.kind(), v1::Verdict::PASS) << even.reason();
   // The same 320 against 192, but all of it in a few hours.
-  const v1::Verdict odd = judge(
-      rule, discordant(6400, [n = 0](int64_t) mutable { return ++n % 32 == 0 ? Pair{96, 0} : Pair{2, 3}; }), true);
+  const v1::Verdict odd = judge(rule,
+                                discordant(6400,
+                                           [n = 0](int64_t) mutable {
+                                             return ++n % 32 == 0 ? Pair{96, 0} : Pair{2, 3};
+                                           }),
+                                true);
   EXPECT_EQ(odd.kind(), v1::Verdict::REJECT);
-  EXPECT_THAT(odd.reason(), HasSubstr("but for a chance of 5 %; not proved: so many rows show a gain of 0.0"));
+  EXPECT_THAT(odd.reason(),
+              HasSubstr("but for a chance of 5 %; not proved: so many rows show a gain of 0.0"));
   EXPECT_LT(odd.gain_low(), 0);
   EXPECT_GT(odd.detectable_gain(), even.detectable_gain());
 
@@ -166,7 +175,8 @@ TEST(GateRules, Slices) {
   rule.mutable_slices()->set_min_rows(200);
   v1::Evaluation evaluation = few_differ(5, 3);
   EXPECT_EQ(judge(rule, evaluation, true).kind(), v1::Verdict::HOLD) << "there are no slices";
-  EXPECT_EQ(judge(gate(v1::Gate::GAIN), evaluation, true).kind(), v1::Verdict::PASS) << "nor are any asked for";
+  EXPECT_EQ(judge(gate(v1::Gate::GAIN), evaluation, true).kind(), v1::Verdict::PASS)
+      << "nor are any asked for";
 
   slice(evaluation, "origin=EWR", 400, 0.1);
   slice(evaluation, "origin=JFK", 400, -0.0175);
@@ -209,7 +219,8 @@ TEST(GateRules, Serving) {
   v1::ServingProbe& probe = *evaluation.mutable_serving();
   probe.set_failure("model.safetensors is damaged");
   EXPECT_EQ(judge(rule, evaluation, true).kind(), v1::Verdict::REJECT);
-  EXPECT_THAT(judge(rule, evaluation, true).reason(), HasSubstr("cannot serve the candidate: model.safetensors"));
+  EXPECT_THAT(judge(rule, evaluation, true).reason(),
+              HasSubstr("cannot serve the candidate: model.safetensors"));
   probe.set_loaded(true), probe.set_answers(200), probe.set_latency_p99_ms(4), probe.set_bytes(1000);
   const v1::Verdict passes = judge(rule, evaluation, true);
   EXPECT_EQ(passes.kind(), v1::Verdict::PASS) << passes.reason();

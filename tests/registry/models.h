@@ -60,7 +60,8 @@ inline std::string shares(const v1::ServingPlan& plan) {
   return text;
 }
 
-inline ServingView view(const v1::ModelState& model, uint64_t answered = 0, uint64_t failed = 0, double p99 = 5) {
+inline ServingView view(const v1::ModelState& model, uint64_t answered = 0, uint64_t failed = 0,
+                        double p99 = 5) {
   ServingView view;
   view.nodes = 2;
   view.revision = model.plan().revision();

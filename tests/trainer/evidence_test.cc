@@ -106,7 +106,8 @@ TEST(Evidence, ProbabilitiesFallIntoBins) {
   EXPECT_EQ(top.counts(7), 1);
   EXPECT_EQ(top.hits(7), 0);
   const dataio::LabelRule multilabel(data_of(v1::Label::MULTILABEL, {"a", "b"}).label());
-  const v1::Reliability each = reliability(multilabel, std::vector<double>{2}, std::vector<double>{0.01, 0.99});
+  const v1::Reliability each =
+      reliability(multilabel, std::vector<double>{2}, std::vector<double>{0.01, 0.99});
   EXPECT_EQ(each.counts(0), 1);
   EXPECT_EQ(each.hits(0), 0);
   EXPECT_EQ(each.hits(14), 1);

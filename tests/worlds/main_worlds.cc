@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "dataio/parquet.h"
 #include "tests/worlds/catalogue.h"

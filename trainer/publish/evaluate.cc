@@ -73,8 +73,8 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
 }
 
 // What the whole alone tells.
-void add_evidence(v1::SliceSums& whole, const dataio::LabelRule& rule, const Window& holdout, const Answers& answers,
-                  const std::string& time_column) {
+void add_evidence(v1::SliceSums& whole, const dataio::LabelRule& rule, const Window& holdout,
+                  const Answers& answers, const std::string& time_column) {
   if (!rule.regression()) {
     *whole.mutable_candidate_reliability() = reliability(rule, holdout.labels, answers.candidate);
     if (!answers.champion.empty())

@@ -38,8 +38,8 @@ struct Answers {
   std::vector<double> constant;
 };
 
-// Slices: the whole, then those of the first categorical column with few values. The holdout has its column of
-// event time.
+// Slices: the whole, then those of the first categorical column with few values. The holdout has its column
+// of event time.
 v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data);
 
 // evaluation.parquet: time, label, candidate, champion (missing without one); of several outputs a column

@@ -38,7 +38,8 @@ class RowGains {
                               rule_.absolute_error(label, candidate));
       return;
     }
-    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) - rule_.correct(label, champion));
+    block.set_correct_gain(block.correct_gain() + rule_.correct(label, candidate) -
+                           rule_.correct(label, champion));
     if (!rule_.binary()) return;
     const bool positive = label > 0.5;
     block.set_positives(block.positives() + positive);
@@ -54,6 +55,11 @@ class RowGains {
   const Answers& answers_;
   std::vector<double> ranked_;
 };
+
+// Whether what this output gives a probability to happened: of yes and no, or of any of several classes.
+bool happened(const dataio::LabelRule& rule, double label, size_t output) {
+  return rule.binary() ? label > 0.5 : (static_cast<uint64_t>(label) >> output & 1) != 0;
+}
 
 class Bins {
  public:
@@ -109,7 +115,7 @@ v1::Reliability reliability(const dataio::LabelRule& rule, std::span<const doubl
     if (rule.kind() == v1::Label::MULTICLASS)
       bins.add(answer[dataio::likeliest(answer)], rule.correct(labels[r], answer));
     else
-      for (size_t k = 0; k < width; ++k) bins.add(answer[k], rule.holds(labels[r], k));
+      for (size_t k = 0; k < width; ++k) bins.add(answer[k], happened(rule, labels[r], k));
   }
   return bins.reliability();
 }

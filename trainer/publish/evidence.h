@@ -1,5 +1,5 @@
-// What the gate asks of the holdout beside sums: how gains hang together in time, and how well probabilities are
-// calibrated. Bounded, however many rows there are.
+// What the gate asks of the holdout beside sums: how gains hang together in time, and how well probabilities
+// are calibrated. Bounded, however many rows there are.
 #pragma once
 
 #include <span>

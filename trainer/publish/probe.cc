@@ -11,16 +11,23 @@ namespace {
 constexpr std::chrono::minutes kLongest{10};
 constexpr int kLookMs = 1000;
 
-models::ChildOptions child_options(const Context& context, const std::string& manifest, const fs::path& folder) {
+models::ChildOptions child_options(const Context& context, const std::string& manifest,
+                                   const fs::path& folder) {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
   models::ChildOptions out;
-  out.argv = {(self.parent_path() / "rekindle-serve").string(), "try",
-              "--artifacts", context.plan.artifacts(),
-              "--state", (folder / "node").string(),
-              "--model", context.plan.spec().name(),
-              "--manifest", manifest,
-              "--out", (folder / "probe.pb").string()};
+  out.argv = {(self.parent_path() / "rekindle-serve").string(),
+              "try",
+              "--artifacts",
+              context.plan.artifacts(),
+              "--state",
+              (folder / "node").string(),
+              "--model",
+              context.plan.spec().name(),
+              "--manifest",
+              manifest,
+              "--out",
+              (folder / "probe.pb").string()};
   if (const std::string& kept = context.plan.environments(); !kept.empty())
     out.argv.insert(out.argv.end(), {"--environments", kept});
   out.mark = "REKINDLE_PROBE=" + folder.string();
