@@ -60,11 +60,11 @@ Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms,
   const bool changed = adwin.update(mean.sum / static_cast<double>(mean.rows));
   if (adwin.width() == 1) state.set_begun_us(slot_us);
   if (changed) {
-    // What is left of the window is the newer part. Slots without labels are no items: they lie between.
+    // Slots without labels are no items: they lie between.
     const double apart = state.begun_us() == 0 || before == 0
                              ? static_cast<double>(terms.slot_us)
                              : static_cast<double>(slot_us - state.begun_us()) / static_cast<double>(before);
-    state.set_changed_us(slot_us - static_cast<int64_t>(apart * static_cast<double>(adwin.width() - 1)));
+    state.set_changed_us(slot_us - static_cast<int64_t>(apart * static_cast<double>(adwin.newer() - 1)));
     state.set_before(adwin.before() * unit);
     state.set_after(adwin.after() * unit);
     state.set_bound(adwin.bound() * unit);
