@@ -1,70 +1,15 @@
-// Models, data and replays: windows and triggers, aliases, quarantine, the replay's clock.
+// Models and data: windows and triggers, aliases, quarantine, freezing.
 #include <google/protobuf/util/message_differencer.h>
 
 #include "core/plan.h"
 #include "core/why.h"
 #include "core/windows.h"
-#include "tests/core/driver.h"
+#include "tests/core/replaying.h"
 
 namespace rekindle::core::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr const char* kModel = "flight-delay";
-
-v1::BeginReplayRequest begin(int64_t clock_us, const std::string& session = "s") {
-  v1::BeginReplayRequest r;
-  r.set_model(kModel);
-  r.set_session(session);
-  r.set_clock_us(clock_us);
-  r.add_pin(1);
-  *r.mutable_run_takes() = to_proto(Seconds(3600));
-  return r;
-}
-AdvanceReplay to(int64_t clock_us, const std::string& session = "s", uint64_t canary_answers = 500) {
-  v1::AdvanceRequest r;
-  r.set_model(kModel);
-  r.set_session(session);
-  r.set_clock_us(clock_us);
-  return {r, canary_answers};
-}
-
-// Version 1 in service, replay from 1 February.
-struct Replaying : Driver {
-  Replaying() {
-    world.now = time_from_micros(to_micros(*parse_time("2026-11-22")));
-    add_job();
-    trains(start(), evaluation_of(.53, 0));
-    nodes_follow();
-    run(BeginReplay{begin(day_us(2, 1))});
-    nodes_follow();
-  }
-  // The clock, the days that settle, and one judged slot with this score.
-  void advance_to(int64_t clock_us, double psi) {
-    run(to(clock_us));
-    // A day is known a day and an hour after it ended.
-    for (int64_t day = day_us(2, 1); day + 2 * kDayUs + kHourUs <= clock_us; day += kDayUs) {
-      std::string name = format_time(time_from_micros(day)).substr(0, 10);
-      run(AddSnapshot{snapshot_of(kModel, name, day, day + kDayUs, 900), true});
-    }
-    v1::JudgedWindow window =
-        window_of(kModel, clock_us - 2 * kHourUs, model().aliases().at("champion"), psi);
-    window.set_clock_us(clock_us);
-    run(JudgeWindow{window});
-  }
-  // Hourly drift until a trigger starts a run.
-  std::string until_triggered(int64_t& clock_us) {
-    for (int i = 0; i < 24 * 60; ++i) {
-      clock_us += kHourUs;
-      advance_to(clock_us, 0.9);
-      const std::string& flight = model().decision().active_run();
-      if (!flight.empty()) return flight;
-    }
-    ADD_FAILURE() << "no trigger in 60 days: " << model().decision().last_reason();
-    return {};
-  }
-};
 
 TEST(Windows, NewestRowsAreHeldBackAndNothingIsKnownTooEarly) {
   Driver d;
@@ -245,133 +190,7 @@ TEST(Data, SnapshotsNeverChange) {
   EXPECT_EQ(d.refuse(AddSnapshot{snapshot_of("x", "../up", 1, 2), false}).code(), Code::kInvalidArgument);
 }
 
-TEST(Replay, OneSessionWhoseClockNeverGoesBack) {
-  Replaying d;
-  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), day_us(2, 1));
-  EXPECT_EQ(d.refuse(BeginReplay{begin(day_us(2, 1), "other")}).code(), Code::kFailedPrecondition);
-  EXPECT_EQ(d.refuse(to(day_us(2, 2), "other")).code(), Code::kFailedPrecondition);
-  d.run(to(day_us(2, 2)));
-  d.run(to(day_us(2, 2)));
-  EXPECT_EQ(d.refuse(to(day_us(2, 1))).code(), Code::kOutOfRange);
-  d.run(BeginReplay{begin(day_us(2, 1))});  // the driver came back
-  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), day_us(2, 2));
-  v1::EndReplayRequest end;
-  end.set_model(kModel);
-  end.set_session("other");
-  EXPECT_EQ(d.refuse(EndReplay{end}).code(), Code::kFailedPrecondition);
-  end.set_session("s");
-  d.run(EndReplay{end});
-  d.run(EndReplay{end});
-  EXPECT_EQ(model_clock_us(d.state, kModel, d.world.now), to_micros(d.world.now));
-}
-
-TEST(Replay, DriftTriggersOneRunWhoseVerdictWaitsForTheClock) {
-  Replaying d;
-  int64_t clock = day_us(2, 1);
-  std::string id = d.until_triggered(clock);
-  const v1::Run& run = d.run_of(id);
-  EXPECT_EQ(run.cause(), v1::CAUSE_DRIFT);
-  EXPECT_EQ(run.as_of_us(), clock);
-  EXPECT_EQ(run.champion(), 1u);
-  EXPECT_EQ(run.windows().until_us() % kDayUs, 0) << "whole settled days";
-  EXPECT_LE(run.windows().until_us(), clock - 25 * kHourUs);
-  EXPECT_THAT(run.cause_detail(), HasSubstr("temp"));
-
-  // However fast the machine trains: nothing is judged before the run's time has passed on the clock.
-  d.gang_starts(id);
-  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
-  EXPECT_TRUE(wanted(d.state, d.world.now).empty());
-  d.verified(id);
-  EXPECT_EQ(d.run_of(id).state(), v1::JUDGING);
-  d.advance_to(clock + kHourUs, 0.9);
-  EXPECT_EQ(wanted(d.state, d.world.now).size(), 1u);
-  EXPECT_EQ(d.model().decision().active_run(), id) << "single flight";
-  d.verified(id);
-  EXPECT_EQ(d.run_of(id).state(), v1::PUBLISHED);
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_CANARY);
-
-  d.nodes_follow();
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
-  EXPECT_EQ(d.model().rollout().bake_until_us(), clock + kHourUs + kDayUs);
-  d.pass(Seconds(10 * 86400));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING) << "wall time bakes nothing in a replay";
-  d.run(to(clock + kHourUs + kDayUs - 1));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
-  d.run(to(clock + kHourUs + kDayUs));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
-  d.nodes_follow();
-  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
-  EXPECT_EQ(d.model().plan().versions_size(), 2) << "version 1 stays pinned";
-
-  // The causal thread.
-  auto told = why(d.state, kModel, 2, d.journal);
-  ASSERT_TRUE(told.ok());
-  std::vector<std::string> whats;
-  for (const auto& step : told->steps())
-    if (whats.empty() || whats.back() != step.what()) whats.push_back(step.what());
-  EXPECT_THAT(whats, ::testing::ElementsAre("window", "trigger", "run", "attempt", "run", "gate", "version",
-                                            "run", "version", "rollout", "version", "rollout"));
-  EXPECT_EQ(why(d.state, kModel, 9, d.journal).status().code(), Code::kNotFound);
-  EXPECT_EQ(why(d.state, "x", 1, d.journal).status().code(), Code::kNotFound);
-}
-
 // Labels of the bake come when it is over: what they prove worse is undone and said to be.
-TEST(Replay, LabelsUndoAPromotion) {
-  Replaying d;
-  v1::JobSpec spec = find_job(d.state, kModel)->spec();
-  spec.mutable_serve()->mutable_analysis()->set_false_alarms(0.01);
-  spec.mutable_serve()->mutable_analysis()->set_min_rows(200);
-  d.run(Apply{apply_of(spec)});
-  int64_t clock = day_us(2, 1);
-  const std::string id = d.until_triggered(clock);
-  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
-  d.run(to(clock + kHourUs));
-  d.verified(id);
-  d.nodes_follow();
-  d.run(to(clock + 3 * kDayUs));
-  d.nodes_follow();
-  ASSERT_EQ(d.model().aliases().at("champion"), 2u);
-
-  v1::JudgedWindow window = window_of(kModel, clock + 3 * kDayUs, 2, 0.1);
-  v1::LossComparison& labels = *window.add_comparisons();
-  labels.set_version(2), labels.set_against(1), labels.set_version_rows(300), labels.set_against_rows(3000);
-  labels.set_weight(270), labels.set_weighted_gain(5), labels.set_square_sum(3000), labels.set_degrees(3000);
-  d.run(JudgeWindow{window});
-  EXPECT_EQ(d.model().aliases().at("champion"), 2u);
-  EXPECT_GT(d.model().rollout().evidence().gain(), 0);
-  const auto told = why(d.state, kModel, 2, d.journal);
-  ASSERT_TRUE(told.ok());
-  EXPECT_THAT(told->steps().rbegin()->text(), HasSubstr("evidence: gain +0.0185 a row"));
-
-  window.set_slot_us(window.slot_us() + kHourUs);
-  window.mutable_comparisons(0)->set_weighted_gain(-270);
-  d.run(JudgeWindow{window});
-  EXPECT_EQ(d.model().aliases().at("champion"), 1u);
-  EXPECT_TRUE(d.model().versions(1).proved_worse());
-  EXPECT_TRUE(d.model().versions(1).barred());
-}
-
-TEST(Replay, ABakeEndsOnlyWhenTheClockMoves) {
-  Replaying d;
-  int64_t clock = day_us(2, 1);
-  std::string id = d.until_triggered(clock);
-  d.ends(id, v1::END_FINISHED, finished("b", evaluation_of(.50, .53)));
-  d.run(to(clock + kHourUs));
-  d.verified(id);
-  // What nodes report comes when it comes; what the event store holds depends on event time alone.
-  d.nodes_follow(kModel, 500);
-  d.run(to(clock + 3 * kDayUs, "s", 5));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING) << "too few answers";
-  d.nodes_follow(kModel, 5);
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::BAKING);
-  d.run(to(clock + 3 * kDayUs));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
-  // Nodes that are away for a moment are waited for.
-  d.world.serving.clear();
-  d.pass(Seconds(60));
-  EXPECT_EQ(d.model().rollout().state(), v1::Rollout::LOADING_ALL);
-}
-
 TEST(Windows, JudgedTwiceChangesNothing) {
   Replaying d;
   d.advance_to(day_us(2, 3), 0.1);
