@@ -26,6 +26,7 @@ constexpr double kUnknownExcess = 0.25;
 constexpr double kUnknownAll = 0.90;  // so many new values are no values of this column
 constexpr double kAbsentShare = 0.05;
 constexpr int64_t kRowsMinWeek = 1000;
+constexpr Micros kAtOnce = hours(6);  // what begins on all nodes within this began on all
 constexpr double kTopShareMax = 0.5;  // a column that sits still half of the time may sit still
 constexpr int64_t kRunsLonger = 2;    // times its longest run in the reference
 
@@ -191,7 +192,8 @@ class FeatureChecks {
     const int64_t longer = kRunsLonger * expected_.longest_run;
     if (!lasted || (stretches_.open(kCheck, column_.name) == nullptr &&
                     (calm || rows < std::max(kRowsMin, longer)))) {
-      if (!calm && rows > std::max(kRowsMin / 4, expected_.longest_run))
+      const bool long_enough = stretches_.end_us() - stretches_.slots()[from].slot_us >= kDay.count() / 2;
+      if (!calm && long_enough && rows > std::max(kRowsMin / 4, expected_.longest_run))
         stretches_.suspect(kCheck, column_.name, from);
       return;
     }
@@ -239,20 +241,22 @@ Findings attribute(Findings whole, std::vector<Findings> nodes, std::span<const 
   out.suspects = std::move(whole.suspects);
   for (v1::Breach& breach : whole.breaches) {
     size_t showing = 0;
-    bool named = false;
+    int64_t first = breach.from_us(), last = first;
     for (const Findings& node : nodes)
       for (const v1::Breach& b : node.breaches) {
         if (!alike(b, breach)) continue;
         ++showing;
-        named = named || was_open(b);
+        first = std::min(first, b.from_us());
+        last = std::max(last, b.from_us());
       }
-    const bool theirs = !was_open(breach) && showing > 0 && (named || showing < nodes.size());
+    const bool everybodys = showing == nodes.size() && last - first <= kAtOnce.count();
+    const bool theirs = !was_open(breach) && showing > 0 && !everybodys;
     if (!theirs) out.breaches.push_back(std::move(breach));
   }
-  const size_t everybodys = out.breaches.size();
+  const size_t of_all = out.breaches.size();
   for (Findings& node : nodes) {
     for (v1::Breach& b : node.breaches)
-      if (std::none_of(out.breaches.begin(), out.breaches.begin() + static_cast<int64_t>(everybodys),
+      if (std::none_of(out.breaches.begin(), out.breaches.begin() + static_cast<int64_t>(of_all),
                        [&](const v1::Breach& w) { return alike(w, b); }))
         out.breaches.push_back(std::move(b));
     for (v1::Breach& b : node.suspects) out.suspects.push_back(std::move(b));

@@ -26,8 +26,8 @@ Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> co
                     std::span<const v1::Breach> open, std::span<const v1::Breach> ended = {});
 
 // Who is at fault: `whole` is what all nodes together showed, `nodes` what each of them showed alone; at least two.
-// What is new and shows on some nodes alone is theirs; what shows on all of them, or on none for want of rows, is
-// everybody's. A breach that was `open` keeps its source.
+// What is new and shows on some nodes alone is theirs; what began on all of them at once, or shows on none for want
+// of rows, is everybody's. A breach of all that was `open` stays one.
 Findings attribute(Findings whole, std::vector<Findings> nodes, std::span<const v1::Breach* const> open);
 
 }  // namespace rekindle::drift

@@ -18,17 +18,17 @@ constexpr std::string_view kInverted = "inverted_label", kLeaking = "leaking_lab
                            kPoisoned = "poisoned_feedback";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr double kSure = 5;  // standard errors
-// Turned round: the model told labels apart this well, and now as badly, within a margin.
+// Turned round: the model told labels apart this well, and now as badly, within this margin or two standard errors.
 constexpr double kToldMin = 0.6;
-constexpr double kMirrorApart = 0.12;
+constexpr double kMirrorApart = 0.05;
 // Given away: a column alone tells nearly all pairs apart, and before left five times as many undecided.
 constexpr double kGivenAway = 0.98;
 constexpr double kUndecided = 0.2;
 // Poisoned: mean loss (of 1 at most) over that of the others in the same slots, beyond what it was before. One
 // who is new has no before, and may be of a harder kind.
-constexpr double kContradicts = 0.05;
-constexpr double kContradictsNew = 0.1;
-constexpr int kPairedSlotsMin = 6;
+constexpr double kContradicts = 0.1;
+constexpr double kContradictsNew = 0.15;
+constexpr int kPairedSlotsMin = 8;
 constexpr int64_t kRowsOfSlotMin = 2;
 
 double share(double part, double of) {
@@ -119,7 +119,7 @@ class LabelChecks {
       now = share(c, p);
       errors = v > 0 ? (p / 2 - c) / std::sqrt(v) : 0;
       return rows >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin && errors > kSure &&
-             std::abs(now - (1 - told)) <= kMirrorApart;
+             std::abs(now - (1 - told)) <= std::max(kMirrorApart, 2 * std::sqrt(v) / p);
     };
     rule.suspicious = [&] { return errors > kSure / 2; };
     rule.reason = [&](const Part&, int64_t from_us) {

@@ -19,7 +19,9 @@ constexpr size_t kRecentSlots = 6;        // decide whether a conversion is wort
 constexpr double kRecentLikelier = 8;     // nats that they must be likelier for it
 constexpr size_t kSlotsMin = 6;           // with values
 constexpr size_t kValuesMin = 12;
-// A stretch whose values all lie beyond the past needs no more; others a day, for hours differ by themselves.
+// A stretch whose values all lie beyond the past, by as much as this, needs no more; others a day, for hours
+// differ by themselves.
+constexpr double kFarScale = 8;
 constexpr Micros kInsideMin = std::chrono::hours(20);
 constexpr double kFitSlack = 1.25;        // over the largest distance of a part of the past from the whole
 constexpr double kFitApart = 0.05;
@@ -145,7 +147,9 @@ class Look {
     for (const double x : past.sorted()) expected.push_back(conversion.of(x));
     std::sort(expected.begin(), expected.end());
 
-    const bool beyond = after.front() > past.sorted().back() || after.back() < past.sorted().front();
+    const double scale = std::abs(conversion.scale);
+    const bool beyond = (scale > kFarScale || scale < 1 / kFarScale) &&
+                        (after.front() > past.sorted().back() || after.back() < past.sorted().front());
     if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return std::nullopt;
     const Habit habit = habit_of(past, from);
     if (habit.parts < 2) return std::nullopt;

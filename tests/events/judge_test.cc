@@ -81,7 +81,7 @@ TEST_F(JudgeTest, WorseAnswersAreNoticedAndAttributedToTheirVersion) {
   ASSERT_NE(fired, windows.end());
   // Labels need a day; the detector some hours of them.
   EXPECT_GT(fired->slot_us(), kStart + 9 * kDay);
-  EXPECT_LT(fired->slot_us(), kStart + 11 * kDay);
+  EXPECT_LT(fired->slot_us(), kStart + 12 * kDay);
   EXPECT_EQ(fired->quality(0).version(), 1u);
   EXPECT_THAT(fired->quality(0).reason(), HasSubstr("log-loss went up from 0."));
   EXPECT_TRUE(windows.back().quality(0).fired()) << "it stays so until the errors fall";
@@ -170,9 +170,9 @@ TEST_F(JudgeTest, RestartsAnywhereGiveTheSameJudgements) {
   const auto habit = [](int64_t t) {
     return Habit{.shift = t >= kStart + 5 * kDay ? 9.0 : 0,
                  .wrong = t >= kStart + 3 * kDay,
-                 .no_temp = t >= kStart + 6 * kDay};
+                 .no_temp = t >= kStart + 8 * kDay};
   };
-  const std::vector<v1::EventBatch> stream = batches(8, 2, 10, habit);
+  const std::vector<v1::EventBatch> stream = batches(10, 2, 10, habit);
   const auto run = [&](const char* name, bool restarts) {
     open(name);
     after_ = 0;

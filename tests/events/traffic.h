@@ -46,8 +46,8 @@ struct Asked {
   v1::LabelRecord labels;
 };
 
-// One request of `rows` rows. `shift` moves temp, `wrong` makes the labels have nothing to do with the
-// predictions, `inverted` the opposite of what they should be.
+// One request of `rows` rows. `shift` moves temp, `wrong` makes most labels contradict the
+// predictions, `inverted` all of them.
 struct Habit {
   double shift = 0;
   bool wrong = false;
@@ -76,9 +76,9 @@ inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t versio
     origin.add_texts(h % 3 == 0 ? "EWR" : h % 3 == 1 ? "JFK" : "LGA");
     const double p = (h / 7 % 2 == 0 ? 0.05 : 0.85) + 0.1 * static_cast<double>(h / 14 % 100) / 100;
     r.add_predictions(p);
-    const bool late =
-        habit.wrong ? h / 1'400'000 % 2 == 0 : static_cast<double>(h / 1400 % 1000) / 1000 < p;
-    out.labels.add_labels(late != habit.inverted ? 1 : 0);
+    const bool late = static_cast<double>(h / 1400 % 1000) / 1000 < p;
+    const bool turned = habit.inverted || (habit.wrong && h / 1'400'000 % 8 < 5);
+    out.labels.add_labels(late != turned ? 1 : 0);
   }
   return out;
 }
