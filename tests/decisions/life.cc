@@ -35,7 +35,8 @@ worlds::World world_of(const Life& life) {
   return std::move(world).value();
 }
 
-// What a user writes who knows the columns and nothing else; a batch that suits some ten thousand rows.
+// What a user writes who knows the columns and nothing else; a batch that suits some ten thousand rows. Of
+// classes more than two there is no regret.
 std::string spec_text(const worlds::World& world) {
   std::string numeric, categorical, classes;
   for (const worlds::Field& field : world.fields)
@@ -48,9 +49,10 @@ std::string spec_text(const worlds::World& world) {
 name: world
 data: {{initial: w@a, time: at, label: {{column: y, matures: 1d{}}}, numeric: [{}]{}}}
 train: {{model: {{tabular: {{hidden: [32]}}}}, rows: {{last: 365d}}, batch: 128}}
-retrain: {{when: [drift, quality]}}
+retrain: {{when: [drift, quality{}]}}
 )",
-      kind, numeric, categorical.empty() ? "" : fmt::format(", categorical: [{}]", categorical));
+      kind, numeric, categorical.empty() ? "" : fmt::format(", categorical: [{}]", categorical),
+      world.classes == 2 ? ", regret" : "");
 }
 
 void add_snapshot(v1::BacktestRequest& request, artifacts::Store& store, const Life& life,

@@ -38,51 +38,54 @@ struct Judged {
 
 Judged judged(const Report& report) {
   const PolicyLine &own = *find_policy(report, kOwn), &cron = *find_policy(report, "cron");
-  return {own.share, own.fits, own.score - cron.score, report.gain.real() && own.best < report.never};
+  // Of a policy that never fits again the share is not a number: it has nothing of what there was.
+  return {std::isnan(own.share) ? 0 : own.share, own.fits, own.score - cron.score, report.gain.real()};
 }
 
-void tell(const Life& life, const Report& report) {
+void tell(const std::string& world, const Report& report) {
   const PolicyLine &own = *find_policy(report, kOwn), &cron = *find_policy(report, "cron");
   const Judged found = judged(report);
-  fmt::print("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} | {} | {:.2f} | {:+.4f} | {:.1f} | {} |\n", life.world,
+  fmt::print("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} | {} | {:.2f} | {:+.4f} | {:.1f} | {} |", world,
              report.never, own.loss, cron.loss, own.best, own.fits, own.share, found.points, own.delay_days,
              !found.worthwhile                                           ? "nothing to gain"
              : found.share >= kShareGoal && found.points >= -kPointsGoal ? "reached"
                                                                          : "missed");
-  std::fflush(stdout);
 }
 
-TEST(Share, OfTheGainOfTheClairvoyant) {
+void tell_late(const Judged& soon, const Judged& late) {
+  const bool reached = soon.share - late.share <= kLateShareGoal &&
+                       static_cast<double>(late.fits) <= kLateRunsGoal * static_cast<double>(soon.fits);
+  fmt::print(" {:.2f} | {} | {} |", late.share, late.fits,
+             !soon.worthwhile || !late.worthwhile ? "nothing to gain"
+             : reached                            ? "reached"
+                                                  : "missed");
+}
+
+// The same world with labels that come four slices later; empty where it is not tried.
+Report told_late(const fs::path& folder, v1::BacktestRequest request) {
+  *request.mutable_label_delay() = to_proto(from_proto(request.slice()) * kSlicesLate);
+  return backtest_of(folder, request);
+}
+
+TEST(Share, OfTheGainOfTheClairvoyantSoonAndLate) {
   start_logging("decisions_test", LogLevel::kError, false);
   fmt::print(
-      "| world | never | rekindle | cron | best | fits | share | points over cron | delay, days | goals |\n");
+      "| world | never | rekindle | cron | best | fits | share | points over cron | delay, days | goals "
+      "| late: share | fits | goals |\n");
   for (const std::string& name : changing_worlds()) {
     const Folder folder;
-    const Life life = whole() ? Life{name} : Life{name, 1, 120, 6};
-    const Report report = backtest_of(folder.path(), request_of(folder.path(), life));
-    if (report.policies.empty()) continue;
-    tell(life, report);
-    const Judged found = judged(report);
-    EXPECT_LE(found.fits, kFitsGoal) << name;
-  }
-}
-
-TEST(Share, LabelsThatComeFourSlicesLater) {
-  if (!whole()) GTEST_SKIP() << "with REKINDLE_WHOLE alone: the nightly suite";
-  fmt::print("| world | share | share, late labels | fits | fits, late labels | goals |\n");
-  for (const std::string& name : changing_worlds()) {
-    const Folder folder;
-    v1::BacktestRequest request = request_of(folder.path(), Life{name});
+    const v1::BacktestRequest request =
+        request_of(folder.path(), whole() ? Life{name} : Life{.world = name, .days = 160});
     const Report soon = backtest_of(folder.path(), request);
-    *request.mutable_label_delay() = to_proto(from_proto(request.slice()) * kSlicesLate);
-    const Report late = backtest_of(folder.path(), request);
-    if (soon.policies.empty() || late.policies.empty()) continue;
-    const Judged a = judged(soon), b = judged(late);
-    fmt::print("| {} | {:.2f} | {:.2f} | {} | {} | {} |\n", name, a.share, b.share, a.fits, b.fits,
-               a.share - b.share <= kLateShareGoal &&
-                       static_cast<double>(b.fits) <= kLateRunsGoal * static_cast<double>(a.fits)
-                   ? "reached"
-                   : "missed");
+    if (soon.policies.empty()) continue;
+    const Judged a = judged(soon);
+    tell(name, soon);
+    EXPECT_LE(a.fits, kFitsGoal) << name;
+    if (whole()) {
+      const Report late = told_late(folder.path(), request);
+      if (!late.policies.empty()) tell_late(a, judged(late));
+    }
+    fmt::print("\n");
     std::fflush(stdout);
   }
 }

@@ -26,7 +26,7 @@ TEST(Still, NothingIsFittedForNothing) {
     const uint32_t lives = seeds(kSeedsOfEach);
     for (uint32_t seed = 1; seed <= lives; ++seed, ++years) {
       const Folder folder;
-      const Result<Lived> lived = live(folder.path(), whole() ? Life{name, seed} : Life{name, seed, 60});
+      const Result<Lived> lived = live(folder.path(), whole() ? Life{name, seed} : Life{name, seed, 90});
       ASSERT_TRUE(lived.ok()) << name << ", seed " << seed << ": " << lived.status().message();
       runs += lived->runs.size();
       most = std::max(most, lived->runs.size());
