@@ -61,12 +61,7 @@ Regret::Regret(v1::ShadowState& state, const ErrorTerms& terms, uint64_t champio
       champion_(champion),
       profile_(profile),
       share_(static_cast<double>(terms.slot_us) / static_cast<double>(window_us)) {
-  if (state_.version() == champion) return;
-  state_.set_version(champion);
-  state_.clear_regret();
-  state_.clear_compared();
-  state_.clear_variance();
-  state_.clear_since_us();
+  if (state_.version() != champion) drift::begin_regret(champion, state_);
 }
 
 Status Regret::see(int64_t slot_us, std::span<const LabelledRequest> requests,
@@ -78,7 +73,7 @@ Status Regret::see(int64_t slot_us, std::span<const LabelledRequest> requests,
   if (!(scale > 0)) return ok_status();
   if (state_.weights().empty()) {
     v1::ShadowState fresh = drift::Shadow::begin(profile_, regression, regression ? mean(labels) : 0, scale);
-    fresh.set_version(champion_);
+    drift::begin_regret(champion_, fresh);
     state_ = std::move(fresh);
   }
   drift::Shadow shadow = TRY(drift::Shadow::of(state_, regression));
