@@ -122,6 +122,26 @@ TEST_F(JudgeTest, AShadowOwnsUpToWhatTheChampionMissesAndToWhatItCost) {
   EXPECT_EQ(later.back().shadow_rows(), 9 * 24 * 20);
 }
 
+TEST_F(JudgeTest, WhatTheShadowLearnsDoesNotDependOnIds) {
+  spec_.mutable_retrain()->add_when()->mutable_regret()->set_loss(0.01);
+  const auto told = [&](bool renamed) {
+    open(renamed ? "renamed.db" : "named.db");
+    after_ = 0;
+    for (v1::EventBatch batch : batches(3, 4, 5)) {
+      for (auto& one : *batch.mutable_requests()) {
+        // All requests of an hour at the same time: their ids alone tell them apart.
+        one.set_event_time_us(one.event_time_us() / kHour * kHour);
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      }
+      for (auto& one : *batch.mutable_labels())
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      append(batch);
+    }
+    return judge(kStart + 3 * kDay).back().SerializeAsString();
+  };
+  EXPECT_EQ(told(false), told(true));
+}
+
 TEST_F(JudgeTest, AnEstimateAsksForNoLabels) {
   v1::EstimateTrigger& asked = *spec_.mutable_retrain()->add_when()->mutable_estimate();
   asked.set_rise(0.02);
