@@ -27,8 +27,9 @@ constexpr double kFitSlack = 1.25;        // over the largest distance of a part
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;           // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;      // beyond the narrowest and the widest part of the past
-constexpr double kAnew = 0.6;             // von Neumann's ratio: 1 where slots have nothing to do with each other
-constexpr double kJump = 1.5;             // times the widest move from slot to slot that there was
+constexpr double kAnew = 0.8;             // von Neumann's ratio: 1 where slots have nothing to do with each other
+constexpr double kJump = 2;               // times the widest move from slot to slot that there was
+constexpr size_t kSlowSlotsMin = 90;      // so many must have shown what moves there are
 constexpr double kTail = 0.1;
 
 void add_values(const SlotHealth& slot, size_t feature, std::vector<double>& into) {
@@ -214,6 +215,7 @@ class Look {
       widest = std::max(widest, move);
     }
     if (moves > kAnew * 2 * variance) return true;
+    if (before < kSlowSlotsMin) return false;
     for (size_t i = before; i < medians.size(); ++i) {
       const double old = medians[i - 1], now = medians[i];
       if (std::abs(now - old) > kJump * widest &&
