@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
+#include "drift/profile.h"
 #include "events/errors.h"
 #include "events/model_log.h"
 
@@ -23,6 +25,16 @@ class Regret {
              const std::function<bool(const LabelledRequest&)>& excluded);
 
  private:
+  struct Row {
+    int64_t time_us;
+    std::vector<uint32_t> bins;
+    double label;
+    std::span<const double> answer;  // the champion's; empty: another version answered
+  };
+  std::vector<Row> ordered(const std::vector<drift::FeatureBins>& features,
+                           std::span<const LabelledRequest> requests,
+                           const std::function<bool(const LabelledRequest&)>& excluded) const;
+
   v1::ShadowState& state_;
   const ErrorTerms& terms_;
   const uint64_t champion_;

@@ -17,6 +17,18 @@ constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
+// What was usual is drawn once for a version.
+constexpr double kUsualDeviations = 2;
+// Fewer, and the shadow is still learning what the version in service knows already.
+constexpr int kRowsAWeight = 50;
+
+// What is usual is known from so many slots only, and enters once for each that was added.
+double usual_variance(const v1::ShadowState& state) {
+  if (state.new_slots() == 0) return 0;
+  const double n = state.new_slots(), mean = state.new_sum() / n;
+  const double one = std::max(0.0, state.new_square_sum() / n - mean * mean);
+  return one * state.slots() * state.slots() / n;
+}
 
 }  // namespace
 
@@ -82,14 +94,35 @@ void Shadow::learn(std::span<const uint32_t> bins, double label) {
   state_->set_rows(state_->rows() + 1);
 }
 
+void begin_regret(uint64_t champion, v1::ShadowState& state) {
+  state.set_version(champion);
+  state.clear_regret();
+  state.clear_compared();
+  state.clear_variance();
+  state.clear_since_us();
+  state.clear_slots();
+  state.clear_new_slots();
+  state.clear_new_sum();
+  state.clear_new_square_sum();
+}
+
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state) {
-  const double more = excess * share;
+  if (state.rows() < int64_t{kRowsAWeight} * state.weights_size()) return;
+  if (state.new_slots() * share < 1) {
+    state.set_new_slots(state.new_slots() + 1);
+    state.set_new_sum(state.new_sum() + excess * share);
+    state.set_new_square_sum(state.new_square_sum() + excess * share * excess * share);
+    return;
+  }
+  const double more = excess * share - state.new_sum() / state.new_slots();
   if (state.regret() <= 0) {
     state.set_since_us(slot_us);
     state.set_variance(0);
+    state.set_slots(0);
   }
   state.set_regret(std::max(0.0, state.regret() + more));
   state.set_variance(state.variance() + more * more);
+  state.set_slots(state.slots() + 1);
 }
 
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger) {
@@ -99,12 +132,14 @@ v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& tr
   score.set_rows(state.compared());
   score.set_value(state.regret());
   score.set_user_threshold(trigger.loss());
-  score.set_null_quantile(kDeviations * std::sqrt(state.variance()));
+  score.set_null_quantile(kDeviations * std::sqrt(state.variance()) +
+                          kUsualDeviations * std::sqrt(usual_variance(state)));
   score.set_threshold(std::max(score.user_threshold(), score.null_quantile()));
   score.set_fired(state.regret() > score.threshold());
   if (state.regret() > 0) score.set_since_us(state.since_us());
   score.set_reason(fmt::format(
-      "version {} has lost {:.4f} more than its shadow (mean losses added up over windows, "
+      "version {} has lost {:.4f} more to its shadow than when it was new (mean losses added up over "
+      "windows, "
       "in {} rows{}), {} {:.4f}",
       state.version(), state.regret(), state.compared(),
       state.regret() > 0 ? " since " + format_time(time_from_micros(state.since_us())) : std::string(),

@@ -43,12 +43,18 @@ class Shadow {
   std::vector<int> offsets_;  // of each feature's first weight
 };
 
+// The champion is another: what it owes begins anew.
+void begin_regret(uint64_t champion, v1::ShadowState& state);
+
 // Adds a slot in which the version in service lost `excess` more a row than the shadow, which is `share` of a
-// window long. Less than nothing is never owed: a version that did better has no credit.
+// window long. A shadow and a version are of different classes, so what counts is what the excess has grown
+// by since the version was new: its first window of slots says what was usual then, once the shadow has
+// learned enough to be compared with. Less than nothing is never owed: a version that did better has no
+// credit.
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state);
 
 // The regret so far against the larger of trigger.loss and of what chance adds up to: five standard
-// deviations of as many slots like those since it was last nothing.
+// deviations of as many slots like those since it was last nothing, and two of what is known of the usual.
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger);
 
 }  // namespace rekindle::drift

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "launch/command/work_folder.h"
-
 namespace rekindle::launch {
 namespace {
 
@@ -75,9 +73,8 @@ std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& 
   return out;
 }
 
-std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
+std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank) {
-  const WorkFolder work(folder);
   std::vector<fs::path> read = {work.code(), work.spec()};
   if (!is_bare(plan))
     for (const fs::path& path :

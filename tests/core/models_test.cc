@@ -279,7 +279,8 @@ TEST(Quarantine, ADayThatSettledUnawareIsNotTrainedOn) {
   const v1::JobSpec& spec = find_job(d.state, kModel)->spec();
   const auto days = [&] {
     std::string out;
-    for (const auto& snapshot : training_rows(d.state, spec, as_of, 0)->data)
+    const auto selected = training_rows(d.state, spec, as_of, 0);
+    for (const auto& snapshot : selected->data)
       if (snapshot.dataset() == kModel) out += snapshot.name().substr(8) + " ";
     return out;
   };

@@ -116,25 +116,44 @@ TEST(Regret, ChanceOwesNothingAndALastingLossSoonDoes) {
   v1::RegretTrigger trigger;
   trigger.set_loss(0.01);
   std::mt19937_64 random(11);
+  // Hourly slots of forty rows or so: the mean of their differences is off by about 0.05. The shadow is of a
+  // better class: what that is worth is no regret.
+  const auto slot = [&random](double loss) { return std::normal_distribution<>(0.1 + loss, 0.05)(random); };
   int alarms = 0;
-  // A year of hourly slots of forty rows or so: the mean of their differences is off by about 0.05.
   for (int year = 0; year < 20; ++year) {
     v1::ShadowState state;
     bool alarmed = false;
-    for (int slot = 0; slot < 365 * 24; ++slot) {
-      add_regret(std::normal_distribution<>(0, 0.05)(random), 1.0 / 168, slot, state);
-      alarmed |= regret_score(state, trigger).fired();
+    for (int hour = 0; hour < 365 * 24; ++hour) {
+      add_regret(slot(0), 1.0 / 168, hour, state);
+      if (hour % 6 == 0) alarmed |= regret_score(state, trigger).fired();
     }
     alarms += alarmed;
   }
   EXPECT_LE(alarms, 1);
   v1::ShadowState state;
-  int slot = 0;
-  for (; slot < 365 * 24 && !regret_score(state, trigger).fired(); ++slot)
-    add_regret(std::normal_distribution<>(0.02, 0.05)(random), 1.0 / 168, slot, state);
-  EXPECT_LT(slot, 14 * 24) << "a loss of 0.02 is a window's worth in three days, and sure within two weeks";
-  EXPECT_LE(regret_score(state, trigger).since_us(), slot);
-  EXPECT_THAT(regret_score(state, trigger).reason(), HasSubstr("more than its shadow"));
+  int hour = 0;
+  for (; hour < 21 * 24; ++hour) add_regret(slot(0), 1.0 / 168, hour, state);
+  for (; hour < 365 * 24 && !regret_score(state, trigger).fired(); ++hour)
+    add_regret(slot(0.03), 1.0 / 168, hour, state);
+  EXPECT_LT(hour, 35 * 24) << "a loss of 0.03 is a window's worth in two days, and sure within two weeks";
+  EXPECT_NEAR(static_cast<double>(regret_score(state, trigger).since_us()), 21 * 24, 5 * 24);
+  EXPECT_THAT(regret_score(state, trigger).reason(), HasSubstr("more to its shadow than when it was new"));
+  begin_regret(2, state);
+  EXPECT_EQ(regret_score(state, trigger).value(), 0);
+}
+
+TEST(Regret, AnUntaughtShadowIsNotComparedWith) {
+  World world(13);
+  v1::ShadowState state = Shadow::begin(world.profile, false, 0, 1);
+  state.set_rows(49 * state.weights_size());
+  add_regret(-5, 0.5, 1, state);
+  EXPECT_EQ(state.new_slots(), 0u);
+  state.set_rows(50 * state.weights_size());
+  add_regret(-1, 0.5, 2, state);
+  add_regret(-1, 0.5, 3, state);
+  EXPECT_EQ(state.new_slots(), 2u) << "a window of them is what is usual";
+  add_regret(0, 0.5, 4, state);
+  EXPECT_DOUBLE_EQ(state.regret(), 0.5) << "half a window at one more than usual";
 }
 
 // --- Expected loss

@@ -95,29 +95,56 @@ TEST_F(JudgeTest, BetterAnswersAreNoReasonToRetrain) {
 
 TEST_F(JudgeTest, AShadowOwnsUpToWhatTheChampionMissesAndToWhatItCost) {
   spec_.mutable_retrain()->add_when()->mutable_regret()->set_loss(0.01);
-  const auto stream = batches(14, 2, 10, [](int64_t t) { return Habit{.wrong = t >= kStart + 9 * kDay}; });
+  spec_.mutable_retrain()->mutable_window()->set_seconds(86400);
+  // Half of the answers are to be wrong: not turned round, which would be a fault.
+  const auto stream = batches(
+      14, 2, 10, [](int64_t t) { return Habit{.wrong = t >= kStart + 9 * kDay && t / kHour % 2 == 0}; });
   append_all(stream);
   const auto windows = judge(kStart + 15 * kDay);
   const auto at = [&](int64_t day) { return windows[static_cast<size_t>(day * 24 - 1)]; };
   EXPECT_FALSE(at(1).has_regret()) << "no label has matured";
-  // By then the labels of seven days are known; the champion knows what it answers, the shadow does not.
   ASSERT_TRUE(at(9).has_regret());
   EXPECT_FALSE(at(9).regret().fired()) << at(9).regret().reason();
   EXPECT_EQ(at(9).shadow_rows(), 8 * 24 * 20);
   EXPECT_EQ(at(9).regret().rows(), 8 * 24 * 20);
-  EXPECT_TRUE(at(13).regret().fired()) << at(13).regret().reason();
-  EXPECT_GE(at(13).regret().since_us(), kStart + 8 * kDay);
-  EXPECT_LE(at(13).regret().since_us(), kStart + 10 * kDay);
+  EXPECT_TRUE(at(12).regret().fired()) << at(12).regret().reason();
+  EXPECT_GE(at(12).regret().since_us(), kStart + 8 * kDay);
+  EXPECT_LE(at(12).regret().since_us(), kStart + 10 * kDay);
 
   // Another champion owes nothing yet; the shadow goes on.
   open("other.db");
   after_ = 0;
   append_all(stream);
-  judge(kStart + 13 * kDay);
+  judge(kStart + 9 * kDay);
   champion_ = 2;
-  const auto later = judge(kStart + 14 * kDay);
+  const auto later = judge(kStart + 10 * kDay);
   EXPECT_FALSE(later.back().has_regret()) << "none of its answers is known";
-  EXPECT_EQ(later.back().shadow_rows(), 13 * 24 * 20);
+  EXPECT_EQ(later.back().shadow_rows(), 9 * 24 * 20);
+}
+
+TEST_F(JudgeTest, WhatTheShadowLearnsDoesNotDependOnIds) {
+  spec_.mutable_retrain()->add_when()->mutable_regret()->set_loss(0.01);
+  spec_.mutable_retrain()->mutable_window()->set_seconds(6 * 3600);
+  const auto told = [&](bool renamed) {
+    open(renamed ? "renamed.db" : "named.db");
+    after_ = 0;
+    for (v1::EventBatch batch : batches(6, 4, 5)) {
+      for (auto& one : *batch.mutable_requests()) {
+        // All requests of an hour at the same time: their ids alone tell them apart.
+        one.set_event_time_us(one.event_time_us() / kHour * kHour);
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      }
+      for (auto& one : *batch.mutable_labels())
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      append(batch);
+    }
+    std::vector<double> owed;
+    for (const auto& window : judge(kStart + 6 * kDay)) owed.push_back(window.regret().value());
+    return owed;
+  };
+  const std::vector<double> owed = told(false);
+  EXPECT_GT(*std::max_element(owed.begin(), owed.end()), 0);
+  EXPECT_EQ(owed, told(true));
 }
 
 TEST_F(JudgeTest, AnEstimateAsksForNoLabels) {

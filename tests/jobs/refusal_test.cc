@@ -228,6 +228,8 @@ std::vector<Case> cases() {
       {"weight_out_of_reach", spec_with("retrain: {when: [drift, quality], need: {weight: 2.5}}\n"),
        "2.5 can never be: all triggers together weigh 2"},
       {"weight_of_nothing", spec_with("retrain: {when: [{drift: {}, weight: 0}]}\n"), "at least 0.001"},
+      {"estimate_of_more_than_twice", spec_with("retrain: {when: [{estimate: {rise: 150%}}]}\n"),
+       "'150%' is not a share"},
       {"need_most", spec_with("retrain: {when: [drift], need: most}\n"),
        "'most' is not one of any, all or weight"},
       {"quiet_for_ever", spec_with("retrain: {when: [drift], quiet: [\"* * * * 1-5\", \"* * * * 0,6\"]}\n"),
@@ -262,6 +264,30 @@ TEST_P(Refusal, SaysWhatIsWrong) {
 
 INSTANTIATE_TEST_SUITE_P(Spec, Refusal, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(Accepted, EveryTriggerEveryBrakeAndEveryChoiceOfRows) {
+  const std::string retrain =
+      "retrain:\n  when: [drift, {quality: {delta: 0.01}, weight: 2}, {age: 90d}, {schedule: {every: 28d}}, "
+      "{labels: 5000}, {estimate: {rise: 100%, false_alarms: 0.1%}}, {regret: {loss: 0.02}, weight: 0.5}]\n"
+      "  need: {weight: 2.5}\n  at_most: {runs: 8, rank_time: 100h}\n  clear: 80%\n"
+      "  quiet: [\"* 8-17 * * 1-5\", \"0-30 0 1 1 *\"]\n  reuse: true\n";
+  for (const char* rows : {"{since_drift: {at_least: 14d, at_most: 90d}}", "since_drift", "decay",
+                           "{reservoir: {rows: 5000, recent: 14d}}"}) {
+    const auto spec =
+        parse_job(with("linear", fmt::format("linear\n  rows: {}", rows), spec_with(retrain)), "s.yaml");
+    EXPECT_TRUE(spec.ok()) << spec.status().message();
+  }
+  for (const char* need : {"any", "all"}) {
+    const auto spec = parse_job(
+        spec_with(fmt::format(
+            "retrain: {{when: [estimate, {{schedule: {{cron: \"0 3 * * 1\"}}}}], need: {}}}\n", need)),
+        "s.yaml");
+    EXPECT_TRUE(spec.ok()) << spec.status().message();
+  }
+  const auto balanced =
+      parse_job(with("linear", "linear\n  rows: balanced", spec_with("gate: {metric: auroc}\n")), "s.yaml");
+  EXPECT_TRUE(balanced.ok()) << balanced.status().message();
+}
 
 TEST(Refusals, OneMistakeIsOneLine) {
   for (const Case& one : cases()) {
