@@ -4,12 +4,49 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/hash.h"
 #include "drift/profile.h"
 
 namespace rekindle::drift {
 
+namespace {
+
+using Hashes = google::protobuf::RepeatedField<uint64_t>;
+using Rows = google::protobuf::RepeatedField<int64_t>;
+
+void write_kept(const LeastHashes& from, Hashes& hashes, Rows& rows) {
+  hashes.Clear();
+  rows.Clear();
+  for (const auto& kept : from.kept()) {
+    hashes.Add(kept.hash);
+    rows.Add(kept.rows);
+  }
+}
+
+void add_kept(size_t most, Hashes& into, Rows& into_rows, const Hashes& more, const Rows& more_rows) {
+  if (more.empty()) return;
+  LeastHashes sum(most);
+  for (int i = 0; i < into.size(); ++i) sum.add(into[i], into_rows[i]);
+  for (int i = 0; i < more.size(); ++i) sum.add(more[i], more_rows[i]);
+  write_kept(sum, into, into_rows);
+}
+
+void add_sample(v1::FeatureCounts& into, const v1::FeatureCounts& more) {
+  if (more.sample().empty()) return;
+  LeastHashes sum(kSampleMax);
+  for (const auto* sample : {&into.sample(), &more.sample()})
+    for (const double value : *sample) sum.add(hash_of(value));
+  into.clear_sample();
+  for (const auto& kept : sum.kept()) into.add_sample(number_of(kept.hash));
+}
+
+}  // namespace
+
 SlotCounter::SlotCounter(const ProfileBins& bins) : bins_(&bins), features_(bins.features.size()) {
-  for (size_t i = 0; i < features_.size(); ++i) features_[i].counts.assign(bins.features[i].size(), 0);
+  for (size_t i = 0; i < features_.size(); ++i) {
+    features_[i].counts.assign(bins.features[i].size(), 0);
+    features_[i].least_hashes = LeastHashes(bins.features[i].categorical() ? kStrangersMax : kSampleMax);
+  }
   prediction_.counts.assign(bins.prediction.size(), 0);
 }
 
@@ -29,12 +66,17 @@ void SlotCounter::count(const FeatureBins& bins, std::span<const double> values,
 
 void SlotCounter::add_numbers(size_t feature, std::span<const double> values) {
   CHECK(!bins_->features[feature].categorical(), "numbers for a categorical feature");
-  count(bins_->features[feature], values, features_[feature]);
+  Feature& into = features_[feature];
+  count(bins_->features[feature], values, into);
+  for (double value : values)
+    if (std::isfinite(value)) into.least_hashes.add(hash_of(value));
 }
 
 void SlotCounter::add_text(size_t feature, std::string_view value) {
   CHECK(bins_->features[feature].categorical(), "text for a numeric feature");
-  ++features_[feature].counts[bins_->features[feature].bin(value)];
+  const uint32_t bin = bins_->features[feature].bin(value);
+  ++features_[feature].counts[bin];
+  if (bin == FeatureBins::kOther) features_[feature].least_hashes.add(stable_hash(value));
 }
 
 void SlotCounter::add_missing(size_t feature, int64_t rows) {
@@ -51,6 +93,11 @@ void SlotCounter::add_predictions(std::span<const double> values) {
   count(bins_->prediction, values, prediction_);
 }
 
+void SlotCounter::add_contents(const RowContents& rows) {
+  if (features_.empty()) return;
+  for (const uint64_t hash : rows.hashes()) contents_.add(hash);
+}
+
 v1::SlotCounts SlotCounter::to_proto(uint64_t version, Time slot) const {
   v1::SlotCounts out;
   out.set_version(version);
@@ -64,9 +111,14 @@ v1::SlotCounts SlotCounter::to_proto(uint64_t version, Time slot) const {
       to->set_greatest(from.greatest);
     }
     to->set_far(from.far);
+    if (bins.categorical())
+      write_kept(from.least_hashes, *to->mutable_strangers(), *to->mutable_stranger_rows());
+    else
+      for (const auto& kept : from.least_hashes.kept()) to->add_sample(number_of(kept.hash));
   };
   for (size_t i = 0; i < features_.size(); ++i) fill(bins_->features[i], features_[i], out.add_features());
   fill(bins_->prediction, prediction_, out.mutable_prediction());
+  write_kept(contents_, *out.mutable_contents(), *out.mutable_content_rows());
   return out;
 }
 
@@ -107,6 +159,9 @@ void add_feature(v1::FeatureCounts& into, const v1::FeatureCounts& more) {
   if (more.has_least() && (!into.has_least() || more.least() < into.least())) into.set_least(more.least());
   if (more.has_greatest() && (!into.has_greatest() || more.greatest() > into.greatest()))
     into.set_greatest(more.greatest());
+  add_sample(into, more);
+  add_kept(kStrangersMax, *into.mutable_strangers(), *into.mutable_stranger_rows(), more.strangers(),
+           more.stranger_rows());
 }
 
 }  // namespace
@@ -121,6 +176,8 @@ Status add_counts(v1::SlotCounts& into, const v1::SlotCounts& more) {
   TRY_STATUS(same_layout(into.prediction(), more.prediction()));
   for (int i = 0; i < more.features_size(); ++i) add_feature(*into.mutable_features(i), more.features(i));
   add_feature(*into.mutable_prediction(), more.prediction());
+  add_kept(kContentsMax, *into.mutable_contents(), *into.mutable_content_rows(), more.contents(),
+           more.content_rows());
   into.set_rows(into.rows() + more.rows());
   return ok_status();
 }

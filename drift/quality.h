@@ -5,56 +5,29 @@
 // reasons are in docs/drift.md. Pure: health per slot in, open breaches out.
 #pragma once
 
-#include <cstdint>
-#include <limits>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
-#include "rekindle/v1/drift.pb.h"
+#include "drift/feed/stretch.h"
 
 namespace rekindle::drift {
 
 // Slots that the checks look back on.
 inline constexpr Micros kFeedMemory = std::chrono::hours(24 * 7);
 
-// What a feature should be, by the job spec.
-struct FeedColumn {
-  std::string name;
-  bool categorical = false;
-};
+// Breaches that are open after the newest of `slots`: those of `open` that last (same from_us, later until_us)
+// and new ones; one of `open` that does not come back has ended. Suspects: what is a breach if it lasts.
+// `slots`: those with rows, oldest first, at most kFeedMemory. `open` and `ended` (what was open lately) hold
+// breaches of this source alone.
+Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> columns,
+                    std::span<const SlotHealth> slots, Micros slot, std::string_view source,
+                    std::span<const v1::Breach> open, std::span<const v1::Breach> ended = {});
 
-// What the checks need of one feature's counts in one slot; the same whatever version counted them.
-struct FeatureHealth {
-  static constexpr uint64_t kNone = 0;  // no value
-  static constexpr uint64_t kMany = 1;  // more than one, or one that has no name
-  int64_t rows = 0;
-  int64_t missing = 0;
-  int64_t other = 0;  // categorical: values that the profile does not name
-  int64_t far = 0;    // numeric: values beyond anything that a season explains
-  double least = std::numeric_limits<double>::infinity();
-  double greatest = -std::numeric_limits<double>::infinity();
-  uint64_t only_text = kNone;  // categorical: hash of the one value that there was
-};
-
-struct SlotHealth {
-  int64_t slot_us = 0;
-  int64_t rows = 0;
-  std::vector<FeatureHealth> features;  // in the order of the columns
-};
-
-// `profile` is that of the version that counted; without it a categorical feature is taken as varied.
-SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile,
-                     std::span<const FeedColumn> columns);
-void merge(SlotHealth& into, const SlotHealth& more);  // same slot
-
-// The breaches that are open after the newest of `slots`: those of `open` that last (same from_us, later
-// until_us) and new ones. One of `open` that does not come back has ended. `slots`: those with rows,
-// oldest first, at most kFeedMemory. `open` holds breaches of this source alone.
-std::vector<v1::Breach> check_feed(const v1::Profile& reference, std::span<const FeedColumn> columns,
-                                   std::span<const SlotHealth> slots, Micros slot, std::string_view source,
-                                   std::span<const v1::Breach> open);
+// Who is at fault: `whole` is what all nodes together showed, `nodes` what each of them showed alone; at least two.
+// What is new and shows on some nodes alone is theirs; what began on all of them at once, or shows on none for want
+// of rows, is everybody's. A breach of all that was `open` stays one.
+Findings attribute(Findings whole, std::vector<Findings> nodes, std::span<const v1::Breach* const> open);
 
 }  // namespace rekindle::drift

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "dataio/table.h"
+#include "drift/feed/least_hashes.h"
 
 namespace rekindle::events {
 
@@ -70,6 +73,33 @@ Status check_predictions(const v1::RequestRecord& record, const dataio::LabelRul
   return ok_status();
 }
 
+// A sample as drift::LeastHashes keeps it: what is none could not be added to others.
+Status check_kept(std::string_view what, const google::protobuf::RepeatedField<uint64_t>& hashes,
+                  const google::protobuf::RepeatedField<int64_t>& rows, size_t most) {
+  const bool sorted =
+      std::adjacent_find(hashes.begin(), hashes.end(), std::greater_equal<>()) == hashes.end();
+  const bool counted =
+      std::all_of(rows.begin(), rows.end(), [](int64_t n) { return n > 0 && n <= kRowsMax; });
+  if (sorted && counted && hashes.size() == rows.size() && static_cast<size_t>(hashes.size()) <= most)
+    return ok_status();
+  return invalid_argument(
+      fmt::format("{}: not at most {} hashes that rise, each with its rows", what, most));
+}
+
+Status check_sample(const v1::FeatureCounts& feature) {
+  std::vector<uint64_t> hashes;
+  for (const double value : feature.sample()) {
+    if (!std::isfinite(value))
+      return invalid_argument(fmt::format("counts of '{}': a sample with {}", feature.name(), value));
+    hashes.push_back(drift::hash_of(value));
+  }
+  if (hashes.size() > drift::kSampleMax ||
+      std::adjacent_find(hashes.begin(), hashes.end(), std::greater_equal<>()) != hashes.end())
+    return invalid_argument(fmt::format("counts of '{}': a sample that is not at most {} values by their hash",
+                                        feature.name(), drift::kSampleMax));
+  return ok_status();
+}
+
 Status check_feature(const v1::FeatureCounts& feature) {
   if (feature.counts_size() > kBinsMax)
     return invalid_argument(
@@ -80,9 +110,11 @@ Status check_feature(const v1::FeatureCounts& feature) {
           fmt::format("counts of '{}': {} is not a number of rows", feature.name(), count));
   if (feature.far() < 0 || feature.far() > kRowsMax)
     return invalid_argument(fmt::format("counts of '{}': {} far rows", feature.name(), feature.far()));
-  if (std::isnan(feature.least()) || std::isnan(feature.greatest()))
+  if (!std::isfinite(feature.least()) || !std::isfinite(feature.greatest()))
     return invalid_argument(fmt::format("counts of '{}': a range that is not a number", feature.name()));
-  return ok_status();
+  TRY_STATUS(check_sample(feature));
+  return check_kept(fmt::format("counts of '{}'", feature.name()), feature.strangers(),
+                    feature.stranger_rows(), drift::kStrangersMax);
 }
 
 }  // namespace
@@ -113,6 +145,9 @@ Status check_labels(const v1::LabelRecord& record, const dataio::LabelRule& rule
   for (double label : record.labels())
     if (!rule.sound(label))
       return invalid_argument(fmt::format("{}: {} is not {}", context, label, rule.words()));
+  if (record.source().size() > kRequestIdMax)
+    return invalid_argument(fmt::format("{}: a source of {} bytes; {} are allowed", context,
+                                        record.source().size(), kRequestIdMax));
   // The request's own time counts where it is known; both may be left out.
   if (record.event_time_us() != 0)
     TRY_STATUS(check_time("event time", record.event_time_us()).within(context));
@@ -125,6 +160,8 @@ Status check_counts(const v1::SlotCounts& counts) {
   if (counts.version() == 0) return invalid_argument("counts: no version");
   if (counts.rows() < 0 || counts.rows() > kRowsMax)
     return invalid_argument(fmt::format("counts: {} is not a number of rows", counts.rows()));
+  TRY_STATUS(check_kept("counts: contents of rows", counts.contents(), counts.content_rows(),
+                        drift::kContentsMax));
   for (const auto& feature : counts.features()) TRY_STATUS(check_feature(feature).within("counts"));
   return check_feature(counts.prediction()).within("counts");
 }

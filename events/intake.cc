@@ -95,7 +95,7 @@ Status Intake::request(const v1::RequestRecord& record, std::string_view node) {
   return ok_status();
 }
 
-Status Intake::labels(const v1::LabelRecord& record) {
+Status Intake::labels(const v1::LabelRecord& record, std::string_view node) {
   if (const Status s = check_labels(record, rule_); !s.ok()) {
     refuse(s.message());
     return ok_status();
@@ -138,10 +138,11 @@ Status Intake::labels(const v1::LabelRecord& record) {
   if (log_.state.scored_until_us() != 0 && time_us != 0 && time_us < log_.state.scored_until_us())
     ++log_.totals.late_labels;
   const std::string bytes = pack(values);
+  const std::string_view source = record.source().empty() ? node : std::string_view(record.source());
   TRY_STATUS(
-      db_.query("INSERT INTO labels (model, id, known_us, vals) VALUES (?, ?, ?, ?) "
+      db_.query("INSERT INTO labels (model, id, known_us, vals, source) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (model, id) DO UPDATE SET known_us = excluded.known_us, vals = excluded.vals")
-          .with(log_.name, record.request_id(), known_us, Query::blob(bytes))
+          .with(log_.name, record.request_id(), known_us, Query::blob(bytes), source)
           .run());
   ++labels_;
   return ok_status();

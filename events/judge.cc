@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <set>
 
+#include "drift/feed/labels.h"
 #include "drift/profile.h"
 #include "drift/psi.h"
+#include "drift/shadow/shadow.h"
+#include "drift/unlabelled/expected_loss.h"
 #include "events/errors.h"
+#include "events/regret.h"
 #include "proto/time.h"
 
 namespace rekindle::events {
@@ -22,6 +26,8 @@ struct Terms {
   int64_t slot, lateness, matures, window, memory;
   int64_t min_rows;
   v1::DriftTrigger drift;
+  std::optional<v1::EstimateTrigger> estimate;
+  std::optional<v1::RegretTrigger> regret;
   double delta = 0.002;
   std::vector<drift::FeedColumn> columns;
 };
@@ -47,6 +53,8 @@ Terms terms_of(const v1::JobSpec& spec) {
   for (const auto& trigger : spec.retrain().when()) {
     if (trigger.has_drift()) t.drift = trigger.drift();
     if (trigger.has_quality()) t.delta = trigger.quality().delta();
+    if (trigger.has_estimate()) t.estimate = trigger.estimate();
+    if (trigger.has_regret()) t.regret = trigger.regret();
   }
   for (const auto& name : data.numeric()) t.columns.push_back({name, false});
   for (const auto& name : data.categorical()) t.columns.push_back({name, true});
@@ -57,7 +65,8 @@ int64_t floor_to(int64_t time_us, int64_t slot_us) {
   return to_micros(drift::slot_start(time_from_micros(time_us), Micros(slot_us)));
 }
 
-Status load_slots(Database& db, ModelLog& log, int64_t from_us) {
+Status load_slots(Database& db, ModelLog& log, const Terms& t) {
+  const int64_t from_us = log.state.slot_us() == 0 ? 0 : log.state.slot_us() - t.memory;
   log.slots.clear();
   log.health.clear();
   Query q = db.query("SELECT slot_us, version, node, counts FROM counts WHERE model = ? AND slot_us >= ?");
@@ -95,12 +104,22 @@ class SlotJudge {
   Result<v1::JudgedWindow> judge() {
     if (log_.state.scored_until_us() == 0) log_.state.set_scored_until_us(slot_);
     log_.slots.erase(log_.slots.begin(), log_.slots.lower_bound(until_ - t_.memory));
-    log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - t_.memory));
+    log_.health.erase(log_.health.begin(), log_.health.lower_bound(until_ - drift::kFeedMemory.count()));
+    log_.state.clear_suspects();
     if (profile_ != nullptr) check_feeds();
-    const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()), t_.delta, t_.slot, t_.matures,
-                           [this](uint64_t version) { return label_scale(version); }};
-    TRY_STATUS(score_matured(db_, log_, terms, until_,
-                             [this](const LabelledRequest& r) { return broken(r.time_us, r.node); }));
+    const ErrorTerms terms{dataio::LabelRule(input_.spec->data().label()),
+                           t_.delta,
+                           t_.slot,
+                           t_.matures,
+                           [this](uint64_t version) { return label_scale(version); },
+                           input_.spec->serve().has_analysis(),
+                           t_.columns};
+    const int64_t scored_before = log_.state.scored_until_us();
+    std::optional<Regret> regret;
+    if (t_.regret && profile_ != nullptr)
+      regret.emplace(*log_.state.mutable_shadow(), terms, input_.champion, *profile_, t_.window);
+    TRY_STATUS(score_matured(db_, log_, terms, until_, rows_apart(), regret ? &*regret : nullptr));
+    if (profile_ != nullptr) check_labels();
     v1::JudgedWindow window;
     window.set_model(log_.name);
     window.set_slot_us(slot_);
@@ -110,6 +129,11 @@ class SlotJudge {
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
     for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
+    for (const auto& comparison : log_.state.comparisons())
+      if (comparison.until_us() > scored_before) *window.add_comparisons() = comparison;
+    if (regret && log_.state.shadow().compared() > 0)
+      *window.mutable_regret() = drift::regret_score(log_.state.shadow(), *t_.regret);
+    window.set_shadow_rows(log_.state.shadow().rows());
     for (const auto& breach : log_.state.breaches())
       if (!released(breach)) *window.add_breaches() = breach;
     log_.state.set_slot_us(slot_);
@@ -133,12 +157,27 @@ class SlotJudge {
     return profile_ != nullptr ? profile_->label_scale() : 0;
   }
 
-  bool broken(int64_t time_us, std::string_view node) const {
-    const auto covered = [&](const auto& breaches) {
+  template <typename Counts>
+  bool any_breach(Counts counts) const {
+    const auto any = [&](const auto& breaches) {
       return std::any_of(breaches.begin(), breaches.end(),
-                         [&](const v1::Breach& b) { return covers(b, time_us, node) && !released(b); });
+                         [&](const v1::Breach& b) { return counts(b) && !released(b); });
     };
-    return covered(log_.state.breaches()) || covered(log_.state.ended());
+    return any(log_.state.breaches()) || any(log_.state.ended());
+  }
+  bool broken(int64_t time_us, std::string_view node) const {
+    return any_breach([&](const v1::Breach& b) { return !b.of_labels() && covers(b, time_us, node, {}); });
+  }
+  // The checks of labels must see what they have found, to know how long it lasts; the detectors must not.
+  RowsApart rows_apart() const {
+    const auto of = [this](bool by_labels) {
+      return [this, by_labels](const LabelledRequest& r) {
+        return any_breach([&](const v1::Breach& b) {
+          return drift::found_by_labels(b) == by_labels && covers(b, r.time_us, r.node, r.labelled_by);
+        });
+      };
+    };
+    return {of(false), of(true)};
   }
 
   // Start of what the window may hold: after the newest slot that other versions mostly answered.
@@ -189,14 +228,20 @@ class SlotJudge {
     return it->second;
   }
 
-  std::vector<v1::Breach> check(const std::vector<drift::SlotHealth>& slots, const std::string& source) {
-    std::vector<v1::Breach> open;
-    for (const auto& breach : log_.state.breaches())
-      if (breach.source() == source) open.push_back(breach);
-    return check_feed(*profile_, t_.columns, slots, Micros(t_.slot), source, open);
+  static std::vector<v1::Breach> of_source(const google::protobuf::RepeatedPtrField<v1::Breach>& breaches,
+                                           const std::string& source) {
+    std::vector<v1::Breach> out;
+    for (const auto& breach : breaches)
+      if (breach.source() == source && !drift::found_by_labels(breach)) out.push_back(breach);
+    return out;
   }
 
-  // All nodes together first; single ones only for what does not show in the whole.
+  drift::Findings check(const std::vector<drift::SlotHealth>& slots, const std::string& source) {
+    return check_feed(*profile_, t_.columns, slots, Micros(t_.slot), source,
+                      of_source(log_.state.breaches(), source), of_source(log_.state.ended(), source));
+  }
+
+  // All nodes together see what no node alone has the rows for; a node alone is named when others are sound.
   void check_feeds() {
     std::map<std::string, std::vector<drift::SlotHealth>> by_node;
     std::vector<drift::SlotHealth> all;
@@ -212,20 +257,32 @@ class SlotJudge {
         first = false;
       }
     }
-    std::vector<v1::Breach> now = check(all, "");
-    const size_t pooled = now.size();
+    drift::Findings whole = check(all, "");
+    std::vector<drift::Findings> nodes;
     if (by_node.size() > 1)
-      for (const auto& [node, slots] : by_node)
-        for (auto& breach : check(slots, node))
-          if (std::none_of(now.begin(), now.begin() + static_cast<int64_t>(pooled),
-                           [&](const v1::Breach& whole) {
-                             return whole.check() == breach.check() && whole.feature() == breach.feature();
-                           }))
-            now.push_back(std::move(breach));
-    remember(now);
+      for (const auto& [node, slots] : by_node) nodes.push_back(check(slots, node));
+    std::vector<const v1::Breach*> open;
+    for (const auto& breach : log_.state.breaches()) open.push_back(&breach);
+    remember(drift::attribute(std::move(whole), std::move(nodes), open), false);
   }
 
-  void remember(std::vector<v1::Breach>& now) {
+  void check_labels() {
+    const auto of = [](const auto& breaches) {
+      std::vector<v1::Breach> out;
+      std::copy_if(breaches.begin(), breaches.end(), std::back_inserter(out), drift::found_by_labels);
+      return out;
+    };
+    const std::vector<v1::LabelSums> sums(log_.state.labels().begin(), log_.state.labels().end());
+    remember(drift::check_labels(sums, input_.spec->data().label().column(), t_.columns, Micros(t_.slot),
+                                 of(log_.state.breaches()), of(log_.state.ended())),
+             true);
+  }
+
+  // Takes the place of what the checks of labels, or the others, had found.
+  void remember(drift::Findings found, bool by_labels) {
+    std::vector<v1::Breach>& now = found.breaches;
+    for (const auto& before : log_.state.breaches())
+      if (drift::found_by_labels(before) != by_labels) now.push_back(before);
     const auto same = [](const v1::Breach& a, const v1::Breach& b) {
       return a.check() == b.check() && a.feature() == b.feature() && a.source() == b.source() &&
              a.from_us() == b.from_us();
@@ -241,6 +298,7 @@ class SlotJudge {
         ended.end());
     log_.state.clear_breaches();
     for (auto& breach : now) *log_.state.add_breaches() = std::move(breach);
+    for (auto& suspect : found.suspects) *log_.state.add_suspects() = std::move(suspect);
   }
 
   Status score_window(v1::JudgedWindow& window) {
@@ -258,6 +316,12 @@ class SlotJudge {
         add_all(counts.prediction(), prediction);
       }
     window.set_rows(rows);
+    if (t_.estimate) {
+      if (auto score = drift::expected_loss(*profile_, prediction, *t_.estimate, t_.min_rows)) {
+        score->set_version(input_.champion);
+        *window.mutable_estimate() = *std::move(score);
+      }
+    }
     std::vector<drift::FeatureWindow> features;
     for (size_t i = 0; i < sums.size(); ++i)
       features.push_back({&profile_->features(static_cast<int>(i)), std::move(sums[i])});
@@ -330,9 +394,36 @@ Status save_judgement(Database& db, const ModelLog& log, const v1::JudgedWindow&
 
 }  // namespace
 
-bool covers(const v1::Breach& breach, int64_t time_us, std::string_view node) {
+bool covers(const v1::Breach& breach, int64_t time_us, std::string_view node, std::string_view labelled_by) {
   return breach.from_us() <= time_us && time_us < breach.until_us() &&
-         (breach.source().empty() || breach.source() == node);
+         (breach.source().empty() || breach.source() == (breach.of_labels() ? labelled_by : node));
+}
+
+bool undecided(const v1::JudgeState& state, int64_t until_us, int64_t watermark_us) {
+  // A stream that has fallen silent decides nothing any more.
+  const auto fresh = [&](const v1::Breach& b) {
+    return watermark_us < b.until_us() + drift::kFeedMemory.count();
+  };
+  return std::any_of(state.suspects().begin(), state.suspects().end(),
+                     [&](const v1::Breach& b) { return b.from_us() < until_us && fresh(b); }) ||
+         std::any_of(state.breaches().begin(), state.breaches().end(), [&](const v1::Breach& b) {
+           return b.from_us() < until_us && b.until_us() < until_us && fresh(b);
+         });
+}
+
+Result<int64_t> settle_until(Database& db, ModelLog& log, const JudgeInput& input) {
+  const Terms terms = terms_of(*input.spec);
+  std::optional<int64_t> next;
+  if (input.after_slot_us < log.state.slot_us() &&
+      log.state.slot_us() <= input.watermark_us + terms.memory) {
+    const auto stored = TRY(stored_judgement(db, log.name, input.after_slot_us));
+    if (stored) next = stored->slot_us();
+  }
+  if (!next) {
+    if (!log.judging) TRY_STATUS(load_slots(db, log, terms));
+    next = next_slot(log, terms);
+  }
+  return next ? std::min(input.watermark_us, *next + terms.slot) : input.watermark_us;
 }
 
 Result<std::optional<v1::JudgedWindow>> judge_next(Database& db, ModelLog& log, const JudgeInput& input) {
@@ -345,8 +436,7 @@ Result<std::optional<v1::JudgedWindow>> judge_next(Database& db, ModelLog& log, 
     std::optional<v1::JudgedWindow> stored = TRY(stored_judgement(db, log.name, after));
     if (stored) return stored;
   }
-  if (!log.judging)
-    TRY_STATUS(load_slots(db, log, log.state.slot_us() == 0 ? 0 : log.state.slot_us() - terms.memory));
+  if (!log.judging) TRY_STATUS(load_slots(db, log, terms));
   while (true) {
     const std::optional<int64_t> slot = next_slot(log, terms);
     if (!slot || *slot + terms.slot > input.watermark_us) return std::optional<v1::JudgedWindow>();

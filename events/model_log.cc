@@ -73,11 +73,11 @@ Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_vie
   Query q =
       with_record
           ? db.query(
-                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, r.record FROM requests r "
+                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, l.source, r.record FROM requests r "
                 "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
                 "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id")
           : db.query(
-                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals FROM requests r "
+                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, l.source FROM requests r "
                 "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
                 "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id");
   q.with(model, from_us, until_us, known_until_us);
@@ -89,10 +89,11 @@ Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_vie
     row.node = std::string(q.bytes(3));
     row.predictions = unpack(q.bytes(4));
     row.labels = unpack(q.bytes(5));
+    row.labelled_by = std::string(q.bytes(6));
     if (row.labels.empty() || row.predictions.empty() || row.predictions.size() % row.labels.size() != 0)
       return data_loss(fmt::format("request '{}' of model '{}' is damaged", row.id, model));
     if (!with_record) continue;
-    const std::string_view bytes = q.bytes(6);
+    const std::string_view bytes = q.bytes(7);
     if (!row.record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
         row.record.rows() != row.labels.size())
       return data_loss(fmt::format("request '{}' of model '{}' is damaged", row.id, model));

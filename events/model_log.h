@@ -53,6 +53,7 @@ struct LabelledRequest {
   uint64_t version = 0;
   int64_t time_us = 0;
   std::string node;
+  std::string labelled_by;
   std::vector<double> predictions;  // row-major, as many a row as its version has outputs
   std::vector<double> labels;       // NaN: not known
   v1::RequestRecord record;         // only when asked for
@@ -71,7 +72,8 @@ class Intake {
 
   // Outside failures end the call; a refused record is counted and the call goes on.
   Status request(const v1::RequestRecord& record, std::string_view node);
-  Status labels(const v1::LabelRecord& record);
+  // `node` has passed them on: their source when they name none.
+  Status labels(const v1::LabelRecord& record, std::string_view node);
   Status counts(const v1::SlotCounts& counts, std::string_view node);
 
   uint32_t requests_taken() const { return requests_; }

@@ -24,8 +24,6 @@ Result<std::shared_ptr<const v1::Profile>> Profiles::find(const artifacts::Store
 
 Result<Answer> judge_round(EventStore& events, const artifacts::Store& store, Profiles& profiles,
                            const Question& question) {
-  Answer answer;
-  answer.settled = TRY(events.settle(question.spec, question.watermark_us, question.quarantines));
   JudgeInput input;
   input.spec = &question.spec;
   input.champion = question.champion;
@@ -34,6 +32,9 @@ Result<Answer> judge_round(EventStore& events, const artifacts::Store& store, Pr
   input.quarantines = question.quarantines;
   for (const auto& [version, manifest] : question.manifests)
     input.profiles[version] = TRY(profiles.find(store, manifest)).get();
+  Answer answer;
+  answer.settled =
+      TRY(events.settle(question.spec, TRY(events.settle_until(input)), question.quarantines));
   answer.window = TRY(events.judge_next(input));
   return answer;
 }

@@ -3,7 +3,9 @@
 
 namespace rekindle::events {
 
-inline constexpr int kSchemaFormat = 1;
+// 2: labels say who sent them.
+inline constexpr int kSchemaFormat = 2;
+inline constexpr const char* kToFormat2 = "ALTER TABLE labels ADD COLUMN source TEXT NOT NULL DEFAULT ''";
 
 inline constexpr const char* kSchema = R"sql(
 CREATE TABLE IF NOT EXISTS requests (
@@ -18,6 +20,7 @@ CREATE INDEX IF NOT EXISTS requests_by_time ON requests (model, time_us, id);
 CREATE TABLE IF NOT EXISTS labels (
   model TEXT NOT NULL, id TEXT NOT NULL, known_us INTEGER NOT NULL,
   vals BLOB NOT NULL,         -- doubles, one per row; NaN: not known
+  source TEXT NOT NULL DEFAULT '',  -- who sent them first
   PRIMARY KEY (model, id)
 ) WITHOUT ROWID;
 

@@ -35,12 +35,12 @@ bool blocks(const v1::Quarantine& q) {
   return q.state() != v1::Quarantine::RELEASED;
 }
 
-using Covered = std::function<bool(int64_t time_us, const std::string& node)>;
+using Covered = std::function<bool(int64_t time_us, const LabelledRequest& request)>;
 
 Covered covered_by(std::vector<v1::Quarantine> quarantines) {
-  return [quarantines = std::move(quarantines)](int64_t time_us, const std::string& node) {
+  return [quarantines = std::move(quarantines)](int64_t time_us, const LabelledRequest& request) {
     return std::any_of(quarantines.begin(), quarantines.end(),
-                       [&](const auto& q) { return covers(q.breach(), time_us, node); });
+                       [&](const auto& q) { return covers(q.breach(), time_us, request.node, request.labelled_by); });
   };
 }
 
@@ -95,7 +95,7 @@ Result<dataio::Table> table_of(const v1::Data& data, const std::vector<LabelledR
       if (time.times[i] == dataio::kMissingTime) time.times[i] = request.time_us;
       times.push_back(time.times[i]);
       const bool known = !std::isnan(request.labels[i]) && rule.sound(request.labels[i]);
-      if (known && wanted(time.times[i], request.node)) kept.push_back(static_cast<uint32_t>(first + i));
+      if (known && wanted(time.times[i], request)) kept.push_back(static_cast<uint32_t>(first + i));
     }
     for (auto& column : table.columns) {
       if (column.name == data.time())
@@ -134,7 +134,7 @@ class Settling {
     const Covered out = covered_by({settled.excluded().begin(), settled.excluded().end()});
     return part(
         day_us, 0, day_name(day_us), "settled from events",
-        [&](int64_t t, const std::string& node) { return !out(t, node); }, settled);
+        [&](int64_t t, const LabelledRequest& request) { return !out(t, request); }, settled);
   }
 
   // Rows that quarantine `q` alone kept out of days that were settled before its release.
@@ -162,7 +162,7 @@ class Settling {
       TRY_STATUS(part(
           day_us, q.id(), fmt::format("{}-q{}", day_name(day_us), q.id()),
           fmt::format("released from quarantine {}", q.id()),
-          [&](int64_t t, const std::string& node) { return back(t, node) && !still_out(t, node); }, settled));
+          [&](int64_t t, const LabelledRequest& request) { return back(t, request) && !still_out(t, request); }, settled));
     }
     return ok_status();
   }
@@ -250,6 +250,7 @@ Result<std::vector<v1::DatasetSnapshot>> settle(Database& db, artifacts::Store& 
   while (true) {
     const std::optional<int64_t> day = TRY(next_day_with_requests(db, log.name, from));
     if (!day || *day + kDayUs + matures > watermark_us) break;
+    if (undecided(log.state, *day + kDayUs, watermark_us)) break;
     if (!TRY(settling.is_settled(*day, 0))) TRY_STATUS(settling.day(*day));
     from = *day + kDayUs;
   }

@@ -89,7 +89,7 @@ struct EventStore::Impl {
     TRY_STATUS(remember_batch(*db, batch));
     Intake intake(*db, log, label);
     for (const auto& record : batch.requests()) TRY_STATUS(intake.request(record, batch.node()));
-    for (const auto& record : batch.labels()) TRY_STATUS(intake.labels(record));
+    for (const auto& record : batch.labels()) TRY_STATUS(intake.labels(record, batch.node()));
     for (const auto& counts : batch.counts()) TRY_STATUS(intake.counts(counts, batch.node()));
     TRY_STATUS(count_dropped(*db, batch, log.totals));
     ++log.totals.batches;
@@ -109,7 +109,7 @@ struct EventStore::Impl {
                                ModelLog& log) {
     Transaction tx = TRY(Transaction::begin(*db));
     Intake intake(*db, log, label);
-    for (const auto& record : labels) TRY_STATUS(intake.labels(record));
+    for (const auto& record : labels) TRY_STATUS(intake.labels(record, ""));
     TRY_STATUS(save_model(*db, log));
     TRY_STATUS(tx.commit());
     return LabelsTaken{intake.labels_taken(), intake.refused(), intake.first_refusal()};
@@ -131,6 +131,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(const fs::path& file, artif
     return failed_precondition(
         fmt::format("{} was written by a newer rekindle (format {}, this one knows {})", file.string(),
                     format, kSchemaFormat));
+  if (format == 1) TRY_STATUS(db->exec(kToFormat2));
   TRY_STATUS(db->exec(kSchema));
   TRY_STATUS(db->exec(fmt::format("PRAGMA user_version={}", kSchemaFormat).c_str()));
   return std::unique_ptr<EventStore>(new EventStore(std::make_unique<Impl>(std::move(db), artifacts)));
@@ -161,6 +162,11 @@ Result<std::optional<v1::JudgedWindow>> EventStore::judge_next(const JudgeInput&
   CHECK(input.spec != nullptr, "a judgement needs the job's spec");
   ModelLog* log = TRY(impl_->model(input.spec->name()));
   return impl_->checked(input.spec->name(), events::judge_next(*impl_->db, *log, input));
+}
+
+Result<int64_t> EventStore::settle_until(const JudgeInput& input) {
+  ModelLog* log = TRY(impl_->model(input.spec->name()));
+  return impl_->checked(input.spec->name(), events::settle_until(*impl_->db, *log, input));
 }
 
 Result<std::vector<v1::DatasetSnapshot>> EventStore::settle(const v1::JobSpec& spec, int64_t watermark_us,

@@ -106,6 +106,10 @@ class EventStore {
   // current window is passed over. window.clock_us is the end of the slot plus lateness.
   Result<std::optional<v1::JudgedWindow>> judge_next(const JudgeInput& input);
 
+  // The time up to which settle() may go before the next judgement: what was not judged may be broken.
+  // At most the watermark.
+  Result<int64_t> settle_until(const JudgeInput& input);
+
   // Days that are over, matured (end of day + matures <= watermark) and not settled, oldest first: each
   // becomes a Parquet blob and a snapshot of the dataset that has the model's name, named YYYY-MM-DD.
   // Rows that any OPEN or DROPPED quarantine covers stay out; rows of one that was RELEASED after its

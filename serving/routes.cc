@@ -239,7 +239,8 @@ Status Routes::check_feedback(v1::FeedbackRequest& request) const {
   return ok_status();
 }
 
-asio::awaitable<Result<v1::FeedbackResponse>> Routes::feedback(v1::FeedbackRequest request, net::Caller) {
+asio::awaitable<Result<v1::FeedbackResponse>> Routes::feedback(v1::FeedbackRequest request,
+                                                               net::Caller caller) {
   const Status sound = check_feedback(request);
   if (!sound.ok()) co_return sound;
   const auto executor = co_await asio::this_coro::executor;
@@ -247,6 +248,7 @@ asio::awaitable<Result<v1::FeedbackResponse>> Routes::feedback(v1::FeedbackReque
   const auto count = static_cast<uint32_t>(request.labels_size());
   std::vector<v1::LabelRecord> labels(std::make_move_iterator(request.mutable_labels()->begin()),
                                       std::make_move_iterator(request.mutable_labels()->end()));
+  for (v1::LabelRecord& label : labels) label.set_source(caller.who.name);
   recorder_.feedback(request.model(), std::move(labels), deliver_to(waiter));
   const std::optional<Status> written = co_await Waiter<Status>::wait(waiter, options_.commit_max);
   if (!written) co_return unavailable("the disk did not take the labels in time; send them again");

@@ -52,7 +52,7 @@ awaitable<Result<v1::AppendResponse>> append(Context& c, v1::EventBatch request,
   co_return out;
 }
 
-awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest request, Caller) {
+awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest request, Caller caller) {
   Status room = check_backlog(c);
   if (room.ok()) room = check_disks(c);
   if (!room.ok()) co_return room;
@@ -66,6 +66,7 @@ awaitable<Result<v1::FeedbackResponse>> feedback(Context& c, v1::FeedbackRequest
   for (v1::LabelRecord& record : *request.mutable_labels()) {
     Status numbered = dataio::number_labels(record, rule);
     if (!numbered.ok()) co_return numbered;
+    record.set_source(caller.who.name);
   }
   auto labels = std::make_shared<const v1::FeedbackRequest>(std::move(request));
   events::EventStore* store = &c.events;

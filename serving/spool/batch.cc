@@ -27,17 +27,28 @@ void count(const AnsweredRequest& answered, drift::CountsBuilder& counts) {
   drift::SlotCounter& slot = counts.at(time_from_micros(answered.event_us));
   slot.add_rows(static_cast<int64_t>(answered.rows.rows()));
   const auto& features = counts.bins().features;
+  drift::RowContents contents(answered.rows.rows());
   for (size_t i = 0; i < features.size(); ++i) {
-    const dataio::Column* column = answered.rows.find(features[i].name());
+    const std::string& name = features[i].name();
+    const dataio::Column* column = answered.rows.find(name);
     if (column == nullptr) {
       slot.add_missing(i, static_cast<int64_t>(answered.rows.rows()));
     } else if (!features[i].categorical()) {
       slot.add_numbers(i, column->numbers);
+      contents.add_numbers(name, column->numbers);
     } else {
-      for (size_t row = 0; row < column->rows(); ++row)
-        column->missing(row) ? slot.add_missing(i) : slot.add_text(i, column->text(row));
+      for (size_t row = 0; row < column->rows(); ++row) {
+        if (column->missing(row)) {
+          slot.add_missing(i);
+          contents.add_missing(name, row);
+        } else {
+          slot.add_text(i, column->text(row));
+          contents.add_text(name, row, column->text(row));
+        }
+      }
     }
   }
+  slot.add_contents(contents);
   count_predictions(answered, slot);
 }
 

@@ -46,10 +46,12 @@ struct Asked {
   v1::LabelRecord labels;
 };
 
-// One request of `rows` rows. `shift` moves temp, `wrong` makes the labels contradict the predictions.
+// One request of `rows` rows. `shift` moves temp, `wrong` makes most labels contradict the
+// predictions, `inverted` all of them.
 struct Habit {
   double shift = 0;
   bool wrong = false;
+  bool inverted = false;
   bool no_temp = false;
 };
 inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1,
@@ -75,7 +77,8 @@ inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t versio
     const double p = (h / 7 % 2 == 0 ? 0.05 : 0.85) + 0.1 * static_cast<double>(h / 14 % 100) / 100;
     r.add_predictions(p);
     const bool late = static_cast<double>(h / 1400 % 1000) / 1000 < p;
-    out.labels.add_labels(late != habit.wrong ? 1 : 0);
+    const bool turned = habit.inverted || (habit.wrong && h / 1'400'000 % 8 < 5);
+    out.labels.add_labels(late != turned ? 1 : 0);
   }
   return out;
 }
@@ -100,8 +103,15 @@ inline v1::Profile demand_profile() {
 inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts) {
   drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
   slot.add_rows(record.rows());
-  slot.add_numbers(0, {record.columns(1).numbers().data(), record.rows()});
-  for (const auto& text : record.columns(2).texts()) slot.add_text(1, text);
+  drift::RowContents contents(record.rows());
+  const std::span<const double> temp(record.columns(1).numbers().data(), record.rows());
+  slot.add_numbers(0, temp);
+  contents.add_numbers("temp", temp);
+  for (int i = 0; i < record.columns(2).texts_size(); ++i) {
+    slot.add_text(1, record.columns(2).texts(i));
+    contents.add_text("origin", static_cast<size_t>(i), record.columns(2).texts(i));
+  }
+  slot.add_contents(contents);
   slot.add_predictions({record.predictions().data(), record.rows()});
 }
 

@@ -135,6 +135,7 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
       record.set_rows(static_cast<uint32_t>(rows.size()));
       auto& slot = counts.at(time_from_micros(times[rows[0]]));
       slot.add_rows(record.rows());
+      drift::RowContents contents(rows.size());
       auto* time = record.add_columns();
       time->set_name(spec.data().time());
       for (uint32_t row : rows) time->add_numbers(static_cast<double>(times[row]));
@@ -147,16 +148,20 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
           column->add_numbers(value);
         }
         slot.add_numbers(static_cast<size_t>(f), {column->numbers().data(), rows.size()});
+        contents.add_numbers(column->name(), {column->numbers().data(), rows.size()});
       }
       for (int f = 0; f < spec.data().categorical_size(); ++f) {
         auto* column = record.add_columns();
         column->set_name(spec.data().categorical(f));
         const auto* from = year.rows.find(column->name());
-        for (uint32_t row : rows) {
-          column->add_texts(std::string(from->text(row)));
-          slot.add_text(static_cast<size_t>(spec.data().numeric_size() + f), from->text(row));
+        for (size_t i = 0; i < rows.size(); ++i) {
+          const std::string_view text = from->text(rows[i]);
+          column->add_texts(std::string(text));
+          slot.add_text(static_cast<size_t>(spec.data().numeric_size() + f), text);
+          contents.add_text(column->name(), i, text);
         }
       }
+      slot.add_contents(contents);
       v1::LabelRecord& labels = waiting.emplace_back();
       labels.set_request_id(record.request_id());
       labels.set_event_time_us(record.event_time_us());
@@ -202,7 +207,7 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
       publish(++champion, t);
       v1::Run run;
       run.set_state(v1::PUBLISHED);
-      decision = drift::after_run(decision, run, (*window)->clock_us());
+      decision = drift::after_run(spec.retrain(), decision, run, (*window)->clock_us(), 0);
       break;
     }
     if (t % kDay == 0) {

@@ -1,0 +1,48 @@
+// The conversions that are looked for, each way. Near ones (pounds and quintals of other lands, 1.15 knots a
+// mile) are left out where a season could look like them.
+#include "drift/feed/units.h"
+
+namespace rekindle::drift {
+
+std::span<const Conversion> conversions() {
+  static const std::vector<Conversion> all = [] {
+    std::vector<Conversion> out;
+    const auto both = [&](double scale, std::string_view there, std::string_view back) {
+      out.push_back({scale, 0, there});
+      out.push_back({1 / scale, 0, back});
+    };
+    both(10, "", "");
+    both(60, "minutes to seconds, hours to minutes", "seconds to minutes, minutes to hours");
+    both(100, "a share to percent, m to cm", "percent to a share, cm to m");
+    both(1e3, "seconds to ms, km to m", "ms to seconds, m to km");
+    both(1e6, "seconds to \u00b5s", "\u00b5s to seconds");
+    both(1e9, "seconds to ns", "ns to seconds");
+    both(3600, "hours to seconds", "seconds to hours");
+    both(24, "days to hours", "hours to days");
+    both(1440, "days to minutes", "minutes to days");
+    both(86400, "days to seconds", "seconds to days");
+    both(12, "feet to inches, years to months", "inches to feet, months to years");
+    both(1.609344, "miles to km, mph to km/h", "km to miles, km/h to mph");
+    both(1.852, "nautical miles to km, knots to km/h", "km to nautical miles, km/h to knots");
+    both(2.2046226, "kg to pounds, m/s to mph", "pounds to kg, mph to m/s");
+    both(2.54, "inches to cm", "cm to inches");
+    both(3.2808399, "m to feet", "feet to m");
+    both(3.6, "m/s to km/h", "km/h to m/s");
+    both(3.785411784, "gallons to litres", "litres to gallons");
+    both(25.4, "inches to mm", "mm to inches");
+    both(28.349523, "ounces to g", "g to ounces");
+    both(33.863886, "inHg to hPa", "hPa to inHg");
+    both(57.295779513, "radians to degrees", "degrees to radians");
+    out.push_back({5.0 / 9, -160.0 / 9, "\u00b0F to \u00b0C"});
+    out.push_back({1.8, 32, "\u00b0C to \u00b0F"});
+    out.push_back({5.0 / 9, 459.67 * 5 / 9, "\u00b0F to K"});
+    out.push_back({1.8, -459.67, "K to \u00b0F"});
+    out.push_back({1, 273.15, "\u00b0C to K"});
+    out.push_back({1, -273.15, "K to \u00b0C"});
+    out.push_back({-1, 0, "the sign turned"});
+    return out;
+  }();
+  return all;
+}
+
+}  // namespace rekindle::drift
