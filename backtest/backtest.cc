@@ -116,7 +116,9 @@ class Backtest {
     for (const Triggered& run : played.runs) {
       RunLine shown{run.as_of_us, run.cause, run.detail, run.outcome, run.serving_us};
       const auto made = coordinator_->fits().find(run.run);
-      if (made != coordinator_->fits().end()) {
+      if (run.reused) {
+        own_schedule_.push_back({fit_of(made->second.outcome.manifest()), run.serving_us});
+      } else if (made != coordinator_->fits().end()) {
         shown.rows = rows_of(made->second.outcome);
         shown.seconds = made->second.outcome.train_seconds();
         shown.kept = made->second.kept;
@@ -131,6 +133,8 @@ class Backtest {
       }
       line.runs.push_back(std::move(shown));
     }
+    // A shadow learns from rows too.
+    line.rows += static_cast<uint64_t>(coordinator_->model().decision().last_window().shadow_rows());
     std::erase_if(own_schedule_, [](const Turn& turn) { return turn.from_us == 0; });
     own_schedule_.insert(own_schedule_.begin(), Turn{0, setting_.from_us});
     own_fits_ = line.fits;
@@ -139,6 +143,14 @@ class Backtest {
     score(line, node.answers());
     report_.policies.push_back(std::move(line));
     return ok_status();
+  }
+
+  size_t fit_of(const std::string& manifest) const {
+    const auto& fits = matrix_.fits();
+    const auto found =
+        std::find_if(fits.begin(), fits.end(), [&](const MadeFit& fit) { return fit.manifest == manifest; });
+    CHECK(found != fits.end(), "a version that serves again was fitted before");
+    return static_cast<size_t>(found - fits.begin());
   }
 
   Result<size_t> add(const RunFit& run, int64_t as_of_us, int64_t active_us) {
@@ -152,9 +164,11 @@ class Backtest {
     if (!setting_.trees) return ok_status();
     say_(fmt::format("boosted trees, {} fits", 1 + by_time_.size()));
     TreesReference trees(*setting_.trees, store_, rule_, setting_.spec.data(), setting_.rows);
-    TRY_STATUS(trees.add(coordinator_->fits().begin()->second.plan, matrix_.fits().front(), setting_.from_us));
+    TRY_STATUS(
+        trees.add(coordinator_->fits().begin()->second.plan, matrix_.fits().front(), setting_.from_us));
     for (const auto& [as_of_us, slice] : by_time_)
-      TRY_STATUS(trees.add(slice.run->plan, matrix_.fits()[slice.fit], as_of_us + setting_.run_takes.count()));
+      TRY_STATUS(
+          trees.add(slice.run->plan, matrix_.fits()[slice.fit], as_of_us + setting_.run_takes.count()));
     PolicyLine& line = report_.trees.line.emplace();
     line.name = "boosted trees";
     line.fits = trees.fits().size();

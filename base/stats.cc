@@ -41,6 +41,24 @@ double auroc(std::span<const double> labels, std::span<const double> scores) {
   return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives);
 }
 
+std::vector<double> auroc_parts(std::span<const double> labels, std::span<const double> scores) {
+  CHECK(labels.size() == scores.size(), "one score per label");
+  std::vector<double> of_class[2];
+  for (size_t i = 0; i < labels.size(); ++i) of_class[labels[i] > 0.5].push_back(scores[i]);
+  const std::vector<double> all = ranks(scores), own[2] = {ranks(of_class[0]), ranks(of_class[1])};
+  const double counts[2] = {static_cast<double>(own[0].size()), static_cast<double>(own[1].size())};
+  std::vector<double> out(labels.size(), kNaN);
+  if (own[0].empty() || own[1].empty()) return out;
+  size_t next[2] = {0, 0};
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const bool positive = labels[i] > 0.5;
+    // Rows of the other class that are ranked below this one.
+    const double below = (all[i] - own[positive][next[positive]++]) / counts[!positive];
+    out[i] = positive ? below : 1 - below;
+  }
+  return out;
+}
+
 double sum(std::span<const double> values) {
   constexpr size_t kDirect = 64;
   if (values.size() <= kDirect) return std::accumulate(values.begin(), values.end(), 0.0);

@@ -19,6 +19,10 @@ double log_loss(std::span<const double> labels, std::span<const double> probabil
 // Share of (positive, negative) pairs that are ranked rightly, ties counted as half (Mann-Whitney U).
 // NaN unless both classes occur.
 double auroc(std::span<const double> labels, std::span<const double> scores);
+// Each row's part in it: of a positive the share of negatives that it is ranked above, of a negative the
+// share of positives that it is ranked below, ties half (DeLong's placement values). The AUROC is their mean
+// over either class. NaN unless both classes occur.
+std::vector<double> auroc_parts(std::span<const double> labels, std::span<const double> scores);
 
 double sum(std::span<const double> values);   // pairwise: the error grows with log n
 double mean(std::span<const double> values);  // NaN without values

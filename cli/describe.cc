@@ -101,6 +101,22 @@ std::string figures_text(const v1::ScoreResult& score, v1::Label::Kind kind) {
   return fmt::format("log-loss {:.4f}, AUROC {:.4f}", score.log_loss(), score.auroc());
 }
 
+std::string verdict_lines(const v1::Verdict& verdict) {
+  std::string text =
+      fmt::format("gate        {}: {}\n", lower(v1::Verdict::Kind_Name(verdict.kind())), verdict.reason());
+  // A lone check is the reason itself.
+  if (verdict.checks_size() > 1)
+    for (const v1::GateCheck& check : verdict.checks()) {
+      std::string result = lower(v1::GateCheck::Result_Name(check.result()));
+      std::replace(result.begin(), result.end(), '_', ' ');
+      text += fmt::format("            {:<10}  {}\n", result, check.text());
+    }
+  if (verdict.has_detectable_gain())
+    text += fmt::format("            so many rows show a gain of {:.4f} four times in five\n",
+                        verdict.detectable_gain());
+  return text;
+}
+
 std::string outcome_lines(const v1::Run& run) {
   const v1::Outcome& o = run.outcome();
   std::string text;
@@ -130,6 +146,12 @@ std::string ranks_text(const v1::Run& run) {
     sizes += world_of(run.attempts(i)) != world_of(run.attempts(i - 1));
   const uint32_t world = world_of(*run.attempts().rbegin());
   return sizes == 1 ? fmt::format("{}", world) : fmt::format("{} ({} sizes)", world, sizes);
+}
+
+std::string version_note(const v1::Version& version) {
+  std::string text = version.proved_worse() ? "promoted, and proved worse" : "";
+  if (version.barred()) text += (text.empty() ? "" : "; ") + ("barred: " + version.barred_reason());
+  return text;
 }
 
 }  // namespace
@@ -202,9 +224,7 @@ std::string describe_run(const v1::RunUpdate& update) {
   if (update.has_progress()) text += fmt::format("now         {}\n", progress_text(update.progress()));
   if (!update.note().empty()) text += fmt::format("note        {}\n", update.note());
   if (run.has_outcome()) text += outcome_lines(run);
-  if (run.verdict().kind() != v1::Verdict::KIND_UNSPECIFIED)
-    text += fmt::format("gate        {}: {}\n", lower(v1::Verdict::Kind_Name(run.verdict().kind())),
-                        run.verdict().reason());
+  if (run.verdict().kind() != v1::Verdict::KIND_UNSPECIFIED) text += verdict_lines(run.verdict());
   if (run.version() > 0) text += fmt::format("version     {}\n", run.version());
   if (!run.reason().empty()) text += fmt::format("reason      {}\n", run.reason());
   text += "timeline\n";
@@ -234,8 +254,7 @@ std::string versions_table(const v1::ModelState& model) {
     table.add({fmt::format("{}", version.number()),
                aliases.empty() ? "-" : fmt::format("{}", fmt::join(aliases, ",")), version.run(),
                time_text(version.as_of_us()), time_text(version.published_us()),
-               version.manifest().substr(0, 12),
-               version.barred() ? "barred: " + version.barred_reason() : ""});
+               version.manifest().substr(0, 12), version_note(version)});
   }
   return table.text();
 }

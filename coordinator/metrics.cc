@@ -51,6 +51,8 @@ Metrics::Metrics()
       runs_(gauges(registry_, "rekindle_runs", "runs by state")),
       plan_revision_(gauges(registry_, "rekindle_plan_revision", "revision of the serving plan")),
       champion_(gauges(registry_, "rekindle_champion_version", "version that the alias champion points at")),
+      undone_(gauges(registry_, "rekindle_promotions_undone",
+                     "versions that were promoted and then proved worse by labels")),
       drift_(gauges(registry_, "rekindle_drift_score_max",
                     "largest drift score over its threshold in the last window")),
       slots_(gauge(registry_, "rekindle_slots", "slots of this host")),
@@ -90,6 +92,9 @@ void Metrics::refresh(const Now& now) {
   for (const auto& [name, model] : now.state->models) {
     plan_revision_.Add({{"model", name.value}}).Set(static_cast<double>(model.plan().revision()));
     champion_.Add({{"model", name.value}}).Set(static_cast<double>(registry::champion(model)));
+    undone_.Add({{"model", name.value}})
+        .Set(static_cast<double>(std::count_if(model.versions().begin(), model.versions().end(),
+                                               [](const v1::Version& v) { return v.proved_worse(); })));
     double most = 0;
     for (const v1::Score& score : model.decision().last_window().drift())
       if (score.threshold() > 0) most = std::max(most, score.value() / score.threshold());

@@ -48,6 +48,7 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& runs_;
   prometheus::Family<prometheus::Gauge>& plan_revision_;
   prometheus::Family<prometheus::Gauge>& champion_;
+  prometheus::Family<prometheus::Gauge>& undone_;
   prometheus::Family<prometheus::Gauge>& drift_;
   prometheus::Gauge& slots_;
   prometheus::Gauge& slots_used_;

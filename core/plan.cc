@@ -37,6 +37,20 @@ void set_start(const v1::ModelState* model, const v1::Version* champion, v1::Pla
   plan.set_start_manifest(from->manifest());
 }
 
+// A run that was started by itself looks at the newest of the older versions first.
+constexpr int kOlderMost = 16;
+
+void add_older(const v1::ModelState& model, const v1::Run& run, v1::Plan& plan) {
+  if (!plan.spec().retrain().reuse() || run.cause() == v1::CAUSE_MANUAL || !run.publish()) return;
+  for (auto version = model.versions().rbegin();
+       version != model.versions().rend() && plan.score_size() < kOlderMost; ++version) {
+    if (version->number() == run.champion() || version->barred()) continue;
+    v1::ScoreItem& item = *plan.add_score();
+    item.set_version(version->number());
+    item.set_manifest(version->manifest());
+  }
+}
+
 }  // namespace
 
 v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
@@ -62,6 +76,7 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
     plan.set_champion_manifest(champion->manifest());
   }
   set_start(model, champion, plan);
+  if (model && champion) add_older(*model, run, plan);
   return plan;
 }
 
@@ -79,6 +94,18 @@ std::string cause_text(v1::Cause cause, std::string_view detail) {
       break;
     case v1::CAUSE_AGE:
       name = "age";
+      break;
+    case v1::CAUSE_SCHEDULE:
+      name = "schedule";
+      break;
+    case v1::CAUSE_LABELS:
+      name = "labels";
+      break;
+    case v1::CAUSE_ESTIMATE:
+      name = "estimate";
+      break;
+    case v1::CAUSE_REGRET:
+      name = "regret";
       break;
     default:
       break;

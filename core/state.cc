@@ -10,6 +10,8 @@
 namespace rekindle::core {
 namespace {
 
+constexpr int64_t kHourUs = 3'600'000'000;
+
 bool works(const v1::Run& run) {
   return run.state() == v1::RUNNING || run.state() == v1::JUDGING;
 }
@@ -31,8 +33,9 @@ uint64_t run_number(const v1::Run& run) {
 }
 
 bool QueueKey::operator<(const QueueKey& other) const {
-  return std::tie(other.priority, turn_us, number, run) <
-         std::tie(priority, other.turn_us, other.number, other.run);
+  const int64_t hour = turn_us / kHourUs, others_hour = other.turn_us / kHourUs;
+  return std::tie(other.priority, hour, other.worth, turn_us, number, run) <
+         std::tie(priority, others_hour, worth, other.turn_us, other.number, other.run);
 }
 
 const v1::JobSpec& spec_of(const State& state, const v1::Run& run) {
@@ -78,7 +81,7 @@ const std::string& pool_of(const State& state, const v1::Run& run) {
 
 QueueKey queue_key(const v1::Run& run) {
   return {run.priority(), run.turn_us() != 0 ? run.turn_us() : run.queued_us(), run_number(run),
-          RunId(run.id())};
+          RunId(run.id()), run.worth()};
 }
 
 void file_run(State& state, const v1::Run& run) {

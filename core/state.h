@@ -24,12 +24,15 @@
 
 namespace rekindle::core {
 
-// Where a queued run stands: higher priority first, then age, then number.
+// Where a queued run stands: higher priority first, then the hour in which it was queued, then what it is
+// worth, then age, then number. Judgements come by the hour: of the runs that one round has triggered the
+// worthiest starts first, and nobody waits for it longer than that.
 struct QueueKey {
   int32_t priority = 0;
   int64_t turn_us = 0;
   uint64_t number = 0;  // of two runs of one job that were queued in the same microsecond
   RunId run;
+  double worth = 0;
   bool operator<(const QueueKey& other) const;
 };
 

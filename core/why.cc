@@ -8,6 +8,7 @@
 #include "core/apply.h"
 #include "core/plan.h"
 #include "registry/aliases.h"
+#include "registry/canary.h"
 
 namespace rekindle::core {
 namespace {
@@ -28,15 +29,34 @@ class Thread {
     step->set_what(std::move(what));
     step->set_text(std::move(text));
   }
+  // A rollout of which the evidence alone has changed is told of once, as it was last.
+  void tell_rollout(const v1::Event& event, std::string step, std::string text) {
+    if (rollout_step_ == step) return response.mutable_steps(rollout_at_)->set_text(std::move(text));
+    rollout_step_ = std::move(step);
+    rollout_at_ = response.steps_size();
+    tell(event, "rollout", std::move(text));
+  }
   v1::WhyResponse response;
+
+ private:
+  std::string rollout_step_;
+  int rollout_at_ = 0;
 };
 
-std::string scores_text(const v1::JudgedWindow& window) {
+std::vector<const v1::Score*> fired_scores(const v1::JudgedWindow& window) {
   std::vector<const v1::Score*> fired;
-  for (const auto& score : window.drift())
+  const auto look = [&fired](const v1::Score& score) {
     if (score.fired()) fired.push_back(&score);
-  for (const auto& score : window.quality())
-    if (score.fired()) fired.push_back(&score);
+  };
+  for (const auto& score : window.drift()) look(score);
+  for (const auto& score : window.quality()) look(score);
+  look(window.estimate());
+  look(window.regret());
+  return fired;
+}
+
+std::string scores_text(const v1::JudgedWindow& window) {
+  std::vector<const v1::Score*> fired = fired_scores(window);
   if (fired.empty()) return "no score over its threshold";
   std::stable_sort(fired.begin(), fired.end(), [](const v1::Score* a, const v1::Score* b) {
     return a->value() / std::max(a->threshold(), 1e-12) > b->value() / std::max(b->threshold(), 1e-12);
@@ -172,7 +192,10 @@ void tell_version(Thread& thread, const v1::Event& event, uint64_t number) {
       if (rollout.state() == v1::Rollout::BAKING)
         text += fmt::format(", until {} on the model clock", when(rollout.bake_until_us()));
       if (!rollout.reason().empty()) text += ": " + rollout.reason();
-      return thread.tell(event, "rollout", text);
+      const std::string step = text;
+      if (const std::string seen = registry::evidence_words(rollout.evidence()); !seen.empty())
+        text += "; evidence: " + seen;
+      return thread.tell_rollout(event, step, text);
     }
     default:
       return;
@@ -194,11 +217,7 @@ Result<v1::WhyResponse> why(const State& state, std::string_view model, uint64_t
   std::deque<const v1::Event*> windows;  // the newest judged before the run was queued
   for (const v1::Event& event : events) {
     if (event.has_window_judged() && event.window_judged().window().model() == model) {
-      const v1::JudgedWindow& window = event.window_judged().window();
-      auto fired = [](const v1::Score& score) { return score.fired(); };
-      bool any = std::any_of(window.drift().begin(), window.drift().end(), fired) ||
-                 std::any_of(window.quality().begin(), window.quality().end(), fired);
-      if (any) windows.push_back(&event);
+      if (!fired_scores(event.window_judged().window()).empty()) windows.push_back(&event);
       if (windows.size() > kWindowsTold) windows.pop_front();
       continue;
     }

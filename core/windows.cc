@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/units.h"
+#include "jobs/rows.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
 
@@ -57,7 +58,20 @@ int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows) {
   return windows.until_us() + known_after_us(spec);
 }
 
-Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us) {
+uint64_t new_labels(const State& state, const v1::JobSpec& spec, const v1::Version& champion,
+                    int64_t as_of_us) {
+  const auto settled = state.datasets.find(spec.name());
+  if (settled == state.datasets.end()) return 0;
+  const int64_t known_until = champion.as_of_us() - known_after_us(spec);
+  const int64_t cut = as_of_us - known_after_us(spec);
+  uint64_t rows = 0;
+  for (const auto& [name, snapshot] : settled->second)
+    if (snapshot.last_time_us() >= known_until && over_at_us(snapshot) <= cut) rows += snapshot.rows();
+  return rows;
+}
+
+Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us,
+                                int64_t changed_us) {
   const int64_t cut = as_of_us - known_after_us(spec);
   Selection selection;
   jobs::DatasetRef initial = TRY(jobs::parse_dataset_ref(spec.data().initial()));
@@ -86,7 +100,8 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
   const int64_t end = std::min(cut, newest + 1);
   // The as-of time, or the moment at which the newest row's label was known when the rows end earlier.
   const int64_t known = end + known_after_us(spec);
-  const int64_t start = std::max(oldest, known - from_proto(spec.train().rows().last()).count());
+  const Micros since_change = changed_us == 0 ? Micros::max() : Micros(known - changed_us);
+  const int64_t start = std::max(oldest, known - jobs::reach(spec.train().rows(), since_change).count());
   const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
   if (holdout <= start)
     return failed_precondition(fmt::format(

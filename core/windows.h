@@ -18,12 +18,18 @@ struct Selection {
 // TRAIN: the job's initial snapshots and the model's settled days that were over by the cut, but for days with
 // rows that a quarantine opened later covers.
 //   end = min(cut, newest row + 1 us); holdout = [end - gate.holdout, end);
-//   train and validation = [max(oldest row, known - rows.last), end - gate.holdout), the newest
-//   train.validation share of that span being validation;
+//   train and validation = [max(oldest row, known - reach), end - gate.holdout), the newest
+//   train.validation share of that span being validation; reach is what train.rows says (jobs/rows.h);
 //   known = the as-of time, or when the newest row's label was known where the rows end earlier: a first run
 //   on an old import sees its rows.
+// `changed_us`: event time from which on the world is taken to be another; 0: no change is known.
 // Refuses (failed_precondition) when no snapshot qualifies or when nothing is left to train on.
-Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us);
+Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us,
+                                int64_t changed_us);
+
+// Labelled rows that have settled by then and that the version does not know.
+uint64_t new_labels(const State& state, const v1::JobSpec& spec, const v1::Version& champion,
+                    int64_t as_of_us);
 
 // SCORE: all rows of NAME[@A..B]; the model's name means its settled rows.
 Result<Selection> scored_rows(const State& state, std::string_view dataset);

@@ -219,6 +219,12 @@ Column LabelRule::column(std::string name, std::span<const double> labels) const
   return out;
 }
 
+bool LabelRule::sound_answer(std::span<const double> answer) const {
+  return answer.size() == outputs() && std::all_of(answer.begin(), answer.end(), [this](double value) {
+           return regression() ? std::isfinite(value) : value >= 0 && value <= 1;
+         });
+}
+
 double LabelRule::loss(double label, std::span<const double> answer) const {
   CHECK(!std::isnan(label) && answer.size() == outputs(), "a known label and an answer of its kind");
   switch (kind_) {
@@ -242,6 +248,12 @@ bool LabelRule::correct(double label, std::span<const double> answer) const {
   for (size_t i = 0; i < answer.size(); ++i)
     if ((binary() ? label > 0.5 : has(label, i)) != (answer[i] >= 0.5)) return false;
   return true;
+}
+
+bool LabelRule::holds(double label, size_t output) const {
+  CHECK(output < outputs() && (binary() || kind_ == v1::Label::MULTILABEL),
+        "each output is a class of its own");
+  return binary() ? label > 0.5 : has(label, output);
 }
 
 double LabelRule::absolute_error(double label, std::span<const double> answer) const {

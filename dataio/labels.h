@@ -66,11 +66,15 @@ class LabelRule {
   v1::ColumnType column_type() const;
   Column column(std::string name, std::span<const double> labels) const;
 
+  // Whether it is an answer at all: one probability an output, or one finite number.
+  bool sound_answer(std::span<const double> answer) const;
   // How far one row's answer was off; the label is known (CHECK). Classes: cross-entropy in nats, of many
   // labels the mean over them; regression: squared error.
   double loss(double label, std::span<const double> answer) const;
   // Classes: whether the likeliest class, or the whole set of those with at least one half, was right.
   bool correct(double label, std::span<const double> answer) const;
+  // Binary and multilabel: whether what this output gives a probability to happened.
+  bool holds(double label, size_t output) const;
   // Regression: |label - answer|.
   double absolute_error(double label, std::span<const double> answer) const;
 

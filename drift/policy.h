@@ -1,10 +1,8 @@
 // Is it enough? From what detectors say about each sealed slot to the decision to retrain.
 //
 // Pure: state and window in, state and decision out, with a sentence for or against every time. Reads
-// no clock but the model clock in the window. The rules, in the order in which they refuse:
-//   frozen by a person > a window from long ago > a run in flight > cooldown > budget > persistence and
-//   minimum rows.
-// docs/drift.md has the reasons behind each.
+// no clock but the model clock in the window. What calls for a run is in drift/policy/triggers.h, what keeps
+// it waiting in drift/policy/brakes.h; docs/drift.md has the reasons behind each.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +19,7 @@ namespace rekindle::drift {
 struct PolicyContext {
   uint64_t champion = 0;          // version in service; 0: none, nothing triggers
   int64_t champion_as_of_us = 0;  // model clock up to which its rows were known: its age
+  uint64_t new_labels = 0;        // labelled rows that settled since those that it knows
   bool frozen = false;
   std::string frozen_reason;
   bool rollout_active = false;  // a version is on its way in: its judgement comes first
@@ -32,6 +31,7 @@ struct PolicyStep {
                                    // active_run is left to the caller, who names the run
   std::optional<v1::Cause> cause;  // set: start a run
   std::string reason;              // for or against; also state.last_reason
+  double gain = 0;                 // of a run: loss per row that it is expected to spare; 0: not known
 };
 
 // One judged slot. `retrain` is resolved; windows come in slot order. A window at or before
@@ -40,9 +40,11 @@ struct PolicyStep {
 PolicyStep step(const v1::Retrain& retrain, const v1::DecisionState& state, const v1::JudgedWindow& window,
                 const PolicyContext& context);
 
-// After the triggered (or any other) run of the model ended: clears active_run when it is this run,
-// counts rejections, and starts the cooldown at a publication. `clock_us` is the model clock.
-v1::DecisionState after_run(const v1::DecisionState& state, const v1::Run& run, int64_t clock_us);
+// After the triggered (or any other) run of the model ended or came to rest: clears active_run when it is
+// this run, counts rejections, starts the cooldown at a publication, and charges what a run that was started
+// by itself took. `clock_us` is the model clock; `rank_seconds` the time of all its ranks together.
+v1::DecisionState after_run(const v1::Retrain& retrain, const v1::DecisionState& state, const v1::Run& run,
+                            int64_t clock_us, double rank_seconds);
 
 // Cooldown as it stands: doubled for each rejection in a row, at most 2^5 times.
 int64_t cooldown_us(const v1::Retrain& retrain, const v1::DecisionState& state);

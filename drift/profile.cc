@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+
+#include "drift/ranks.h"
 
 namespace rekindle::drift {
 
@@ -13,38 +16,41 @@ namespace {
 // end: no season takes a column there, a changed unit does.
 constexpr double kFarWidths = 3;
 
-// Edges at the quantiles of the sorted reference; a value that spans several of them also gets an edge
-// right above itself, so that "no rain" and "rain" do not share a bin.
-std::vector<double> quantile_edges(const std::vector<double>& sorted, int bins) {
+// Edges at the quantiles of the reference; a value that spans several of them also gets an edge right above
+// itself, so that "no rain" and "rain" do not share a bin.
+std::vector<double> quantile_edges(const Ranks& ranks, std::span<const size_t> quantiles) {
   std::vector<double> edges;
-  double previous = sorted.front();
-  for (int k = 1; k < bins; ++k) {
-    const double at = sorted[sorted.size() * static_cast<size_t>(k) / static_cast<size_t>(bins)];
-    if (at == previous) {
-      const auto above = std::upper_bound(sorted.begin(), sorted.end(), at);
-      if (above != sorted.end()) edges.push_back(*above);
-    }
+  double previous = ranks.least();
+  for (const size_t rank : quantiles) {
+    const double at = ranks.at(rank);
+    if (at == previous)
+      if (const std::optional<double> above = ranks.above(at)) edges.push_back(*above);
     edges.push_back(at);
     previous = at;
   }
   std::sort(edges.begin(), edges.end());
   edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
   // An edge at the least value would leave the first bin empty for ever.
-  if (!edges.empty() && edges.front() == sorted.front()) edges.erase(edges.begin());
+  if (!edges.empty() && edges.front() == ranks.least()) edges.erase(edges.begin());
   return edges;
 }
 
-// Edges at or below x: a binary search without branches that depend on the data.
-uint32_t edges_up_to(const std::vector<double>& edges, double x) {
-  const double* base = edges.data();
-  size_t n = edges.size();
-  if (n == 0) return 0;
-  while (n > 1) {
-    const size_t half = n / 2;
-    base += base[half - 1] <= x ? half : 0;
-    n -= half;
+// None is below or above its own range; a bin holds what lies between two edges.
+void set_reference(std::span<const double> finite, int bins, v1::FeatureProfile& profile) {
+  std::vector<size_t> quantiles;
+  for (int k = 1; k < bins; ++k)
+    quantiles.push_back(finite.size() * static_cast<size_t>(k) / static_cast<size_t>(bins));
+  const Ranks ranks(finite, quantiles);
+  profile.set_low(ranks.least());
+  profile.set_high(ranks.greatest());
+  for (const double edge : quantile_edges(ranks, quantiles)) profile.add_edges(edge);
+  profile.mutable_counts()->Resize(profile.edges_size() + 4, 0);
+  size_t before = 0;
+  for (int k = 0; k <= profile.edges_size(); ++k) {
+    const size_t until = k == profile.edges_size() ? finite.size() : ranks.below(profile.edges(k));
+    profile.set_counts(2 + k, static_cast<int64_t>(until - before));
+    before = until;
   }
-  return static_cast<uint32_t>(base - edges.data()) + (*base <= x ? 1 : 0);
 }
 
 }  // namespace
@@ -53,31 +59,23 @@ v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double
   CHECK(bins >= 2, "a numeric profile has at least two bins");
   v1::FeatureProfile profile;
   profile.set_name(std::string(name));
-  std::vector<double> sorted;
-  sorted.reserve(values.size());
+  std::vector<double> finite;
+  finite.reserve(values.size());
   double last = std::numeric_limits<double>::quiet_NaN();
   int64_t run = 0, longest = 0;
   for (double value : values) {
     if (!std::isfinite(value)) continue;
-    sorted.push_back(value);
+    finite.push_back(value);
     run = value == last ? run + 1 : 1;
     longest = std::max(longest, run);
     last = value;
   }
   profile.set_longest_run(longest);
-  std::sort(sorted.begin(), sorted.end());
-  if (!sorted.empty()) {
-    profile.set_low(sorted.front());
-    profile.set_high(sorted.back());
-    for (double edge : quantile_edges(sorted, bins)) profile.add_edges(edge);
-  }
-  profile.mutable_counts()->Resize(profile.edges_size() + 4, 0);
-  const auto made = FeatureBins::make(profile);
-  CHECK(made.ok(), made.status().message());
-  for (double value : values) {
-    const int bin = static_cast<int>(made->bin(value));
-    profile.set_counts(bin, profile.counts(bin) + 1);
-  }
+  if (finite.empty())
+    profile.mutable_counts()->Resize(4, 0);
+  else
+    set_reference(finite, bins, profile);
+  profile.set_counts(FeatureBins::kMissing, static_cast<int64_t>(values.size() - finite.size()));
   return profile;
 }
 
@@ -148,6 +146,7 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
                                                 : std::numeric_limits<double>::infinity();
     bins.far_low_ = bins.low_ - width;
     bins.far_high_ = bins.high_ + width;
+    bins.lay_cells();
   }
   if (static_cast<uint32_t>(profile.counts_size()) != bins.size_)
     return invalid_argument(fmt::format("profile of '{}': {} counts for {} bins", profile.name(),
@@ -155,11 +154,22 @@ Result<FeatureBins> FeatureBins::make(const v1::FeatureProfile& profile) {
   return bins;
 }
 
-uint32_t FeatureBins::bin(double value) const {
+// A value's cell never falls as the value rises, whatever rounding does: an edge in an earlier cell is below
+// it, one in a later cell above it.
+void FeatureBins::lay_cells() {
+  const double cells = kCells / (high_ - low_);
+  cells_per_unit_ = std::isfinite(cells) ? cells : 0;  // no width, or too much of it: all is one cell
+  edges_before_.resize(kCells + 1);
+  uint32_t edge = 0;
+  for (uint32_t cell = 0; cell <= kCells; ++cell) {
+    while (edge < edges_.size() && cell_of(edges_[edge]) < cell) ++edge;
+    edges_before_[cell] = edge;
+  }
+}
+
+uint32_t FeatureBins::bin_outside(double value) const {
   if (!std::isfinite(value)) return kMissing;
-  if (value < low_) return kBelow;
-  if (value > high_) return above();
-  return 2 + edges_up_to(edges_, value);
+  return value < low_ ? kBelow : above();
 }
 
 uint32_t FeatureBins::bin(std::string_view value) const {

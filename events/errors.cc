@@ -7,7 +7,9 @@
 
 #include "base/clock.h"
 #include "drift/streams/adwin.h"
+#include "events/compare.h"
 #include "events/label_sums.h"
+#include "events/regret.h"
 
 namespace rekindle::events {
 
@@ -20,7 +22,7 @@ const double kLossMax = -std::log(kFloor);
 // The same for errors of numbers: beyond twice the spread of the training labels all are alike. In units of
 // their variance.
 constexpr double kErrorMax = 4;
-constexpr int64_t kForgetUs = int64_t{60} * 24 * 3'600'000'000;  // detectors of versions long out of service
+constexpr int64_t kForgetUs = int64_t{60} * 24 * 3'600'000'000;  // of versions long out of service
 
 double most(const dataio::LabelRule& rule) {
   return rule.regression() ? kErrorMax : kLossMax;
@@ -30,8 +32,61 @@ double clipped_loss(double label, double p) {
   return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0));
 }
 
-// An answer that lacks the newest classes gave them no probability.
-double loss_of(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+struct Mean {
+  double sum = 0;
+  int64_t rows = 0;
+};
+
+v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
+  for (auto& detector : *state.mutable_detectors())
+    if (detector.version() == version) return detector;
+  v1::DetectorState& made = *state.add_detectors();
+  made.set_version(version);
+  return made;
+}
+
+void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {
+  std::vector<double> losses;
+  add_losses(request, terms.rule, terms.rule.regression() ? terms.label_scale(request.version) : 1, losses);
+  for (const double loss : losses) mean.sum += loss / most(terms.rule);
+  mean.rows += static_cast<int64_t>(losses.size());
+}
+
+Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms, int64_t slot_us) {
+  const double unit = most(terms.rule);
+  drift::Adwin adwin(terms.delta);
+  if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin()));
+  const uint64_t before = adwin.width();
+  const bool changed = adwin.update(mean.sum / static_cast<double>(mean.rows));
+  if (adwin.width() == 1) state.set_begun_us(slot_us);
+  if (changed) {
+    // Slots without labels are no items: they lie between.
+    const double apart = state.begun_us() == 0 || before == 0
+                             ? static_cast<double>(terms.slot_us)
+                             : static_cast<double>(slot_us - state.begun_us()) / static_cast<double>(before);
+    state.set_changed_us(slot_us - static_cast<int64_t>(apart * static_cast<double>(adwin.newer() - 1)));
+    state.set_before(adwin.before() * unit);
+    state.set_after(adwin.after() * unit);
+    state.set_bound(adwin.bound() * unit);
+    state.set_risen(adwin.after() > adwin.before());
+    state.set_since_us(slot_us);
+  }
+  state.set_adwin(adwin.save());
+  state.set_rows(state.rows() + mean.rows);
+  state.set_last_us(slot_us);
+  return ok_status();
+}
+
+// Event time of the oldest request at or after `from_us`, or `otherwise`.
+Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t from_us, int64_t otherwise) {
+  Query q = db.query("SELECT min(time_us) FROM requests WHERE model = ? AND time_us >= ?");
+  if (!TRY(q.with(model, from_us).step()) || q.null(0)) return otherwise;
+  return std::min(q.integer(0), otherwise);
+}
+
+}  // namespace
+
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
                     double scale) {
   switch (rule.kind()) {
     case v1::Label::MULTICLASS: {
@@ -54,69 +109,30 @@ double loss_of(const dataio::LabelRule& rule, double label, std::span<const doub
   }
 }
 
-struct Mean {
-  double sum = 0;
-  int64_t rows = 0;
-};
-
-v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
-  for (auto& detector : *state.mutable_detectors())
-    if (detector.version() == version) return detector;
-  v1::DetectorState& made = *state.add_detectors();
-  made.set_version(version);
-  return made;
-}
-
-void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {
-  const double scale = terms.rule.regression() ? terms.label_scale(request.version) : 1;
+void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
+                std::vector<double>& losses) {
   if (!(scale > 0)) return;
   const size_t width = request.predictions.size() / request.labels.size();
   for (size_t i = 0; i < request.labels.size(); ++i) {
     // What was stored before the job said otherwise may not be a label of it.
-    if (std::isnan(request.labels[i]) || !terms.rule.sound(request.labels[i])) continue;
-    const auto answer = std::span(request.predictions).subspan(i * width, width);
-    mean.sum += bounded_loss(terms.rule, request.labels[i], answer, scale);
-    ++mean.rows;
+    if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
+    losses.push_back(bounded_loss(rule, request.labels[i],
+                                  std::span(request.predictions).subspan(i * width, width), scale));
   }
 }
 
-Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms, int64_t slot_us) {
-  const double unit = most(terms.rule);
-  drift::Adwin adwin(terms.delta);
-  if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin()));
-  if (adwin.update(mean.sum / static_cast<double>(mean.rows))) {
-    state.set_before(adwin.before() * unit);
-    state.set_after(adwin.after() * unit);
-    state.set_bound(adwin.bound() * unit);
-    state.set_risen(adwin.after() > adwin.before());
-    state.set_since_us(slot_us);
-  }
-  state.set_adwin(adwin.save());
-  state.set_rows(state.rows() + mean.rows);
-  state.set_last_us(slot_us);
-  return ok_status();
-}
-
-// Event time of the oldest request at or after `from_us`, or `otherwise`.
-Result<int64_t> next_request_us(Database& db, const std::string& model, int64_t from_us, int64_t otherwise) {
-  Query q = db.query("SELECT min(time_us) FROM requests WHERE model = ? AND time_us >= ?");
-  if (!TRY(q.with(model, from_us).step()) || q.null(0)) return otherwise;
-  return std::min(q.integer(0), otherwise);
-}
-
-}  // namespace
-
-double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer, double scale) {
-  return loss_of(rule, label, answer, scale) / most(rule);
+double error_share(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                   double scale) {
+  return bounded_loss(rule, label, answer, scale) / most(rule);
 }
 
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const RowsApart& apart) {
+                     const RowsApart& apart, Regret* regret) {
   const int64_t slot_us = terms.slot_us, matures_us = terms.matures_us;
   int64_t from = log.state.scored_until_us();
   while (from + slot_us <= until_us - matures_us) {
     const int64_t to = from + slot_us;
-    auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, false));
+    auto requests = TRY(read_labelled(db, log.name, from, to, to + matures_us, regret != nullptr));
     const bool silent = requests.empty();
     std::erase_if(requests, apart.broken);
     TRY_STATUS(sum_labels(db, log, terms, from, requests));
@@ -127,6 +143,8 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     }
     for (const auto& [version, mean] : means)
       if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
+    if (terms.compare) compare_versions(requests, terms, to, apart.doubted, log.state);
+    if (regret != nullptr) TRY_STATUS(regret->see(from, requests, apart.doubted));
     from = to;
     if (silent) {
       // A silence is crossed in one stride.
@@ -135,6 +153,10 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     }
   }
   log.state.set_scored_until_us(from);
+  auto& comparisons = *log.state.mutable_comparisons();
+  comparisons.erase(std::remove_if(comparisons.begin(), comparisons.end(),
+                                   [&](const auto& c) { return c.until_us() < from - kForgetUs; }),
+                    comparisons.end());
   auto& detectors = *log.state.mutable_detectors();
   detectors.erase(std::remove_if(detectors.begin(), detectors.end(),
                                  [&](const auto& d) { return d.last_us() < from - kForgetUs; }),
@@ -153,6 +175,7 @@ v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms) {
   score.set_threshold(state.bound());
   score.set_user_threshold(terms.delta);
   score.set_fired(state.risen());
+  score.set_since_us(state.changed_us());
   if (state.since_us() == 0)
     score.set_reason(
         fmt::format("version {}: no change of {} in {} labelled rows", state.version(), what, state.rows()));

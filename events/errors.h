@@ -3,13 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "events/model_log.h"
 
 namespace rekindle::events {
 
-// One row's error on a scale of 0 to 1, by a known label; `scale` as in ErrorTerms.
-double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer, double scale);
+class Regret;
 
 // How the errors of a job's versions are counted.
 struct ErrorTerms {
@@ -20,17 +20,32 @@ struct ErrorTerms {
   // Regression: standard deviation of the labels that a version was trained on; 0 where it is not known, and
   // its rows are then not scored.
   std::function<double(uint64_t version)> label_scale;
+  bool compare = false;  // versions that answered in the same slots are compared too
   std::span<const drift::FeedColumn> columns;  // of the spec
 };
 
-// Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
-// matures) and were not fed before, and adds to the state's sums of labels. Rows for which `broken` holds are
-// left out of both; those whose labels are `doubted` out of the detectors alone.
+// One row's loss, bounded, in nats or in variances of the training labels, `scale` being their deviation; an
+// answer that lacks the newest classes gave them no probability.
+double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const double> answer,
+                    double scale);
+// The same as a share of the most that it can be.
+double error_share(const dataio::LabelRule& rule, double label, std::span<const double> answer, double scale);
+
+// Adds the bounded loss of each row that has a label, in nats or in units of `scale` squared (which other
+// labels than numbers do not heed); none where the scale is not known.
+void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
+                std::vector<double>& losses);
+
+// Rows for which `broken` holds are left out of all; those whose labels are `doubted` out of all but the sums of
+// labels, by which the doubt is seen to last.
 struct RowsApart {
   std::function<bool(const LabelledRequest&)> broken, doubted;
 };
+
+// Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
+// matures) and were not fed before, and `regret`, where somebody asks for it; adds to the state's sums of labels.
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
-                     const RowsApart& apart);
+                     const RowsApart& apart, Regret* regret = nullptr);
 
 v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms);
 

@@ -8,7 +8,10 @@
 #include "drift/feed/labels.h"
 #include "drift/profile.h"
 #include "drift/psi.h"
+#include "drift/shadow/shadow.h"
+#include "drift/unlabelled/expected_loss.h"
 #include "events/errors.h"
+#include "events/regret.h"
 #include "proto/time.h"
 
 namespace rekindle::events {
@@ -23,6 +26,8 @@ struct Terms {
   int64_t slot, lateness, matures, window, memory;
   int64_t min_rows;
   v1::DriftTrigger drift;
+  std::optional<v1::EstimateTrigger> estimate;
+  std::optional<v1::RegretTrigger> regret;
   double delta = 0.002;
   std::vector<drift::FeedColumn> columns;
 };
@@ -48,6 +53,8 @@ Terms terms_of(const v1::JobSpec& spec) {
   for (const auto& trigger : spec.retrain().when()) {
     if (trigger.has_drift()) t.drift = trigger.drift();
     if (trigger.has_quality()) t.delta = trigger.quality().delta();
+    if (trigger.has_estimate()) t.estimate = trigger.estimate();
+    if (trigger.has_regret()) t.regret = trigger.regret();
   }
   for (const auto& name : data.numeric()) t.columns.push_back({name, false});
   for (const auto& name : data.categorical()) t.columns.push_back({name, true});
@@ -105,8 +112,13 @@ class SlotJudge {
                            t_.slot,
                            t_.matures,
                            [this](uint64_t version) { return label_scale(version); },
+                           input_.spec->serve().has_analysis(),
                            t_.columns};
-    TRY_STATUS(score_matured(db_, log_, terms, until_, rows_apart()));
+    const int64_t scored_before = log_.state.scored_until_us();
+    std::optional<Regret> regret;
+    if (t_.regret && profile_ != nullptr)
+      regret.emplace(*log_.state.mutable_shadow(), terms, input_.champion, *profile_, t_.window);
+    TRY_STATUS(score_matured(db_, log_, terms, until_, rows_apart(), regret ? &*regret : nullptr));
     if (profile_ != nullptr) check_labels();
     v1::JudgedWindow window;
     window.set_model(log_.name);
@@ -117,6 +129,11 @@ class SlotJudge {
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
     for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
+    for (const auto& comparison : log_.state.comparisons())
+      if (comparison.until_us() > scored_before) *window.add_comparisons() = comparison;
+    if (regret && log_.state.shadow().compared() > 0)
+      *window.mutable_regret() = drift::regret_score(log_.state.shadow(), *t_.regret);
+    window.set_shadow_rows(log_.state.shadow().rows());
     for (const auto& breach : log_.state.breaches())
       if (!released(breach)) *window.add_breaches() = breach;
     log_.state.set_slot_us(slot_);
@@ -299,6 +316,12 @@ class SlotJudge {
         add_all(counts.prediction(), prediction);
       }
     window.set_rows(rows);
+    if (t_.estimate) {
+      if (auto score = drift::expected_loss(*profile_, prediction, *t_.estimate, t_.min_rows)) {
+        score->set_version(input_.champion);
+        *window.mutable_estimate() = *std::move(score);
+      }
+    }
     std::vector<drift::FeatureWindow> features;
     for (size_t i = 0; i < sums.size(); ++i)
       features.push_back({&profile_->features(static_cast<int>(i)), std::move(sums[i])});

@@ -31,7 +31,7 @@ void add_rows(const LabelledRequest& request, const ErrorTerms& terms, OfSource&
     const double label = request.labels[i];
     if (std::isnan(label) || !terms.rule.sound(label)) continue;
     const auto answer = std::span(request.predictions).subspan(i * width, width);
-    into.loss += bounded_loss(terms.rule, label, answer, scale);
+    into.loss += error_share(terms.rule, label, answer, scale);
     ++into.rows;
     if (!terms.rule.binary()) continue;
     into.predictions.push_back(answer[0]);

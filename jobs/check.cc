@@ -12,6 +12,7 @@
 #include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
 #include "jobs/check_label.h"
+#include "jobs/check_retrain.h"
 #include "jobs/explain.h"
 #include "jobs/ranks.h"
 #include "jobs/spec.h"
@@ -119,44 +120,16 @@ void check_train(const v1::JobSpec& spec, Problems& problems) {
     problems.add("train",
                  "say one of model and command; write for example: model: {tabular: {hidden: [128, 64]}}");
   if (is_task(spec)) return;
-  const Micros rows = from_proto(train.rows().last());
-  const Micros holdout = from_proto(spec.gate().holdout());
-  if (holdout >= rows)
-    problems.add("gate.holdout",
-                 fmt::format("holding back {} leaves nothing of train.rows.last {} to train on",
-                             format_duration(holdout), format_duration(rows)));
-}
-
-void check_retrain(const v1::JobSpec& spec, Problems& problems) {
-  if (!spec.has_retrain()) return;
-  const v1::Retrain& retrain = spec.retrain();
-  std::map<v1::Trigger::KindCase, int> seen;
-  for (int i = 0; i < retrain.when_size(); ++i) {
-    const std::string path = fmt::format("retrain.when[{}]", i);
-    if (!seen.emplace(retrain.when(i).kind_case(), i).second)
-      problems.add(path, fmt::format("the same kind of trigger stands in retrain.when[{}]",
-                                     seen[retrain.when(i).kind_case()]));
-    if (retrain.when(i).has_age() && from_proto(retrain.when(i).age()) < std::chrono::hours(1))
-      problems.add(path + ".age", "at least 1h: a version would be old before it serves");
-  }
-  if (retrain.persistence().hits() > retrain.persistence().of())
-    problems.add(
-        "retrain.persistence.hits",
-        fmt::format("{} of {} can never be", retrain.persistence().hits(), retrain.persistence().of()));
-  if (retrain.at_most().burst() > retrain.at_most().runs())
-    problems.add("retrain.at_most.burst", fmt::format("{} at once is more than the budget of {}",
-                                                      retrain.at_most().burst(), retrain.at_most().runs()));
-  const Micros slot = from_proto(spec.data().slot());
-  const Micros window = from_proto(retrain.window());
-  if (window < slot || window % slot != Micros(0))
-    problems.add("retrain.window", fmt::format("{} is no multiple of data.slot {}", format_duration(window),
-                                               format_duration(slot)));
+  check_rows(spec, problems);
 }
 
 void check_serve(const v1::JobSpec& spec, Problems& problems) {
   // Shares of traffic are parts of 10,000.
   if (const double canary = spec.serve().canary(); canary > 0 && canary < 0.0001)
     problems.add("serve.canary", "the smallest share is 0.01%; write 0% for no canary");
+  if (const double canary = spec.serve().canary();
+      spec.serve().has_analysis() && (canary <= 0 || canary >= 1))
+    problems.add("serve.analysis", "compares the canary with the champion; say a canary between 0% and 100%");
 }
 
 void check_waived(const v1::JobSpec& spec, Problems& problems) {

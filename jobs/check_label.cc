@@ -58,6 +58,19 @@ std::string_view metrics_of(Kind kind) {
   return kind == v1::Label::BINARY ? "log_loss, auroc or accuracy" : "log_loss or accuracy";
 }
 
+void check_test(const v1::Gate& gate, Problems& problems) {
+  if (gate.test() == v1::Gate::GAIN || gate.test() == v1::Gate::TEST_UNSPECIFIED) return;
+  if (gate.beat() == v1::Gate::CONSTANT)
+    problems.add("gate.test", "compares row by row with the champion; with beat: constant say test: gain");
+  if (gate.test() != v1::Gate::MCNEMAR) return;
+  if (gate.metric() != v1::Gate::ACCURACY)
+    problems.add("gate.test",
+                 "mcnemar counts right and wrong answers: write metric: accuracy, or test: bootstrap");
+  if (gate.margin() != 0)
+    problems.add("gate.margin",
+                 "mcnemar asks whether there is any gain at all; for a margin write test: bootstrap");
+}
+
 }  // namespace
 
 void check_label(const v1::JobSpec& spec, Problems& problems) {
@@ -106,6 +119,9 @@ void check_metric(const v1::JobSpec& spec, Problems& problems) {
                  gate.metric() == v1::Gate::AUROC ? "an AUROC is at most 1" : "an accuracy is at most 1");
   if (kind != v1::Label::REGRESSION && (gate.margin() > 1 || gate.margin() < -1))
     problems.add("gate.margin", "between -1 and 1: it is a difference of log-losses, AUROCs or accuracies");
+  check_test(gate, problems);
+  if (kind == v1::Label::REGRESSION && gate.has_calibration())
+    problems.add("gate.calibration", "is of probabilities, which a regression does not give");
 }
 
 void settle_metric(v1::JobSpec& spec, std::vector<ResolvedField>& fields) {

@@ -174,12 +174,13 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 - A command without `data` and `predict` is a [plain task](command-jobs.md#plain-tasks): it makes no version, so `gate`, `serve`
   and `retrain` are not said, nor what belongs to rows (`train.rows`, `train.validation`). `data` is required of all others.
 - Each kind of trigger once; `persistence.hits` at most `of`; `at_most.burst` at most `runs` (its default gives way).
-- `serve.canary` is 0% or at least 0.01%.
+- `serve.canary` is 0% or at least 0.01%; with `serve.analysis` it is neither 0% nor 100%.
 - `data.label.classes` belong to `multiclass` (2 to 10,000) and `multilabel` (1 to 50) alone: names once each, without `|` for
   multilabel. A later revision may add classes at the end.
 - `gate.metric` fits the label: `log_loss` and `accuracy` classes, `auroc` binary, `squared_error` and `absolute_error` regression,
   whose default is `squared_error`. With `auroc` and `accuracy`, `gate.limit` is at most 1; with classes, `gate.margin` is within -1
-  and 1.
+  and 1. `gate.test: mcnemar` is of `accuracy` without a margin; with `beat: constant` the test is `gain`; a regression has no
+  `gate.calibration`.
 )";
   return text;
 }

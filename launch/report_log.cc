@@ -1,6 +1,7 @@
 #include "launch/report_log.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +53,8 @@ Result<std::string> read_from(const fs::path& path, uint64_t offset, size_t limi
 Result<ReportWriter> ReportWriter::open(const AttemptFolder& folder, int rank) {
   const fs::path path = folder.report(rank);
   Fd fd = TRY(append_to_plain_file(path, 0640));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) == 0 && info.st_size == 0) return ReportWriter(std::move(fd), path);
   ReportReader reader(folder, rank);
   while (!TRY(reader.read_new()).empty()) {
   }

@@ -14,6 +14,12 @@ const v1::Version* find_version(const v1::ModelState& model, uint64_t number) {
   return nullptr;
 }
 
+const v1::Version* version_of_manifest(const v1::ModelState& model, std::string_view manifest) {
+  for (const auto& version : model.versions())
+    if (version.manifest() == manifest) return &version;
+  return nullptr;
+}
+
 const v1::Version* version_of_run(const v1::ModelState& model, std::string_view run) {
   for (const auto& version : model.versions())
     if (version.run() == run) return &version;

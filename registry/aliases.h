@@ -17,6 +17,7 @@ inline constexpr std::string_view kChampion = "champion";
 inline constexpr std::string_view kCandidate = "candidate";
 
 const v1::Version* find_version(const v1::ModelState& model, uint64_t number);  // nullptr: none
+const v1::Version* version_of_manifest(const v1::ModelState& model, std::string_view manifest);
 const v1::Version* version_of_run(const v1::ModelState& model, std::string_view run);
 uint64_t next_version(const v1::ModelState& model);
 uint64_t alias_target(const v1::ModelState& model, std::string_view alias);  // 0: points nowhere

@@ -6,79 +6,11 @@
 
 #include "proto/time.h"
 #include "registry/aliases.h"
+#include "registry/canary.h"
+#include "registry/undo.h"
 
 namespace rekindle::registry {
 namespace {
-
-v1::AliasMove champion_move(const v1::ModelState& model, uint64_t to, std::string actor, std::string reason,
-                            int64_t now_us) {
-  v1::AliasMove move;
-  move.set_model(model.name());
-  move.set_alias(std::string(kChampion));
-  move.set_from(champion(model));
-  move.set_to(to);
-  move.set_time_us(now_us);
-  move.set_actor(std::move(actor));
-  move.set_reason(std::move(reason));
-  return move;
-}
-
-v1::Version with_bar(const v1::Version& version, bool barred, const std::string& reason) {
-  v1::Version changed = version;
-  changed.set_barred(barred);
-  changed.set_barred_reason(barred ? reason : "");
-  return changed;
-}
-
-v1::Rollout ended(v1::Rollout rollout, v1::Rollout::State state, const std::string& reason,
-                  const RolloutClock& clock) {
-  rollout.set_state(state);
-  rollout.set_reason(reason);
-  rollout.set_ended_us(clock.wall_us);
-  return rollout;
-}
-
-// Writes the plan of a rollout's new state and the revision that its step waits for.
-void publish_plan(RolloutStep& step, const v1::ModelState& model, const v1::JobSpec& spec) {
-  step.plan = changed_plan(model, spec, *step.rollout);
-  step.rollout->set_revision(step.plan ? step.plan->revision() : model.plan().revision());
-}
-
-// Back to the champion. Where the champion is the version itself there is nothing to go back to: the
-// rollout stays and says why.
-RolloutStep undo(const v1::ModelState& model, const v1::JobSpec& spec, const std::string& reason,
-                 const RolloutClock& clock) {
-  RolloutStep step;
-  const v1::Rollout& rollout = model.rollout();
-  if (champion(model) == rollout.version()) {
-    if (rollout.reason() == reason) return step;
-    step.rollout = rollout;
-    step.rollout->set_reason(reason);
-    return step;
-  }
-  if (const v1::Version* version = find_version(model, rollout.version()))
-    step.versions.push_back(with_bar(*version, true, reason));
-  step.rollout = ended(rollout, v1::Rollout::ROLLED_BACK, reason, clock);
-  publish_plan(step, model, spec);
-  return step;
-}
-
-// What speaks against a version that answers requests; empty: nothing so far.
-std::string breach(const VersionView& view, const v1::JobSpec& spec, const RolloutClock& clock) {
-  uint64_t answers = std::max(view.answered, view.failed);
-  if (answers == 0 || answers < spec.serve().min_requests()) return {};
-  double share = static_cast<double>(view.failed) / static_cast<double>(answers);
-  if (share > spec.serve().max_errors())
-    return fmt::format(
-        "{} of {} canary answers failed or were not finite: {:.2f} %, over the limit of {:.2f} %",
-        view.failed, answers, 100 * share, 100 * spec.serve().max_errors());
-  // A replay runs at the machine's own speed: its latency says nothing about the model.
-  double limit_ms = static_cast<double>(from_proto(spec.serve().max_latency()).count()) / 1000;
-  if (!clock.replay && limit_ms > 0 && view.latency_p99_ms > limit_ms)
-    return fmt::format("99th percentile of canary answers {:.1f} ms, over the limit of {:.1f} ms",
-                       view.latency_p99_ms, limit_ms);
-  return {};
-}
 
 bool in_force(const v1::Rollout& rollout, const ServingView& view) {
   return view.nodes > 0 && view.revision >= rollout.revision() && view.ready(rollout.version());
@@ -142,7 +74,7 @@ RolloutStep begin_rollout(const v1::ModelState& model, const v1::JobSpec& spec, 
 
 RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec, const ServingView& view,
                             const RolloutClock& clock) {
-  const v1::Rollout& rollout = model.rollout();
+  v1::Rollout rollout = model.rollout();
   RolloutStep step;
   // Promoted while no node was there: the first ones that have it end the count from trigger to serving.
   if (rollout.state() == v1::Rollout::PROMOTED && rollout.serving_us() == 0 && in_force(rollout, view)) {
@@ -154,7 +86,7 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
 
   VersionView version = view_of_version(view, rollout.version());
   if (version.failed_nodes > 0)
-    return undo(model, spec,
+    return undo(model, spec, rollout,
                 fmt::format("version {} could not be loaded: {}", rollout.version(), version.failure), clock);
   switch (rollout.state()) {
     case v1::Rollout::LOADING_CANARY:
@@ -165,11 +97,13 @@ RolloutStep advance_rollout(const v1::ModelState& model, const v1::JobSpec& spec
       step.rollout->set_serving_us(clock.wall_us);
       return step;
     case v1::Rollout::BAKING: {
-      std::string against = breach(version, spec, clock);
-      if (!against.empty()) return undo(model, spec, against, clock);
+      weigh_requests(version, spec.serve(), clock, *rollout.mutable_evidence());
+      const std::string against = breach(version, rollout.evidence(), spec.serve(), clock);
+      if (!against.empty()) return undo(model, spec, rollout, against, clock);
       if (!clock.may_end_bake || clock.model_us < rollout.bake_until_us()) return step;
       if ((clock.replay ? clock.recorded_answers : version.answered) < spec.serve().min_requests())
         return step;
+      if (!held_back(rollout.evidence(), spec.serve()).empty()) return step;
       step.rollout = rollout;
       step.rollout->set_state(v1::Rollout::LOADING_ALL);
       publish_plan(step, model, spec);
@@ -192,7 +126,7 @@ Result<RolloutStep> roll_back(const v1::ModelState& model, const v1::JobSpec& sp
       return failed_precondition(
           fmt::format("version {} is the first of model '{}': there is none to go back to", rollout.version(),
                       model.name()));
-    return undo(model, spec, reason, clock);
+    return undo(model, spec, rollout, reason, clock);
   }
   uint64_t target = to != 0 ? to : champion_before(model);
   if (target == 0)
@@ -231,11 +165,15 @@ std::string waiting_for(const v1::ModelState& model, const v1::JobSpec& spec, co
   const v1::Rollout& rollout = model.rollout();
   if (!active(rollout)) return {};
   if (rollout.state() == v1::Rollout::BAKING) {
-    uint64_t answered = view_of_version(view, rollout.version()).answered;
+    const VersionView version = view_of_version(view, rollout.version());
     std::string text = fmt::format("the canary of version {} bakes until {} on the model clock",
                                    rollout.version(), format_time(time_from_micros(rollout.bake_until_us())));
-    if (answered < spec.serve().min_requests())
-      text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(), answered);
+    if (version.answered < spec.serve().min_requests())
+      text += fmt::format(" and needs {} answers, of which it has {}", spec.serve().min_requests(),
+                          version.answered);
+    v1::CanaryEvidence evidence = rollout.evidence();
+    weigh_requests(version, spec.serve(), {}, evidence);
+    if (const std::string held = held_back(evidence, spec.serve()); !held.empty()) text += "; " + held;
     return text;
   }
   if (view.nodes == 0) return fmt::format("version {} waits for a serving node", rollout.version());

@@ -26,8 +26,8 @@ namespace rekindle::registry {
 struct VersionView {
   uint32_t ready_nodes = 0;
   uint32_t failed_nodes = 0;
-  std::string failure;  // a failed node's message, naming the node
-  uint64_t answered = 0;
+  std::string failure;        // a failed node's message, naming the node
+  uint64_t answered = 0;      // rightly
   uint64_t failed = 0;        // errors and non-finite outputs
   double latency_p99_ms = 0;  // of the slowest node
 };

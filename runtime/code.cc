@@ -291,6 +291,8 @@ Status prepare_version(const artifacts::Store& store, const v1::Manifest& manife
 void remove_folder(const fs::path& folder) {
   std::error_code ignored;
   if (fs::is_symlink(folder, ignored) || !fs::is_directory(folder, ignored)) return;
+  if (fs::remove_all(folder, ignored) != static_cast<std::uintmax_t>(-1)) return;
+  // Something in a folder that may not be written, as code is unpacked.
   ::chmod(folder.c_str(), 0755);
   for (fs::recursive_directory_iterator it(folder, ignored); it != fs::recursive_directory_iterator();
        it.increment(ignored)) {

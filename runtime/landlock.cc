@@ -82,17 +82,18 @@ int Landlock::allow_raw(const char* path, May may) const {
   const int fd = ::open(path, O_PATH | O_CLOEXEC | follow);
   if (fd < 0) return errno;
   struct stat info {};
-  int error = ::fstat(fd, &info) == 0 ? 0 : errno;
-  if (error == 0) {
-    PathBeneath rule{rights_of(may) & handled_, fd};
-    if (!S_ISDIR(info.st_mode)) rule.allowed &= kOfFiles;
-    // A link's own inode can be granted nothing.
-    if (S_ISLNK(info.st_mode)) rule.allowed = 0;
-    if (rule.allowed != 0 && ::syscall(kAddRule, ruleset_.get(), kRulePathBeneath, &rule, 0) != 0)
-      error = errno;
-  }
+  const int error = ::fstat(fd, &info) == 0 ? allow_held(fd, info.st_mode, may) : errno;
   ::close(fd);
   return error;
+}
+
+int Landlock::allow_held(int fd, mode_t mode, May may) const {
+  PathBeneath rule{rights_of(may) & handled_, fd};
+  if (!S_ISDIR(mode)) rule.allowed &= kOfFiles;
+  // A link's own inode can be granted nothing.
+  if (S_ISLNK(mode)) rule.allowed = 0;
+  if (rule.allowed == 0) return 0;
+  return ::syscall(kAddRule, ruleset_.get(), kRulePathBeneath, &rule, 0) == 0 ? 0 : errno;
 }
 
 int Landlock::enter() const {

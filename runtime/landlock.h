@@ -5,6 +5,8 @@
 // to change its mode it does not hinder. Knows nothing of attempts.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "base/files.h"
@@ -35,8 +37,11 @@ class Landlock {
   Status allow(const fs::path& path, May may);
   // The same for the child of a fork: async-signal-safe, an errno or 0.
   int allow_raw(const char* path, May may) const;
+  // What was opened with O_PATH, and its mode. An errno or 0.
+  int allow_held(int fd, mode_t mode, May may) const;
   // Puts the calling thread inside; async-signal-safe, an errno or 0. Takes no_new_privs.
   int enter() const;
+  int descriptor() const { return ruleset_.get(); }
 
  private:
   Landlock(Fd ruleset, uint64_t handled) : ruleset_(std::move(ruleset)), handled_(handled) {}

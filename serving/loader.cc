@@ -64,11 +64,15 @@ Result<std::string> code_of(const artifacts::Store& store, const v1::Manifest& m
 
 }  // namespace
 
+dataio::Table ordinary_rows(const v1::ModelCard& card, size_t rows) {
+  dataio::Table out;
+  for (const v1::Column& input : card.inputs()) out.add(warm_column(input, card.transforms(), rows));
+  return out;
+}
+
 Status warm_up(const LoadedVersion& version) {
-  dataio::Table rows;
-  for (const v1::Column& input : version.card().inputs())
-    rows.add(warm_column(input, version.card().transforms(), kWarmRows));
-  const models::Predictions answers = TRY(version.predictor->predict(rows));
+  const models::Predictions answers =
+      TRY(version.predictor->predict(ordinary_rows(version.card(), kWarmRows)));
   if (!sound_answers(version.rule, answers, kWarmRows))
     return internal_error(fmt::format("its answers to ordinary rows are no {}",
                                       version.rule.regression() ? "finite values" : "probabilities"));

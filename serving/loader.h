@@ -43,6 +43,9 @@ class Loader {
   std::stop_source stop_;
 };
 
+// Rows that a version of this card may be asked: typical values, every fourth missing, some never seen.
+dataio::Table ordinary_rows(const v1::ModelCard& card, size_t rows);
+
 // Predicts ordinary, missing and unknown values; internal when an answer is no probability.
 Status warm_up(const LoadedVersion& version);
 

@@ -8,11 +8,13 @@
 #include <charconv>
 #include <csignal>
 #include <iostream>
+#include <string_view>
 
 #include "base/log.h"
 #include "base/units.h"
 #include "net/tokens.h"
 #include "serving/node.h"
+#include "serving/probe.h"
 
 namespace rekindle::serving {
 namespace {
@@ -143,10 +145,55 @@ int run(const Flags& flags) {
   return 0;
 }
 
+// `rekindle-serve try`: what the gate asks, in the attempt of a run.
+struct TryFlags {
+  std::string artifacts, state, model, manifest, out, environments;
+};
+
+void declare(CLI::App& app, TryFlags& flags) {
+  app.add_option("--artifacts", flags.artifacts, "folder of the artifact store")->required();
+  app.add_option("--state", flags.state, "folder for the version's files, removed by whoever named it")
+      ->required();
+  app.add_option("--environments", flags.environments, "folder of built environments");
+  app.add_option("--model", flags.model, "model that the version is of")->required();
+  app.add_option("--manifest", flags.manifest, "SHA-256 of its manifest")->required();
+  app.add_option("--out", flags.out, "file for what came of it, a ServingProbe")->required();
+}
+
+Status try_version(const TryFlags& flags) {
+  models::PredictorOptions predictors;
+  predictors.scratch = fs::path(flags.state) / "predictors";
+  predictors.environments = flags.environments;
+  // The job's own code has run here already.
+  predictors.allow_packages = true;
+  TRY_STATUS(make_folders_durably(predictors.scratch));
+  const auto store = TRY(artifacts::open_folder_store(flags.artifacts));
+  const Loader loader = TRY(Loader::open(TRY(artifacts::open_folder_store(flags.artifacts)),
+                                         fs::path(flags.state) / "models", predictors));
+  const v1::ServingProbe came = probe(loader, *store, flags.model, flags.manifest);
+  return write_file_durably(flags.out, came.SerializeAsString());
+}
+
+int run_try(const TryFlags& flags) {
+  start_logging("rekindle-serve try", LogLevel::kInfo, false);
+  std::signal(SIGPIPE, SIG_IGN);
+  const Status tried = try_version(flags);
+  if (tried.ok()) return 0;
+  std::cerr << "rekindle-serve try: " << tried.message() << "\n";
+  return 1;
+}
+
 }  // namespace
 }  // namespace rekindle::serving
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "try") {
+    CLI::App app{"Loads one version as a serving node would, and answers by it."};
+    rekindle::serving::TryFlags flags;
+    rekindle::serving::declare(app, flags);
+    CLI11_PARSE(app, argc - 1, argv + 1);
+    return rekindle::serving::run_try(flags);
+  }
   CLI::App app{"Serves the models of a rekindle coordinator over the Open Inference Protocol."};
   rekindle::serving::Flags flags;
   rekindle::serving::declare(app, flags);

@@ -31,10 +31,11 @@ double Latencies::quantile(double q) const {
 }
 
 bool sound_answers(const dataio::LabelRule& rule, const models::Predictions& answers, size_t rows) {
-  const auto& values = answers.values;
-  return answers.width == rule.outputs() && values.size() == rows * answers.width &&
-         std::all_of(values.begin(), values.end(),
-                     [&](double p) { return rule.regression() ? std::isfinite(p) : p >= 0 && p <= 1; });
+  if (answers.width != rule.outputs() || answers.values.size() != rows * answers.width) return false;
+  for (size_t row = 0; row < rows; ++row)
+    if (!rule.sound_answer(std::span(answers.values).subspan(row * answers.width, answers.width)))
+      return false;
+  return true;
 }
 
 Result<models::Predictions> predict_checked(const LoadedVersion& version, const dataio::Table& rows,

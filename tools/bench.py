@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
+import drift  # noqa: E402
 import goodput  # noqa: E402
 import journal  # noqa: E402
 import measure  # noqa: E402
@@ -23,6 +24,8 @@ BENCHES = {
     "scheduler": (scheduler.run, "decisions a second, one pass over 100,000 waiting runs and 1,000 nodes, memory per queued "
                                  "run, all in memory; trivial jobs beside Slurm and HyperQueue; submission to start "
                                  "(--only PART,PART; --jobs N)"),
+    "drift": (drift.run, "events a second of detectors beside river, a report of 300,000 rows x 50 columns beside evidently, values "
+                         "counted a second, a serving node with and without profiles and events (--only PART,PART; --scale SHARE of the sizes)"),
     "journal": (journal.run, "restart of a coordinator with 1,000,000 events, beside reading the file; pauses by snapshots and "
                              "archives"),
     "start": (start.run, "submit to first optimizer step, and steps per second of a small MLP on 2 ranks, beside torchrun "
@@ -40,11 +43,16 @@ def main():
     parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", help="write the results to this file")
     parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--only", help=f"parts of `trainer`: {', '.join(trainer.PARTS)}; of `scheduler`: {', '.join(scheduler.PARTS)}")
-    parser.add_argument("--jobs", type=int, default=2000, help="scheduler: trivial jobs a sample (Slurm gets 20 and 200)")
+    parser.add_argument("--only", help=f"parts of `trainer`: {', '.join(trainer.PARTS)}; of `scheduler`: {', '.join(scheduler.PARTS)}; "
+                        f"of `drift`: {', '.join(drift.PARTS)}")
+    parser.add_argument("--jobs", type=int, default=10_000,
+                        help="scheduler: trivial jobs a sample (1,000 by `rekindle run`; Slurm gets 20 and 200)")
+    parser.add_argument("--scale", type=float, default=1, help="drift: share of the events and rows")
     parser.add_argument("--queued", type=int, default=100_000, help=argparse.SUPPRESS)
     parser.add_argument("--probes", type=int, default=300, help=argparse.SUPPRESS)
     parser.add_argument("--hyperqueue", help=argparse.SUPPRESS)
+    parser.add_argument("--river", help=argparse.SUPPRESS)
+    parser.add_argument("--evidently", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help="scheduler: where what is measured keeps its files (default: the build folder)")
     parser.add_argument("--kill-every", type=float, default=20, help="goodput: seconds between kills")
     parser.add_argument("--seconds", type=float, default=120, help="goodput: length of each sample")

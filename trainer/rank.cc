@@ -14,7 +14,9 @@
 #include "trainer/gpu/device.h"
 #include "trainer/predict/load.h"
 #include "trainer/publish/evaluate.h"
+#include "trainer/publish/probe.h"
 #include "trainer/publish/publish.h"
+#include "trainer/publish/reuse.h"
 #include "trainer/publish/score.h"
 #include "trainer/rows.h"
 #include "trainer/torch.h"
@@ -113,16 +115,19 @@ Result<v1::Outcome> judge_and_publish(Context& context, const RunRows& rows,
   context.reporter.phase(v1::PHASE_PUBLISH);
   v1::Outcome out;
   out.set_kind(v1::Outcome::FINISHED);
-  const Answers answers{candidate_scores, champion_scores, rule.constant_answer(rows.train.labels)};
+  const Answers answers{candidate_scores, champion_scores, rule.constant_answer(rows.world().labels)};
   *out.mutable_evaluation() = evaluate(holdout, answers, plan.spec().data());
   out.set_train_rows(rows.train.size());
   out.set_valid_rows(rows.valid.size());
   out.set_holdout_rows(holdout.size());
   if (!context.first()) return out;
-  files.profile = TRY(make_profile(plan.spec().data(), rows.train, candidate_scores));
+  files.profile = TRY(make_profile(plan.spec().data(), rows.world(), holdout, candidate_scores));
   files.evaluation_parquet = TRY(evaluation_rows(holdout, plan.spec().data(), answers));
   out.set_manifest(TRY(publish(context.store, files)));
   crash_point("version-stored");
+  if (plan.spec().gate().has_serving())
+    if (auto probe = probe_serving(context, out.manifest()))
+      *out.mutable_evaluation()->mutable_serving() = *std::move(probe);
   return out;
 }
 
@@ -142,6 +147,9 @@ Result<v1::Outcome> train(Context& context) {
   auto prepared = prepare(context);
   auto ready = agreed(context.collectives, prepared.status());
   if (!ready.ok()) return refuse_or_fail(v1::Outcome::DATA_REFUSED, ready);
+  auto reused = reusable(context, prepared->rows);
+  if (reused.ok() && *reused) return **reused;
+  if (!reused.ok()) context.reporter.note("older versions are not looked at: " + reused.status().message());
   auto code = PluginCode::prepare(context.store, prepared->card.kind(), prepared->card.code(),
                                   context.scratch() / "code");
   if (!code.ok()) return refuse_or_fail(v1::Outcome::SPEC_REFUSED, code.status());

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "dataio/choice.h"
 #include "dataio/snapshot.h"
 
 namespace rekindle::trainer {
@@ -26,6 +27,26 @@ Status check_training(const Window& train, const dataio::LabelRule& rule, const 
         where));
   }
   return {};
+}
+
+Window taken(const Window& window, const std::vector<uint32_t>& rows) {
+  Window out;
+  out.rows = dataio::take(window.rows, rows);
+  for (const uint32_t row : rows) out.labels.push_back(window.labels[row]);
+  return out;
+}
+
+// Leaves in rows.train those that the spec's choice keeps.
+Status choose(const v1::Plan& plan, RunRows& rows) {
+  const v1::Train& train = plan.spec().train();
+  const auto& times = TRY(rows.train.rows.get(plan.spec().data().time(), v1::TIMESTAMP))->times;
+  const auto kept = dataio::chosen(train.rows(), train.seed(),
+                                   {times, rows.train.labels, plan.windows().holdout_from_us()});
+  if (kept.size() == rows.train.size()) return ok_status();
+  Window thinned = taken(rows.train, kept);
+  if (train.rows().has_balanced()) rows.unbalanced = std::move(rows.train);
+  rows.train = std::move(thinned);
+  return ok_status();
 }
 
 }  // namespace
@@ -77,6 +98,7 @@ Result<RunRows> read_run_rows(const artifacts::Store& store, const v1::Plan& pla
   out.train = labelled(rows, labels, times, w.train_from_us(), w.valid_from_us());
   out.valid = labelled(rows, labels, times, w.valid_from_us(), w.holdout_from_us());
   out.holdout = labelled(rows, labels, times, w.holdout_from_us(), w.until_us());
+  TRY_STATUS(choose(plan, out));
   if (out.train.size() == 0) {
     return failed_precondition("no labelled rows to train on in " +
                                range(w.train_from_us(), w.valid_from_us()) +

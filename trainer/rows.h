@@ -1,8 +1,10 @@
-// The rows of a run: read from its snapshots, cut into windows by event time, labelled rows only.
+// The rows of a run: read from its snapshots, cut into windows by event time, labelled rows only; of those to
+// train on the ones that train.rows keeps (dataio/choice.h). Validation and holdout are never thinned out.
 //
 // Every rank reads all of them, so that all fit the same transforms and shuffle the same positions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,11 @@ struct Window {
 
 struct RunRows {
   Window train, valid, holdout;
+  // Where classes were balanced: the training rows as the world has them. How often things are is read from
+  // these, never from the balanced ones.
+  std::optional<Window> unbalanced;
+
+  const Window& world() const { return unbalanced ? *unbalanced : train; }
 };
 
 // Whatever makes these rows unfit to train on is said with what to do about it: no labelled rows, or labels

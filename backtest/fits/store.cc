@@ -15,8 +15,8 @@
 namespace rekindle::backtest {
 namespace {
 
-// Another release may train otherwise.
-constexpr std::string_view kMadeBy = "rekindle " REKINDLE_VERSION;
+// Another release may train otherwise, or tell of it what another gate asks.
+constexpr std::string_view kMadeBy = "rekindle " REKINDLE_VERSION ", evaluation 2";
 
 std::string bytes_of(const google::protobuf::Message& message) {
   std::string bytes;
@@ -72,14 +72,20 @@ std::string fit_key(const v1::Plan& plan) {
   v1::JobSpec& spec = *what.mutable_spec();
   spec.clear_retrain();
   spec.clear_serve();
-  spec.clear_gate();  // the holdout's bounds are among the windows
+  // The holdout's bounds are among the windows; what the serving program makes of a version is told by the
+  // trainer.
+  const bool served = spec.gate().has_serving();
+  spec.clear_gate();
+  if (served) spec.mutable_gate()->mutable_serving();
   spec.clear_priority();
   spec.mutable_data()->clear_initial();
   spec.mutable_data()->mutable_label()->clear_matures();
   spec.mutable_data()->clear_lateness();
   spec.mutable_data()->clear_slot();
   spec.mutable_train()->clear_limits();
-  spec.mutable_train()->mutable_rows()->clear_last();
+  // Which rows are kept of a window is part of it; how far the window reaches back is among the windows.
+  v1::Rows& rows = *spec.mutable_train()->mutable_rows();
+  if (rows.has_last() || rows.has_since_drift()) rows.Clear();
   // Rows by their digests alone.
   for (v1::DatasetSnapshot& snapshot : *what.mutable_data()) {
     snapshot.clear_dataset();

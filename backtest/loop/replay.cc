@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/time.h"
+#include "registry/aliases.h"
 
 namespace rekindle::backtest {
 namespace {
@@ -48,9 +49,17 @@ class Player {
                     run.as_of_us(),
                     run.state() == v1::FAILED_RUN ? "failed" : lower(v1::RunState_Name(run.state())),
                     run.version(),
+                    false,
                     0};
+      if (const uint64_t again = reused(run); again > 0) {
+        one.reused = true;
+        one.version = again;
+      }
       const auto& versions = node_.versions();
-      const auto first = std::find(versions.begin(), versions.end(), run.version());
+      // What serves again has served before.
+      const auto asked = std::lower_bound(rows_.times.begin(), rows_.times.end(), run.as_of_us());
+      const auto first =
+          std::find(versions.begin() + (asked - rows_.times.begin()), versions.end(), one.version);
       if (one.version > 0 && first != versions.end())
         one.serving_us = rows_.times[static_cast<size_t>(first - versions.begin())];
       out.push_back(std::move(one));
@@ -63,6 +72,13 @@ class Player {
   int64_t slot_us() const { return slot_us_; }
 
  private:
+  // The version that a run has found to fit the present; 0: it has trained one, or found none.
+  uint64_t reused(const v1::Run& run) const {
+    if (run.state() != v1::COMPLETED) return 0;
+    const v1::Version* known = registry::version_of_manifest(coordinator_.model(), run.outcome().manifest());
+    return known ? known->number() : 0;
+  }
+
   Coordinator& coordinator_;
   Node& node_;
   const dataio::history::Rows& rows_;

@@ -70,7 +70,8 @@ json::object policy_json(const PolicyLine& policy) {
 
 json::value trees_json(const Report& report) {
   const TreesLine& trees = report.trees;
-  if (!trees.line) return trees.missing.empty() ? json::value(nullptr) : json::object{{"missing", trees.missing}};
+  if (!trees.line)
+    return trees.missing.empty() ? json::value(nullptr) : json::object{{"missing", trees.missing}};
   return {{"loss", number(trees.line->loss)},
           {"score", number(trees.line->score)},
           {"loss_by_slice", numbers(trees.line->losses)},

@@ -103,8 +103,8 @@ std::string table_of(const Report& report) {
       "best possible by fits: {}\n{}{}{} fits trained, {} made before; {:.0f} s in all\n\n{}\n",
       report.model, report.rows, report.data, report.labelled, day(report.from_us), day(report.until_us),
       format_duration(Micros(report.label_delay_us)), format_duration(Micros(report.run_takes_us)),
-      policies(report), slices(report), own_runs(report), best, suggestion.empty() ? "" : suggestion + "\n", no_trees(report),
-      report.fits_made, report.fits_kept, report.seconds, report.verdict);
+      policies(report), slices(report), own_runs(report), best, suggestion.empty() ? "" : suggestion + "\n",
+      no_trees(report), report.fits_made, report.fits_kept, report.seconds, report.verdict);
 }
 
 }  // namespace rekindle::backtest

@@ -16,7 +16,8 @@ constexpr int kFloat32 = 0, kFloat64 = 1, kNormalAnswers = 0;
 
 constexpr int kRoundsMax = 500, kPatience = 30;
 
-constexpr const char* kInstall = "pip install lightgbm, into the environment that LibTorch is in, installs it";
+constexpr const char* kInstall =
+    "pip install lightgbm, into the environment that LibTorch is in, installs it";
 
 struct Closer {
   int (*close)(Handle);
@@ -32,11 +33,11 @@ std::string data_words(const TreeRows& rows) {
 }
 
 std::string fit_words(const TreeGoal& goal) {
-  const std::string what = goal.kind == TreeGoal::Kind::kBinary ? "objective=binary metric=binary_logloss"
-                           : goal.kind == TreeGoal::Kind::kRegression
-                               ? std::string("objective=regression metric=l2")
-                               : fmt::format("objective=multiclass metric=multi_logloss num_class={}",
-                                             goal.classes);
+  const std::string what =
+      goal.kind == TreeGoal::Kind::kBinary ? "objective=binary metric=binary_logloss"
+      : goal.kind == TreeGoal::Kind::kRegression
+          ? std::string("objective=regression metric=l2")
+          : fmt::format("objective=multiclass metric=multi_logloss num_class={}", goal.classes);
   return fmt::format("{} seed={} deterministic=true force_row_wise=true verbosity=-1", what,
                      goal.seed % 1'000'000'007);
 }
@@ -69,9 +70,9 @@ struct LightGbm::Calls {
                                 reference, &handle),
                      "at reading rows"));
     Owned owned(handle, Closer{free_dataset});
-    TRY_STATUS(check(set_field(handle, "label", from.labels.data(), static_cast<int>(from.labels.size()),
-                               kFloat32),
-                     "at reading labels"));
+    TRY_STATUS(
+        check(set_field(handle, "label", from.labels.data(), static_cast<int>(from.labels.size()), kFloat32),
+              "at reading labels"));
     return owned;
   }
   // Rounds up to the best one.
@@ -122,8 +123,7 @@ Result<LightGbm> LightGbm::open(const std::string& library) {
     const char* said = ::dlerror();
     why += (why.empty() ? "" : "; ") + std::string(said == nullptr ? place : said);
   }
-  if (handle == nullptr)
-    return not_found(fmt::format("LightGBM cannot be loaded ({}): {}", why, kInstall));
+  if (handle == nullptr) return not_found(fmt::format("LightGBM cannot be loaded ({}): {}", why, kInstall));
   const auto calls = std::make_shared<Calls>();
   const char* missing = nullptr;
   const auto bind = [&](auto& call, const char* name) {

@@ -156,7 +156,7 @@ void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
                   "repeat with so many seeds in all and tell how far losses lie apart")
       ->capture_default_str()
       ->check(CLI::Range(1, 20));
-  sub->add_option("--trees", args.trees,
+  sub->add_option("--trees", args->trees,
                   "the reference of boosted trees: auto (where LightGBM is installed), no, or its library")
       ->type_name("auto|no|FILE")
       ->capture_default_str();

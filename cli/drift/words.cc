@@ -50,8 +50,7 @@ void add_scores(const Scores& scores, uint64_t judged, TextTable& table) {
         score->threshold() == std::max(score->user_threshold(), score->null_quantile());
     table.add({score->detector(), of, number_text(score->value()), number_text(score->threshold()),
                larger_of_two ? number_text(score->user_threshold()) : "-",
-               larger_of_two ? number_text(score->null_quantile()) : "-",
-               fmt::format("{}", score->rows()),
+               larger_of_two ? number_text(score->null_quantile()) : "-", fmt::format("{}", score->rows()),
                score->fired() ? paint(Colour::kYellow, "moved") : std::string("-"), score->reason()});
   }
 }
@@ -61,6 +60,15 @@ std::string scores_text(const v1::JudgedWindow& window) {
   add_scores(window.quality(), window.version(), table);
   add_scores(window.drift(), window.version(), table);
   return table.empty() ? "no scores: the window was not compared with the reference\n" : table.text();
+}
+
+std::string triggers_text(const v1::DecisionState& decision) {
+  if (decision.words().empty()) return {};
+  TextTable table({"TRIGGER", "SAYS", "VALUE", "THRESHOLD", "WHY"});
+  for (const v1::TriggerWord& word : decision.words())
+    table.add({word.trigger(), word.fired() ? paint(Colour::kYellow, "run") : std::string("-"),
+               number_text(word.value()), number_text(word.threshold()), word.reason()});
+  return table.text() + "\n";
 }
 
 std::string breaches_text(const v1::JudgedWindow& window) {
@@ -79,8 +87,8 @@ std::string windows_text(const v1::DriftStatusResponse& status) {
   std::string text =
       line("reference", status.champion() == 0
                             ? "none: no version is in service"
-                            : fmt::format("what version {} was trained on, known up to {}",
-                                          status.champion(), time_text(status.champion_as_of_us())));
+                            : fmt::format("what version {} was trained on, known up to {}", status.champion(),
+                                          time_text(status.champion_as_of_us())));
   text += line("window", fmt::format("{} to {}, {} rows of version {}; {} and at least {} rows are needed",
                                      time_text(window.from_us()), time_text(window.until_us()), window.rows(),
                                      window.version(), format_duration(from_proto(retrain.window())),
@@ -92,21 +100,30 @@ std::string brakes_text(const v1::DriftStatusResponse& status) {
   const v1::DecisionState& decision = status.decision();
   const v1::Retrain& retrain = status.retrain();
   const auto hits = std::count(decision.drift_hits().begin(), decision.drift_hits().end(), true);
-  std::string text = line("persistence", fmt::format("drift in {} of the last {} windows; {} of {} are needed",
-                                                     hits, decision.drift_hits_size(),
-                                                     retrain.persistence().hits(),
-                                                     retrain.persistence().of()));
+  std::string text =
+      line("persistence",
+           fmt::format("drift in {} of the last {} windows; {} of {} are needed", hits,
+                       decision.drift_hits_size(), retrain.persistence().hits(), retrain.persistence().of()));
   if (status.cooldown_until_us() > 0)
-    text += line("cooldown",
-                 fmt::format("{} {}{}", status.cooldown_until_us() > status.model_clock_us() ? "until" : "over since",
-                             time_text(status.cooldown_until_us()),
-                             decision.rejections() == 0
-                                 ? ""
-                                 : fmt::format(", lengthened by {} rejected in a row", decision.rejections())));
-  text += line("budget",
-               fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
-                           retrain.at_most().burst(), retrain.at_most().runs(),
-                           format_duration(from_proto(retrain.at_most().per()))));
+    text += line(
+        "cooldown",
+        fmt::format("{} {}{}", status.cooldown_until_us() > status.model_clock_us() ? "until" : "over since",
+                    time_text(status.cooldown_until_us()),
+                    decision.rejections() == 0
+                        ? ""
+                        : fmt::format(", lengthened by {} rejected in a row", decision.rejections())));
+  text += line("budget", fmt::format("{:.2f} of at most {} runs saved up; {} per {}", decision.tokens(),
+                                     retrain.at_most().burst(), retrain.at_most().runs(),
+                                     format_duration(from_proto(retrain.at_most().per()))));
+  if (retrain.at_most().has_rank_time())
+    text += line("rank time", fmt::format("{:.2f}h left; {} per {}, {:.2f}h by the newest run",
+                                          decision.rank_seconds() / 3600,
+                                          format_duration(from_proto(retrain.at_most().rank_time())),
+                                          format_duration(from_proto(retrain.at_most().per())),
+                                          decision.last_rank_seconds() / 3600));
+  if (decision.due() != v1::CAUSE_UNSPECIFIED)
+    text += line("due", fmt::format("since {}, until it is no longer quiet: {}", time_text(decision.due_us()),
+                                    decision.due_reason()));
   if (!decision.active_run().empty()) text += line("run", decision.active_run() + " is under way");
   if (status.frozen())
     text += line("frozen", status.frozen_reason().empty() ? "by a person" : status.frozen_reason());
@@ -135,9 +152,10 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   std::string text = line("model", paint(Colour::kBold, model));
   text += line("clock", fmt::format("{}; all rows up to {} have come", time_text(status.model_clock_us()),
                                     time_text(status.watermark_us())));
-  text += line("events", fmt::format("{} requests, {} labelled rows; {} labels wait for their request, {} came late",
-                                     status.requests(), status.labelled_rows(), status.waiting_labels(),
-                                     status.late_labels()));
+  text += line(
+      "events",
+      fmt::format("{} requests, {} labelled rows; {} labels wait for their request, {} came late",
+                  status.requests(), status.labelled_rows(), status.waiting_labels(), status.late_labels()));
   if (!decision.has_last_window())
     return text + line("decision", status.champion() == 0
                                        ? "none: no version is in service"
@@ -145,7 +163,8 @@ std::string drift_text(const std::string& model, const v1::DriftStatusResponse& 
   text += windows_text(status);
   text += line("decision", decision.last_reason());
   text += brakes_text(status);
-  return text + "\n" + scores_text(decision.last_window()) + breaches_text(decision.last_window());
+  return text + "\n" + triggers_text(decision) + scores_text(decision.last_window()) +
+         breaches_text(decision.last_window());
 }
 
 std::string judgements_table(const v1::DriftStatusResponse& status) {

@@ -125,7 +125,7 @@ Finding judge(const dataio::Column& column, const dataio::Column& time, std::spa
   if (column.type == v1::TIMESTAMP)
     return left_out(comes_afterwards(column, time, out)
                         ? "LEAK: a time after the event, known only afterwards"
-                        : "a timestamp; derive a number or a weekday from it");
+                        : "a timestamp; derive a part_of_time from it (hour, weekday)");
   found.explains = explained(column, labels, out.label_kind);
   if (comes_with_label(column, labels)) {
     found.use = Use::kSuspect;

@@ -151,7 +151,7 @@ void add_run_verbs(CLI::App& app, Context& context, Verb& verb) {
   sub->add_option("--reason", named->reason);
   sub->callback([&context, &verb, named] { verb = [&context, named] { return cancel(context, *named); }; });
 
-  sub = app.add_subcommand("approve", "publish the candidate of a held run");
+  sub = app.add_subcommand("approve", "publish the candidate of a held or rejected run");
   sub->add_option("RUN", named->run)->required();
   sub->add_option("--reason", named->reason, "kept with the version")->required();
   sub->callback([&context, &verb, named] { verb = [&context, named] { return approve(context, *named); }; });

@@ -124,7 +124,8 @@ awaitable<Result<v1::DriftStatusResponse>> drift_status(Context& c, v1::DriftSta
   }
   const v1::ModelState* model = core::find_model(c.core.state(), request.model());
   if (model == nullptr)
-    co_return not_found(fmt::format("no model '{}'; `rekindle list jobs` shows those that there are", request.model()));
+    co_return not_found(
+        fmt::format("no model '{}'; `rekindle list jobs` shows those that there are", request.model()));
   describe_decision(c.core.state(), *model, out);
   out.set_model_clock_us(core::model_clock_us(c.core.state(), request.model(), c.core.now()));
   out.set_watermark_us(c.judging.watermark_us(request.model()));

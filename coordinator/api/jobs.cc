@@ -90,11 +90,14 @@ awaitable<Result<v1::PlanRunResponse>> plan_run(Context& c, v1::PlanRunRequest r
   const int64_t as_of = request.as_of_us() != 0
                             ? request.as_of_us()
                             : core::model_clock_us(c.core.state(), spec.name(), c.core.now());
-  if (const v1::ModelState* model = core::find_model(c.core.state(), spec.name()))
+  int64_t changed = 0;
+  if (const v1::ModelState* model = core::find_model(c.core.state(), spec.name())) {
     out.set_champion(registry::champion(*model));
+    changed = model->decision().changed_us();
+  }
   describe_placement(c, spec, out);
   if (jobs::is_task(spec)) co_return out;
-  auto selection = core::training_rows(c.core.state(), spec, as_of);
+  auto selection = core::training_rows(c.core.state(), spec, as_of, changed);
   if (!selection.ok()) {
     out.add_problems(selection.status().message());
     co_return out;

@@ -73,8 +73,10 @@ std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt
 }
 
 v1::Verdict verdict_of(const State& state, const v1::Run& run, const v1::ModelState& model) {
-  v1::Verdict verdict =
-      registry::judge(spec_of(state, run).gate(), run.outcome().evaluation(), run.champion() != 0);
+  v1::Gate gate = spec_of(state, run).gate();
+  // A version that serves again need not show that it can be served.
+  if (registry::version_of_manifest(model, run.outcome().manifest()) != nullptr) gate.clear_serving();
+  v1::Verdict verdict = registry::judge(gate, run.outcome().evaluation(), run.champion() != 0);
   if (verdict.kind() != v1::Verdict::PASS) return verdict;
   // Promotion is compare-and-swap on the champion that was judged: against another nothing was proved.
   if (uint64_t now = registry::champion(model); now != run.champion()) {

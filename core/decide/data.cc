@@ -5,14 +5,18 @@
 #include <algorithm>
 
 #include "core/decide/draft.h"
+#include "core/windows.h"
 #include "drift/policy.h"
 #include "proto/time.h"
 #include "registry/aliases.h"
+#include "registry/canary.h"
 
 namespace rekindle::core {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+
+constexpr double kDayUs = 86'400'000'000;
 
 // Everything but when and from where it came.
 bool equal_content(v1::DatasetSnapshot a, v1::DatasetSnapshot b) {
@@ -59,11 +63,20 @@ void quarantine(Draft& draft, const std::string& model, const v1::Breach& breach
   *draft.add().mutable_quarantine_changed() = std::move(item);
 }
 
-void trigger_run(Draft& draft, const v1::Job& job, const v1::JudgedWindow& window, v1::Cause cause,
-                 const std::string& detail) {
+// Loss that is spared a day, for each rank-second; 0: not known.
+double worth_of(const drift::PolicyStep& step, const v1::JudgedWindow& window) {
+  const auto days = static_cast<double>(window.until_us() - window.from_us()) / kDayUs;
+  const double cost = step.state.last_rank_seconds();
+  return days > 0 && cost > 0 ? step.gain * static_cast<double>(window.rows()) / days / cost : 0;
+}
+
+void trigger_run(Draft& draft, const v1::Job& job, const v1::JudgedWindow& window,
+                 const drift::PolicyStep& step) {
   v1::Run run = new_run(draft, job);
-  run.set_cause(cause);
-  run.set_cause_detail(detail);
+  run.set_cause(*step.cause);
+  run.set_cause_detail(step.reason);
+  run.set_changed_us(step.state.changed_us());
+  run.set_worth(worth_of(step, window));
   // As of the judgement, not of when it was made: a run asks for what was known then, at any speed.
   const int64_t clock = model_clock_us(draft.state, job.name(), draft.world.now);
   run.set_as_of_us(window.clock_us() > 0 ? std::min(window.clock_us(), clock) : clock);
@@ -71,6 +84,11 @@ void trigger_run(Draft& draft, const v1::Job& job, const v1::JudgedWindow& windo
   run.set_idempotency_key(fmt::format("trigger/{}/{}", run.id(), window.slot_us()));
   draft.id = run.id();
   *draft.add().mutable_run_queued() = std::move(run);
+}
+
+bool asks_for_labels(const v1::Retrain& retrain) {
+  return std::any_of(retrain.when().begin(), retrain.when().end(),
+                     [](const v1::Trigger& one) { return one.has_labels(); });
 }
 
 // A backlog judged after a long silence or at the end of a replay of the past tells of a world that is gone:
@@ -148,8 +166,11 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
 
   drift::PolicyContext context;
   context.champion = registry::champion(*model);
-  if (const v1::Version* version = registry::find_version(*model, context.champion))
+  if (const v1::Version* version = registry::find_version(*model, context.champion)) {
     context.champion_as_of_us = version->as_of_us();
+    if (asks_for_labels(job->spec().retrain()))
+      context.new_labels = new_labels(draft.state, job->spec(), *version, window.clock_us());
+  }
   context.frozen = model->frozen();
   context.frozen_reason = model->frozen_reason();
   context.rollout_active = registry::active(model->rollout());
@@ -162,11 +183,15 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   if (step.cause) step.state.set_active_run(fmt::format("{}-{}", job->name(), job->next_run()));
   auto* judged = draft.add().mutable_window_judged();
   *judged->mutable_window() = window;
-  *judged->mutable_decision() = std::move(step.state);
+  *judged->mutable_decision() = step.state;
   judged->mutable_decision()->clear_last_window();
   uint64_t next_id = draft.state.next_quarantine;
   for (const auto& breach : window.breaches()) quarantine(draft, window.model(), breach, next_id);
-  if (step.cause) trigger_run(draft, *job, window, *step.cause, step.reason);
+  if (step.cause) trigger_run(draft, *job, window, step);
+  for (const v1::LossComparison& labels : window.comparisons()) {
+    ModelDraft edit(draft, window.model());
+    edit.record(registry::weigh_labels(edit.model(), edit.spec(), labels, edit.clock(false)));
+  }
   return ok_status();
 }
 

@@ -69,14 +69,35 @@ void ModelDraft::refresh_plan() {
   record(std::move(event));
 }
 
+namespace {
+
+// Time of all its ranks together. In a replay what a run is said to take, so that a fast machine spends no
+// other budget than a slow one.
+double rank_seconds(const v1::ModelState& model, const v1::Run& run, int64_t now_us) {
+  const bool replay = !model.replay_session().empty();
+  double spent_us = 0;
+  for (const v1::Attempt& attempt : run.attempts()) {
+    const int64_t from = attempt.gang().started_us() != 0 ? attempt.gang().started_us() : attempt.placed_us();
+    const int64_t until = attempt.ended_us() != 0 ? attempt.ended_us() : now_us;
+    const int64_t took = replay ? model.replay_run_takes_us() : std::max<int64_t>(0, until - from);
+    spent_us = (replay ? 0 : spent_us) + static_cast<double>(took) * world_of(attempt);
+  }
+  return spent_us / 1e6;
+}
+
+}  // namespace
+
 void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   if (!run.publish()) return;
   // The policy reads these fields alone; a run's data list is long.
   v1::Run ended;
   ended.set_id(run.id());
   ended.set_publish(run.publish());
+  ended.set_cause(run.cause());
   ended.set_state(state);
-  v1::DecisionState decision = drift::after_run(model_.decision(), ended, clock(false).model_us);
+  v1::DecisionState decision =
+      drift::after_run(spec_.retrain(), model_.decision(), ended, clock(false).model_us,
+                       rank_seconds(model_, run, draft_.now_us()));
   if (decision.active_run().empty()) {
     // A held run waits for a person, aside; another one that is on its way goes on being the flight.
     // Ids begin with the job's name.
@@ -98,8 +119,25 @@ void ModelDraft::after_run(const v1::Run& run, v1::RunState state) {
   record(std::move(event));
 }
 
+namespace {
+
+// The candidate is a version that the model has: it is rolled out again, and nothing is published.
+void reuse(Draft& draft, ModelDraft& edit, const v1::Run& run, uint64_t number) {
+  auto* ended = draft.add().mutable_run_ended();
+  ended->set_run(run.id());
+  ended->set_state(v1::COMPLETED);
+  ended->set_reason(fmt::format("version {} fits the present and serves again: nothing was trained", number));
+  edit.after_run(run, v1::PUBLISHED);
+  edit.record(registry::begin_rollout(edit.model(), edit.spec(), number, registry::Reach::kCanaryFirst,
+                                      fmt::format("found to fit by run {}", run.id()), edit.clock(false)));
+}
+
+}  // namespace
+
 void publish(Draft& draft, const v1::Run& run) {
   ModelDraft edit(draft, run.job());
+  if (const v1::Version* known = registry::version_of_manifest(edit.model(), run.outcome().manifest()))
+    return reuse(draft, edit, run, known->number());
   CHECK(!registry::version_of_run(edit.model(), run.id()), "a run publishes exactly one version");
   const uint64_t number = registry::next_version(edit.model());
   v1::Event published;

@@ -45,9 +45,10 @@ class FreeDevices {
 // What a first attempt trains on or scores, and against whom it will be judged.
 Status choose_rows(const Draft& draft, const v1::Run& run, v1::AttemptPlaced& placed) {
   if (run.task() == v1::Plan::TRAIN && jobs::is_task(spec_of(draft.state, run))) return ok_status();
-  const Selection selection = TRY(
-      run.task() == v1::Plan::SCORE ? scored_rows(draft.state, run.dataset())
-                                    : training_rows(draft.state, spec_of(draft.state, run), run.as_of_us()));
+  const Selection selection =
+      TRY(run.task() == v1::Plan::SCORE
+              ? scored_rows(draft.state, run.dataset())
+              : training_rows(draft.state, spec_of(draft.state, run), run.as_of_us(), run.changed_us()));
   *placed.mutable_windows() = selection.windows;
   placed.mutable_data()->Assign(selection.data.begin(), selection.data.end());
   // A run without publication is nobody's rival.

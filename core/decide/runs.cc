@@ -97,6 +97,8 @@ v1::Run new_run(const Draft& draft, const v1::Job& job) {
   run.set_turn_us(draft.now_us());
   run.set_spec_sha256(job.spec_sha256());
   run.set_submitted_by(job.owner());
+  if (const v1::ModelState* model = find_model(draft.state, job.name()))
+    run.set_changed_us(model->decision().changed_us());
   return run;
 }
 
@@ -201,7 +203,7 @@ Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& reques
     return failed_precondition(missing);
   const bool task = jobs::is_task(job->spec());
   run.set_publish(!request.no_publish() && !task);
-  if (!task) TRY(training_rows(draft.state, job->spec(), run.as_of_us()));
+  if (!task) TRY(training_rows(draft.state, job->spec(), run.as_of_us(), run.changed_us()));
   return run;
 }
 
@@ -302,8 +304,9 @@ Status decide_one(Draft& draft, const CancelRun& command) {
 Status decide_one(Draft& draft, const ApproveRun& command) {
   const v1::Run* run = find_run(draft.state, command.request.id());
   if (!run) return no_such_run(command.request.id());
-  if (run->state() != v1::HELD)
-    return failed_precondition(fmt::format("run '{}' is not held for approval: it is {}", run->id(),
+  // A rejected one is overridden: its candidate is there, and a person takes it on.
+  if (run->state() != v1::HELD && run->state() != v1::REJECTED)
+    return failed_precondition(fmt::format("run '{}' is neither held nor rejected: it is {}", run->id(),
                                            v1::RunState_Name(run->state())));
   if (command.request.reason().empty())
     return invalid_argument("say why in --reason: an approval stands in the version's history");

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
+
 namespace rekindle::dataio {
 namespace {
 
@@ -78,6 +80,47 @@ Result<Column> weekday(const SourceTable& rows, const v1::Weekday& from) {
   return out;
 }
 
+double number_of(v1::PartOfTime::Part part, Time at) {
+  const auto days = std::chrono::floor<std::chrono::days>(at);
+  const std::chrono::year_month_day date(days);
+  const double minutes = static_cast<double>((at - days).count()) / kMicrosPerMinute;
+  switch (part) {
+    case v1::PartOfTime::YEAR:
+      return static_cast<int>(date.year());
+    case v1::PartOfTime::MONTH:
+      return static_cast<unsigned>(date.month());
+    case v1::PartOfTime::DAY:
+      return static_cast<unsigned>(date.day());
+    case v1::PartOfTime::HOUR:
+      return std::floor(minutes / 60);
+    default:
+      return minutes;
+  }
+}
+
+Result<Column> part_of_time(const SourceTable& rows, const v1::PartOfTime& from) {
+  if (from.part() == v1::PartOfTime::PART_UNSPECIFIED || !v1::PartOfTime::Part_IsValid(from.part()))
+    return invalid_argument("it needs part: year, month, day, hour, minute_of_day or weekday");
+  const Column* time = TRY(rows.table.get(from.time(), v1::TIMESTAMP));
+  const bool weekday = from.part() == v1::PartOfTime::WEEKDAY;
+  Column out{"", weekday ? v1::TEXT : v1::NUMBER};
+  if (weekday) out.words.assign(kWeekdays.begin(), kWeekdays.end());
+  out.reserve(rows.table.rows());
+  for (size_t row = 0; row < rows.table.rows(); ++row) {
+    if (time->missing(row)) {
+      out.add_missing();
+      continue;
+    }
+    const Time at = time_from_micros(time->times[row]);
+    if (weekday)
+      out.codes.push_back(
+          static_cast<int32_t>(std::chrono::weekday(std::chrono::floor<std::chrono::days>(at)).c_encoding()));
+    else
+      out.add_number(number_of(from.part(), at));
+  }
+  return out;
+}
+
 bool holds(v1::Compare::Op op, double a, double b) {
   switch (op) {
     case v1::Compare::GREATER:
@@ -114,10 +157,12 @@ Result<Column> compute(const SourceTable& rows, const v1::Derive& derive) {
       return weekday(rows, derive.weekday());
     case v1::Derive::kCompare:
       return compare(rows, derive.compare());
+    case v1::Derive::kPartOfTime:
+      return part_of_time(rows, derive.part_of_time());
     case v1::Derive::FROM_NOT_SET:
       break;
   }
-  return invalid_argument("it needs one of add_minutes, minute_of_day, weekday, compare");
+  return invalid_argument("it needs one of add_minutes, minute_of_day, weekday, compare, part_of_time");
 }
 
 }  // namespace
@@ -132,6 +177,8 @@ std::vector<std::string> derive_inputs(const v1::Derive& derive) {
       return {derive.weekday().year(), derive.weekday().month(), derive.weekday().day()};
     case v1::Derive::kCompare:
       return {derive.compare().column()};
+    case v1::Derive::kPartOfTime:
+      return {derive.part_of_time().time()};
     case v1::Derive::FROM_NOT_SET:
       break;
   }

@@ -107,6 +107,24 @@ void Adwin::drop_oldest() {
   while (rows_.size() > 1 && rows_.back().empty()) rows_.pop_back();
 }
 
+uint64_t Adwin::likeliest_newer() const {
+  uint64_t n0 = 0, newer = width_;
+  double u0 = 0, most = 0;
+  for (size_t i = rows_.size(); i-- > 0;) {
+    for (const Bucket& bucket : rows_[i]) {
+      n0 += uint64_t{1} << i;
+      u0 += bucket.total;
+      if (n0 == width_) continue;
+      const auto a = static_cast<double>(n0), b = static_cast<double>(width_ - n0);
+      const double explained = between(a, u0 / a, b, (total_ - u0) / b);
+      if (explained <= most) continue;
+      most = explained;
+      newer = width_ - n0;
+    }
+  }
+  return newer;
+}
+
 bool Adwin::detect() {
   if (tick_ % kClock != 0 || width_ <= kGrace) return false;
   bool changed = false;
@@ -133,6 +151,7 @@ bool Adwin::detect() {
           before_ = mean0;
           after_ = mean1;
           bound_ = bound;
+          newer_ = likeliest_newer();
         }
         changed = cut = true;
         break;

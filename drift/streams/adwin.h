@@ -27,6 +27,9 @@ class Adwin {
   double before() const { return before_; }  // of the newest detection: mean of the older part,
   double after() const { return after_; }    // of the newer part,
   double bound() const { return bound_; }    // and the difference that chance could have made
+  // Right after an update that was true: items since the likeliest point of change, by least squares over the
+  // window as it was. What the rule leaves of the window is longer: it drops no more than it must.
+  uint64_t newer() const { return newer_; }
   uint64_t detections() const { return detections_; }
 
   // The same state gives the same bytes; what load() gives goes on as if there had been no break.
@@ -42,6 +45,7 @@ class Adwin {
   void compress();
   void drop_oldest();
   bool detect();
+  uint64_t likeliest_newer() const;
 
   double delta_;
   bool detected_ = false;
@@ -51,6 +55,7 @@ class Adwin {
   double variance_ = 0;
   uint64_t detections_ = 0;
   double before_ = 0, after_ = 0, bound_ = 0;
+  uint64_t newer_ = 0;
   std::vector<std::vector<Bucket>> rows_;  // rows_[i]: buckets of 2^i items, oldest first
 };
 

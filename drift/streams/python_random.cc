@@ -67,24 +67,28 @@ uint32_t PythonRandom::below(uint32_t n) {
   return drawn;
 }
 
-std::vector<uint32_t> PythonRandom::sample(uint32_t n, uint32_t count) {
+double PythonRandom::uniform() {
+  const uint32_t high = engine_() >> 5, low = engine_() >> 6;
+  return (high * 67108864.0 + low) / 9007199254740992.0;
+}
+
+void PythonRandom::sample(uint32_t n, uint32_t count, std::vector<uint32_t>& out) {
   CHECK(count <= n, "a sample is no larger than its population");
-  std::vector<uint32_t> out;
+  out.clear();
   if (n <= set_size(count)) {
-    std::vector<uint32_t> pool(n);
-    std::iota(pool.begin(), pool.end(), 0u);
+    pool_.resize(n);
+    std::iota(pool_.begin(), pool_.end(), 0u);
     for (uint32_t i = 0; i < count; ++i) {
       const uint32_t at = below(n - i);
-      out.push_back(pool[at]);
-      pool[at] = pool[n - i - 1];
+      out.push_back(pool_[at]);
+      pool_[at] = pool_[n - i - 1];
     }
-    return out;
+    return;
   }
   while (out.size() < count) {
     const uint32_t at = below(n);
     if (std::ranges::find(out, at) == out.end()) out.push_back(at);
   }
-  return out;
 }
 
 }  // namespace rekindle::drift

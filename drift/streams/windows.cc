@@ -2,29 +2,61 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "drift/distances/ks_law.h"
-#include "drift/distances/samples.h"
 
 namespace rekindle::drift {
 
 bool Kswin::update(double value) {
   if (detected_) {  // river forgets all, its random state too
-    window_.clear();
+    size_ = next_ = 0;
     random_ = PythonRandom(seed_);
     detected_ = false;
   }
-  window_.push_back(value);
-  if (window_.size() > kWindow) window_.pop_front();
-  if (window_.size() < kWindow) return false;
-  drawn_.clear();
-  for (const uint32_t at : random_.sample(kWindow - kRecent, kRecent)) drawn_.push_back(window_[at]);
-  recent_.assign(window_.end() - kRecent, window_.end());
-  std::ranges::sort(drawn_);
-  std::ranges::sort(recent_);
-  const double distance = ks_distance(drawn_, recent_);
-  detected_ = distance > kDistanceMin && ks_p_value(distance, kRecent, kRecent) <= kAlpha;
+  insert(value);
+  if (size_ < kWindow) return false;
+  // Of 30 against 30 there are 31 distances: from which on they are too rare is known beforehand.
+  static const int kRare = [] {
+    int apart = 0;
+    while (apart / 30.0 <= kDistanceMin || ks_p_value(apart / 30.0, kRecent, kRecent) > kAlpha) ++apart;
+    return apart;
+  }();
+  detected_ = distance() >= kRare;
   return detected_;
+}
+
+void Kswin::insert(double value) {
+  if (size_ == kWindow) {
+    const auto oldest =
+        static_cast<size_t>(std::ranges::find(slots_, static_cast<uint8_t>(next_)) - slots_.begin());
+    std::copy(sorted_.begin() + oldest + 1, sorted_.end(), sorted_.begin() + oldest);
+    std::copy(slots_.begin() + oldest + 1, slots_.end(), slots_.begin() + oldest);
+    --size_;
+  }
+  const auto at = static_cast<size_t>(std::upper_bound(sorted_.begin(), sorted_.begin() + size_, value) -
+                                      sorted_.begin());
+  std::copy_backward(sorted_.begin() + at, sorted_.begin() + size_, sorted_.begin() + size_ + 1);
+  std::copy_backward(slots_.begin() + at, slots_.begin() + size_, slots_.begin() + size_ + 1);
+  sorted_[at] = value;
+  slots_[at] = static_cast<uint8_t>(next_);
+  ++size_;
+  next_ = (next_ + 1) % kWindow;
+}
+
+int Kswin::distance() {
+  random_.sample(kWindow - kRecent, kRecent, drawn_);
+  // 1 for what was drawn of the older ones, -1 for the newest, by slot.
+  std::array<int8_t, kWindow> sides{};
+  const auto slot = [this](size_t age) { return (next_ + age) % kWindow; };  // 0: the oldest
+  for (const uint32_t age : drawn_) sides[slot(age)] = 1;
+  for (size_t age = kWindow - kRecent; age < kWindow; ++age) sides[slot(age)] = -1;
+  int apart = 0, most = 0;
+  for (size_t i = 0; i < kWindow; ++i) {
+    apart += sides[slots_[i]];
+    if (i + 1 == kWindow || sorted_[i] != sorted_[i + 1]) most = std::max(most, std::abs(apart));
+  }
+  return most;
 }
 
 bool Stepd::update(double correct) {

@@ -6,6 +6,7 @@
 // Pesaranghader and Viktor, "Fast Hoeffding drift detection method" (FHDDM).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -14,7 +15,8 @@
 
 namespace rekindle::drift {
 
-// Numbers of any scale: Kolmogorov-Smirnov between the newest 30 and 30 drawn from the 70 before them.
+// Numbers of any scale: Kolmogorov-Smirnov between the newest 30 and 30 drawn from the 70 before them. The
+// window is kept sorted, so that an item costs one insertion and one walk.
 class Kswin {
  public:
   explicit Kswin(uint32_t seed) : seed_(seed), random_(seed) {}
@@ -25,10 +27,15 @@ class Kswin {
   static constexpr double kAlpha = 0.005;
   static constexpr double kDistanceMin = 0.1;
 
+  void insert(double value);
+  int distance();  // in thirtieths
+
   uint32_t seed_;
   PythonRandom random_;
-  std::deque<double> window_;
-  std::vector<double> drawn_, recent_;  // kept for their memory alone
+  std::vector<uint32_t> drawn_;         // kept for its memory alone
+  std::array<double, kWindow> sorted_;  // the values, ascending,
+  std::array<uint8_t, kWindow> slots_;  // and of each the slot in which it came
+  size_t size_ = 0, next_ = 0;          // of the window; the slot of the next item, which is the oldest's
   bool detected_ = false;
 };
 

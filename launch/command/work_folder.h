@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "jobs/task.h"
 #include "launch/attempt_folder.h"
 
 namespace rekindle::launch {
@@ -11,6 +12,8 @@ namespace rekindle::launch {
 class WorkFolder {
  public:
   explicit WorkFolder(const AttemptFolder& attempt) : root_(attempt.root() / "work") {}
+  // Elsewhere: a bare task's, where only its processes see it.
+  explicit WorkFolder(fs::path root) : root_(std::move(root)) {}
 
   const fs::path& root() const { return root_; }
   fs::path code() const { return root_ / "code"; }                // unpacked, read-only: the scripts' folder
@@ -33,6 +36,13 @@ class WorkFolder {
 // Whether the plan runs a script of the user's (train.command).
 inline bool is_command(const v1::Plan& plan) {
   return plan.task() == v1::Plan::TRAIN && plan.spec().train().command_size() > 0;
+}
+
+// A plain task that brings neither code nor an environment: what is prepared for it needs no program, and it
+// has no use for artifacts.
+inline bool is_bare(const v1::Plan& plan) {
+  return is_command(plan) && jobs::is_task(plan.spec()) && !plan.spec().has_code() &&
+         !plan.spec().train().has_env();
 }
 
 }  // namespace rekindle::launch

@@ -17,7 +17,6 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "launch/command/work_folder.h"
 #include "launch/confine/reach.h"
 
 namespace rekindle::launch {
@@ -48,16 +47,14 @@ fs::path record_of(const AttemptFolder& folder) {
   return folder.root() / "confined.pb";
 }
 
-fs::path real(const fs::path& path) {
-  std::error_code error;
-  const fs::path out = fs::canonical(path, error);
-  return error ? path : out;
-}
-
 std::vector<fs::path> hidden_of(const v1::ConfinePolicy& policy) {
   std::vector<fs::path> out;
   for (const std::string& folder : policy.hidden()) out.push_back(real(folder));
   return out;
+}
+
+void add_to(std::vector<Grant>& grants, std::vector<Grant> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(grants));
 }
 
 // Nine tenths of what there is: the rest is for whoever ends what takes more.
@@ -85,12 +82,24 @@ bool in_container(const v1::Plan& plan) {
   return !plan.spec().train().env().container().empty();
 }
 
+// What its processes see as /tmp: the scratch folder itself where that lies there. But a container's
+// processes, which no view surrounds, look for it by its name; and where the attempt's own files lie in /tmp
+// a script is to write in a part of it alone.
+fs::path private_tmp(const Confinable& host, const v1::Plan& plan, const fs::path& scratch,
+                     std::vector<fs::path> others) {
+  for (const std::string& path : {plan.checkpoints(), plan.artifacts(), plan.environments()})
+    others.push_back(real(path));
+  const bool itself =
+      host.namespaces != Namespaces::kNone && scratch.parent_path() == "/tmp" && !in_container(plan) &&
+      std::none_of(others.begin(), others.end(), [](const fs::path& one) { return lies_in(one, "/tmp"); });
+  return itself ? scratch : scratch / "tmp";
+}
+
 // What is private to an attempt is its own only where it can be.
-View private_view(Namespaces how, const fs::path& scratch, const std::vector<fs::path>& hidden,
+View private_view(Namespaces how, const fs::path& tmp, const std::vector<fs::path>& hidden,
                   std::vector<fs::path> kept) {
   View out(how);
-  for (const fs::path& folder : shared_scratch())
-    out.replace(folder, folder == "/tmp" ? scratch / "tmp" : "");
+  for (const fs::path& folder : shared_scratch()) out.replace(folder, folder == "/tmp" ? tmp : "");
   for (const fs::path& folder : hidden) out.replace(folder);
   std::sort(kept.begin(), kept.end());  // those around others first
   for (const fs::path& path : kept) out.keep(path);
@@ -176,7 +185,7 @@ v1::ConfineHost as_message(const Confinable& host) {
 }
 
 Confinement Confinement::set_up(const GangOptions& options, const v1::Plan& plan, const fs::path& scratch) {
-  Confinement out{AttemptFolder(options.folder)};
+  Confinement out(AttemptFolder(options.folder), scratch);
   if (!options.confine.has_value()) return out;
   out.wanted_ = true;
   out.in_container_ = in_container(plan);
@@ -225,37 +234,57 @@ void Confinement::make_groups(const Confinable& host, uint32_t world) {
 
 void Confinement::make_fence(const Confinable& host, const GangOptions& options, const v1::Plan& plan,
                              const fs::path& scratch) {
-  std::vector<fs::path> lasting = {plan.environments()}, passing = {scratch / "tmp"};
+  const bool bare = is_bare(plan);
+  const std::vector<fs::path> hidden = hidden_of(record_.policy());
+  const fs::path tmp = private_tmp(host, plan, scratch, hidden);
+  std::vector<fs::path> lasting, passing = {tmp};
   // A script's is durable with the first checkpoint in it (CheckpointWatch).
   (is_command(plan) ? passing : lasting).push_back(plan.checkpoints());
-  if (!plan.artifacts().empty())
+  if (!bare) lasting.push_back(plan.environments());
+  if (!bare && !plan.artifacts().empty())
     for (const char* folder : {"blobs", "tmp"}) lasting.push_back(fs::path(plan.artifacts()) / folder);
   for (const fs::path& folder : lasting)
     if (const Status made = make_folders_durably(folder, 0750); !made.ok()) lacks(made.message());
   for (const fs::path& folder : passing)
     if (const Status made = make_folders(folder, 0750); !made.ok()) lacks(made.message());
-  std::vector<Grant> grants = reach_of_system(record_.policy());
-  for (Grant& grant : reach_of_gpus(record_.policy(), plan)) grants.push_back(std::move(grant));
-  const std::vector<fs::path> hidden = hidden_of(record_.policy());
+  const bool fenced = host.landlock >= runtime::kLandlockAbiMin;
+  std::optional<HostReach::Begun> begun = fenced ? HostReach::here().take_fence(hidden) : std::nullopt;
+  std::vector<Grant> grants = begun ? std::move(begun->missing) : HostReach::here().settings();
+  if (!begun) add_to(grants, HostReach::here().devices());
+  add_to(grants, reach_of_system(record_.policy(), hidden));
+  add_to(grants, reach_of_gpus(record_.policy(), plan));
   std::vector<fs::path> kept;
   // Folders of the system are no links into what is private to an attempt.
   for (const Grant& grant : grants) kept.push_back(grant.path);
   for (Grant& grant : reach_of_attempt(options, plan, scratch)) {
-    kept.push_back(real(grant.path));
+    if (grant.path != tmp) kept.push_back(real(grant.path));
     grants.push_back(std::move(grant));
   }
   // By the names that the plan has for them, which may be links.
   for (const std::string& path : {plan.artifacts(), plan.environments()})
-    if (!path.empty()) kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
-  View view = private_view(host.namespaces, scratch, hidden, std::move(kept));
-  if (host.landlock < runtime::kLandlockAbiMin || plan.gpus_per_rank() > 0) view.close_host_settings();
+    if (!bare && !path.empty())
+      kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
+  if (tmp == scratch) scratch_ = "/tmp";
+  // Beside the attempt's folder, where in its view there is nothing else.
+  const fs::path folder = real(options.folder);
+  const bool alone = plan.world() <= 1 && options.srun.empty();
+  const auto around = [&folder](const fs::path& one) {
+    return folder != one && lies_in(folder.parent_path(), one);
+  };
+  if (bare && alone && host.namespaces != Namespaces::kNone &&
+      std::any_of(hidden.begin(), hidden.end(), around))
+    work_ = folder.parent_path() / "work";
+  View view = private_view(host.namespaces, tmp, hidden, std::move(kept));
+  if (work_) view.make(*work_);
+  if (!fenced || plan.gpus_per_rank() > 0) view.close_host_settings();
   entry_->view = std::make_shared<View>(std::move(view));
-  if (host.landlock < runtime::kLandlockAbiMin) return;
-  Result<Landlock> fence = Landlock::make(true);
+  if (!fenced) return;
+  Result<Landlock> fence = begun ? Result<Landlock>(std::move(begun->fence)) : Landlock::make(true);
   const Status allowed = fence.ok() ? allow_all(*fence, grants, hidden) : fence.status();
   if (!allowed.ok()) return lacks(allowed.message());
   entry_->landlock = std::make_shared<Landlock>(std::move(*fence));
   record_.set_fence(true);
+  if (work_) entry_->scratch.push_back(work_->string());
   // Those of the host are not to be written where what is hidden lies in them.
   for (const fs::path& folder : shared_scratch())
     if (host.namespaces != Namespaces::kNone ||
@@ -307,7 +336,7 @@ void Confinement::finish() {
   if (const fs::path group = record_.pids_group(); !group.empty())
     record_.set_forks_refused(launch::forks_refused(group));
   if (!end_groups(record_)) lacks("a process of the attempt could not be killed");
-  write();
+  add_end();
 }
 
 void Confinement::lacks(std::string what) {
@@ -315,7 +344,8 @@ void Confinement::lacks(std::string what) {
 }
 
 // Not durable: after a crash of the host nothing of what it names is left.
-void Confinement::write() const {
+void Confinement::write() {
+  lacks_written_ = record_.lacks_size();
   const fs::path file = record_of(folder_);
   const fs::path temp = file.string() + ".tmp";
   Fd fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
@@ -323,6 +353,19 @@ void Confinement::write() const {
       fd.valid() ? write_all(fd.get(), record_.SerializeAsString(), temp) : errno_status("creating", temp);
   if (status.ok() && ::rename(temp.c_str(), file.c_str()) != 0) status = errno_status("renaming to", file);
   if (!status.ok()) log_warning("what confines the attempt is not recorded", {{"reason", status.message()}});
+}
+
+// Behind the first one, with what has come since: as messages are read, the two are one.
+void Confinement::add_end() const {
+  v1::Confinement end;
+  end.set_memory_kills(record_.memory_kills());
+  end.set_memory_peak(record_.memory_peak());
+  end.set_forks_refused(record_.forks_refused());
+  for (int i = lacks_written_; i < record_.lacks_size(); ++i) end.add_lacks(record_.lacks(i));
+  const Result<Fd> fd = append_to_plain_file(record_of(folder_), 0640);
+  const Status status =
+      fd.ok() ? write_all(fd->get(), end.SerializeAsString(), record_of(folder_)) : fd.status();
+  if (!status.ok()) log_warning("what was counted is not recorded", {{"reason", status.message()}});
 }
 
 std::optional<v1::Confinement> read_confinement(const AttemptFolder& folder) {
@@ -340,18 +383,26 @@ bool end_groups(const v1::Confinement& record) {
   return done;
 }
 
-Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const v1::Plan& plan, int rank) {
+Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const WorkFolder& work,
+                                             const v1::Plan& plan, int rank) {
   const std::optional<v1::Confinement> record = read_confinement(folder);
   if (!record || record->policy().confine().files() == v1::Confine::ALL || in_container(plan) ||
       runtime::landlock_abi() < runtime::kLandlockAbiMin)
     return std::function<int()>();
   // Ranks of a gang meet on sockets; whom they meet the fence around the gang says.
   Landlock fence = TRY(Landlock::make(false));
-  std::vector<Grant> grants = reach_of_system(record->policy(), record->fence());
   const std::vector<fs::path> hidden = hidden_of(record->policy());
-  for (std::vector<Grant>& more :
-       std::array{reach_of_gpus(record->policy(), plan), reach_of_script(folder, plan, hidden, rank)})
-    std::move(more.begin(), more.end(), std::back_inserter(grants));
+  std::vector<Grant> grants;
+  // Inside a fence that has looked at each of their files: all of them.
+  if (record->fence()) {
+    grants = {{"/etc", Landlock::May::kRead}, {"/dev", Landlock::May::kUse}};
+  } else {
+    grants = HostReach::here().settings();
+    add_to(grants, HostReach::here().devices());
+  }
+  add_to(grants, reach_of_system(record->policy(), hidden));
+  add_to(grants, reach_of_gpus(record->policy(), plan));
+  add_to(grants, reach_of_script(folder, work, plan, hidden, rank));
   TRY_STATUS(allow_all(fence, grants, hidden));
   const auto kept = std::make_shared<Landlock>(std::move(fence));
   return std::function<int()>([kept] { return kept->enter(); });

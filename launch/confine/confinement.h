@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/process.h"
+#include "launch/command/work_folder.h"
 #include "launch/confine/groups.h"
 #include "launch/confine/view.h"
 #include "launch/gang/gang.h"
@@ -48,21 +49,31 @@ class Confinement {
   // Ends all that is in the groups, whatever it starts meanwhile; nothing can start there until the next
   // part.
   void sweep();
-  // After the last process: counts, removes, and writes the record for the last time.
+  // The attempt's scratch folder, as its processes see it.
+  const fs::path& scratch() const { return scratch_; }
+  // Where the work of a bare task's only rank lies, if not in the attempt's folder: in memory, for its
+  // processes alone, and gone with them. They have to prepare it.
+  const std::optional<fs::path>& work() const { return work_; }
+  // After the last process: counts, removes, and adds what has come to the record.
   void finish();
 
  private:
   struct Entry;
-  explicit Confinement(AttemptFolder folder) : folder_(std::move(folder)) {}
+  Confinement(AttemptFolder folder, fs::path scratch)
+      : folder_(std::move(folder)), scratch_(std::move(scratch)) {}
   void make_groups(const Confinable& host, uint32_t world);
   void make_fence(const Confinable& host, const GangOptions& options, const v1::Plan& plan,
                   const fs::path& scratch);
   void set_limits(Part part);
   void lacks(std::string what);
-  void write() const;
+  void write();
+  void add_end() const;
 
   AttemptFolder folder_;
+  fs::path scratch_;
+  std::optional<fs::path> work_;
   v1::Confinement record_;
+  int lacks_written_ = 0;
   bool wanted_ = false;
   bool in_container_ = false;
   std::optional<Group> memory_, pids_;
@@ -76,6 +87,7 @@ std::optional<v1::Confinement> read_confinement(const AttemptFolder& folder);
 bool end_groups(const v1::Confinement& record);
 
 // For a rank's own process around a script: what it starts is in a narrower fence. Empty: no fence here.
-Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const v1::Plan& plan, int rank);
+Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const WorkFolder& work,
+                                             const v1::Plan& plan, int rank);
 
 }  // namespace rekindle::launch

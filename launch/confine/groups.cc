@@ -23,10 +23,11 @@ constexpr uint64_t kNoLimit = 1ull << 62;  // version 1 writes about 2^63 where 
 
 std::vector<std::string> lines_of(const fs::path& file) {
   std::vector<std::string> out;
-  const std::string text = read_file(file).ok() ? read_file(file).value() : "";
+  const Result<std::string> read = read_file(file);
+  const std::string_view text = read.ok() ? std::string_view(*read) : std::string_view();
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    out.push_back(text.substr(at, end - at));
+    out.emplace_back(text.substr(at, end - at));
     at = end + 1;
   }
   return out;
@@ -245,7 +246,9 @@ uint64_t forks_refused(const fs::path& group) {
 uint64_t memory_limit_above(const GroupParent& parent) {
   uint64_t out = 0;
   for (fs::path folder = parent.folder; folder.has_relative_path(); folder = folder.parent_path()) {
-    const uint64_t limit = number_in(folder / limit_file(parent.version, "memory"));
+    const fs::path file = folder / limit_file(parent.version, "memory");
+    if (::access(file.c_str(), R_OK) != 0) break;  // above the groups
+    const uint64_t limit = number_in(file);
     if (limit > 0 && limit < kNoLimit) out = out == 0 ? limit : std::min(out, limit);
   }
   return out;

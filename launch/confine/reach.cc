@@ -6,108 +6,12 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "launch/command/work_folder.h"
-
 namespace rekindle::launch {
 namespace {
 
 using May = runtime::Landlock::May;
 
 constexpr int kDepthMost = 32;  // of a folder that is taken to pieces
-
-constexpr const char* kSystem[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt",
-                                   "/nix/store", "/gnu/store", "/proc", "/sys", "/var/lib/alternatives",
-                                   // Names of hosts and users.
-                                   "/run/systemd/resolve", "/run/resolvconf",
-                                   "/run/NetworkManager/resolv.conf"};
-
-constexpr const char* kDevices[] = {"null",
-                                    "zero",
-                                    "full",
-                                    "random",
-                                    "urandom",
-                                    "tty",
-                                    "ptmx",
-                                    "pts",
-                                    "fd",
-                                    "dri",
-                                    "kfd",
-                                    "nvidiactl",
-                                    "nvidia-modeset",
-                                    "nvidia-uvm",
-                                    "nvidia-uvm-tools",
-                                    "nvidia-caps",
-                                    "infiniband"};
-
-// Variables that name files or folders which host programs look for.
-constexpr const char* kNamedFiles[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "MODULESHOME",
-                                       "PIP_CONFIG_FILE"};
-constexpr const char* kNamedPrograms[] = {"LMOD_CMD", "MODULES_CMD"};
-constexpr const char* kNamedLists[] = {"MODULEPATH"};
-
-fs::path real(const fs::path& path) {
-  std::error_code error;
-  const fs::path out = fs::canonical(path, error);
-  return error ? path : out;
-}
-
-std::vector<fs::path> listed(const char* variable) {
-  std::vector<fs::path> out;
-  const char* text = std::getenv(variable);
-  std::string_view rest = text != nullptr ? text : "";
-  while (!rest.empty()) {
-    const size_t colon = std::min(rest.find(':'), rest.size());
-    if (rest.front() == '/') out.emplace_back(rest.substr(0, colon));
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
-  }
-  return out;
-}
-
-// A program in FOLDER/bin finds the rest of itself in FOLDER, unless that is a home.
-void add_program_folder(const fs::path& folder, std::vector<Grant>& out) {
-  const fs::path of = real(folder);
-  const fs::path around = of.parent_path();
-  const char* variable = std::getenv("HOME");
-  const fs::path home = variable != nullptr ? real(variable) : fs::path();
-  const auto is_home = [&home](const fs::path& path) {
-    return !path.has_relative_path() || (!home.empty() && lies_in(home, path));
-  };
-  if (is_home(of)) return;
-  out.push_back({of, May::kRead});
-  if (is_home(around)) return;
-  if (!home.empty() && around == home / ".local")
-    out.push_back({around / "lib", May::kRead});
-  else
-    out.push_back({around, May::kRead});
-}
-
-bool for_everybody(const fs::path& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0;
-}
-
-std::vector<fs::path> entries(const fs::path& folder) {
-  std::vector<fs::path> out;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) out.push_back(entry.path());
-  return out;
-}
-
-// What everybody may read there: keys and hashes of passwords are not for runs, though root could.
-void add_settings(const fs::path& folder, std::vector<Grant>& out) {
-  for (const fs::path& entry : entries(folder)) {
-    if (!for_everybody(entry)) continue;
-    std::error_code error;
-    const std::vector<fs::path> below =
-        fs::is_directory(entry, error) ? entries(entry) : std::vector<fs::path>();
-    if (std::all_of(below.begin(), below.end(), for_everybody)) {
-      out.push_back({entry, May::kRead});
-      continue;
-    }
-    for (const fs::path& one : below)
-      if (for_everybody(one)) out.push_back({one, May::kRead});
-  }
-}
 
 // The programs lie in one folder, their libraries in another beside it, some of them behind a link, and the
 // wheels there behind links of their own where several environments share them.
@@ -130,40 +34,8 @@ const std::vector<fs::path>& shared_scratch() {
   return folders;
 }
 
-namespace {
-
-std::vector<Grant>& found_in_system() {
-  static std::vector<Grant> found;
-  return found;
-}
-
-}  // namespace
-
-void look_at_system() {
-  std::vector<Grant> out;
-  for (const char* folder : kSystem) out.push_back({folder, May::kRead});
-  // Listed by those inside too, who set up a narrower fence.
-  for (const char* folder : {"/etc", "/dev"}) out.push_back({folder, May::kList});
-  add_settings("/etc", out);
-  for (const char* name : kDevices) out.push_back({fs::path("/dev") / name, May::kUse});
-  for (const fs::path& entry : entries("/dev"))
-    if (entry.filename().string().starts_with("nvidia")) out.push_back({entry, May::kUse});
-  for (const fs::path& folder : listed("PATH")) add_program_folder(folder, out);
-  for (const char* name : kNamedFiles)
-    if (const char* file = std::getenv(name)) out.push_back({real(file), May::kRead});
-  for (const char* name : kNamedPrograms)
-    if (const char* program = std::getenv(name)) add_program_folder(real(program).parent_path(), out);
-  for (const char* name : kNamedLists)
-    for (const fs::path& folder : listed(name)) out.push_back({real(folder), May::kRead});
-  found_in_system() = std::move(out);
-}
-
-std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, bool within) {
-  if (found_in_system().empty()) look_at_system();
-  std::vector<Grant> out;
-  if (within) out.push_back({"/etc", May::kRead});
-  for (const Grant& grant : found_in_system())
-    if (!within || !lies_in(grant.path, "/etc")) out.push_back(grant);
+std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, const std::vector<fs::path>& hidden) {
+  std::vector<Grant> out = HostReach::here().folders(hidden);
   for (const std::string& folder : policy.confine().read()) out.push_back({real(folder), May::kRead});
   return out;
 }
@@ -179,15 +51,18 @@ std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch) {
   std::vector<Grant> out;
-  add_own_programs(options.self, out);
-  add_own_programs(options.trainer, out);
+  for (const fs::path& folder : {options.folder, fs::path(plan.checkpoints()), scratch})
+    if (!folder.empty()) out.push_back({folder, May::kWrite});
+  const bool bare = is_bare(plan);
+  // A rank by itself is a fork of the gang.
+  if (!bare || plan.world() > 1) add_own_programs(options.self, out);
+  if (bare) return out;
+  if (options.trainer.parent_path() != options.self.parent_path()) add_own_programs(options.trainer, out);
   if (const fs::path artifacts = real(plan.artifacts()); !artifacts.empty()) {
     out.push_back({artifacts, May::kRead});
     out.push_back({artifacts / "blobs", May::kAdd});
     out.push_back({artifacts / "tmp", May::kSwap});
   }
-  for (const fs::path& folder : {options.folder, fs::path(plan.checkpoints()), scratch})
-    if (!folder.empty()) out.push_back({folder, May::kWrite});
   // An operator may have put them on another disk, behind a link.
   if (!plan.environments().empty()) out.push_back({real(plan.environments()), May::kWrite});
   // What tells pip where packages are.
@@ -198,12 +73,15 @@ std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& 
   return out;
 }
 
-std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
+std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank) {
-  const WorkFolder work(folder);
+  std::vector<fs::path> read = {work.code(), work.spec()};
+  if (!is_bare(plan))
+    for (const fs::path& path :
+         {work.train(), work.valid(), work.root() / "environments", fs::path(plan.environments())})
+      read.push_back(path);
   std::vector<Grant> out;
-  for (const fs::path& path : {work.code(), work.train(), work.valid(), work.spec(),
-                               work.root() / "environments", fs::path(plan.environments())})
+  for (const fs::path& path : read)
     if (!path.empty()) out.push_back({path, May::kRead});
   for (const fs::path& path : {work.out(), fs::path(plan.checkpoints()), work.metrics(rank)})
     if (!path.empty()) out.push_back({path, May::kWrite});

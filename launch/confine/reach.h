@@ -5,31 +5,24 @@
 
 #include <vector>
 
+#include "launch/command/work_folder.h"
+#include "launch/confine/host_reach.h"
 #include "launch/confine/view.h"
 #include "launch/gang/gang.h"
 #include "rekindle/v1/confined.pb.h"
-#include "runtime/landlock.h"
 
 namespace rekindle::launch {
 
-struct Grant {
-  fs::path path;
-  runtime::Landlock::May may;
-};
-
 // What every program of an attempt may read: the system's folders, those that PATH names, the operator's.
-// Looked up once in a process: there are some thousand files to look at. `within`: for a fence inside one
-// that has looked at each file of /etc: all of it.
-std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, bool within = false);
-// Looks them up anew: for processes whose children use what was found.
-void look_at_system();
+// Besides it the settings and devices, which a fence may have been begun with.
+std::vector<Grant> reach_of_system(const v1::ConfinePolicy& policy, const std::vector<fs::path>& hidden);
 // And what CUDA needs, of an attempt that has GPUs: its first call writes its threads' names below /proc.
 std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan& plan);
 // And what the parts of an attempt need that are programs of ours, mpirun and built-in ranks among them.
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch);
 // And what a script of the user's needs: not the artifact store, nor the attempt's records.
-std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
+std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank);
 
 // Allows all of it, and nothing of what is hidden: a folder around a hidden one is taken to pieces.

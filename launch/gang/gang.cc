@@ -170,8 +170,9 @@ int run_gang(const GangOptions& given) {
   crash_point("gang-scratch-made");
 
   Confinement confinement = Confinement::set_up(options, *plan, scratch);
-  v1::ExitRecord record = options.hosts ? run_on_hosts(options, *plan, scratch, command, confinement)
-                                        : run_here(options, *plan, scratch, command, confinement);
+  v1::ExitRecord record = options.hosts
+                              ? run_on_hosts(options, *plan, scratch, command, confinement)
+                              : run_here(options, *plan, confinement.scratch(), command, confinement);
   confinement.finish();
   std::error_code ignored;  // what cannot be removed is no reason to lose the record
   if (!scratch.empty()) fs::remove_all(scratch, ignored);
@@ -195,7 +196,7 @@ int run_rank(const GangOptions& options) {
     return fail(kGangSystem, failed_precondition("no gang holds attempt.lock: it died, or never lived"));
   const Result<v1::Plan> plan = folder.read_plan();
   if (!plan.ok()) return fail(kGangNoPlan, plan.status());
-  if (is_command(*plan)) return run_script(options, *plan, own_environment());
+  if (is_command(*plan)) return run_script(options, WorkFolder(folder), *plan, own_environment());
   const Result<RankIdentity> place = identity_of(
       [](const char* name) -> const char* { return ::getenv(name); }, std::max<uint32_t>(1, plan->world()));
   if (!place.ok()) return fail(kGangBadUsage, place.status());

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "launch/confine/reach.h"
+#include "launch/confine/host_reach.h"
 #include "launch/warm/warm_gangs.h"
 #include "rekindle/v1/attempt.pb.h"
 #include "rekindle/v1/confined.pb.h"
@@ -48,13 +48,15 @@ std::vector<std::string> words_of(std::string_view request) {
   return out;
 }
 
-// As spawn() leaves a program: nothing as input, the file as output, nothing else open.
-bool lay_out(const std::string& output) {
+// As spawn() leaves a program: nothing as input, the file as output, nothing else open but what is kept (-1:
+// nothing).
+bool lay_out(const std::string& output, int kept) {
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const int log = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   const bool done =
       null >= 0 && log >= 0 && ::dup2(null, 0) >= 0 && ::dup2(log, 1) >= 0 && ::dup2(log, 2) >= 0;
-  ::syscall(SYS_close_range, 3, ~0U, 0);
+  if (kept > 3) ::syscall(SYS_close_range, 3, kept - 1, 0);
+  ::syscall(SYS_close_range, std::max(3, kept + 1), ~0U, 0);
   return done;
 }
 
@@ -66,7 +68,7 @@ void warm_up() {
            &v1::GangRecord::default_instance(), &v1::Report::default_instance(),
            &v1::Confinement::default_instance()})
     (void)message->GetDescriptor()->DebugString();
-  look_at_system();
+  HostReach::here().begin_fence();
 }
 
 // What everybody may read changes now and then.
@@ -85,25 +87,32 @@ int keep_warm(int argc, char** argv, const std::function<int(const std::vector<s
   // Nobody waits for gangs; their ends are in their folders.
   ::signal(SIGCHLD, SIG_IGN);
   warm_up();
+  HostReach& host = HostReach::here();
   std::string buffer(kRequestBytes, '\0');
   for (;;) {
     if (!asked_for()) {
-      look_at_system();
+      host.look();
+      host.begin_fence();
       continue;
     }
     const ssize_t got = ::recv(STDIN_FILENO, buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return 0;
     const std::vector<std::string> words = words_of({buffer.data(), static_cast<size_t>(got)});
+    host.begin_fence();  // anew, where something has changed
     const pid_t child = words.size() > 1 ? ::fork() : -1;
     if (child == 0) {
       ::signal(SIGCHLD, SIG_DFL);
       const std::vector<std::string> command(words.begin() + 1, words.end());
       title.set(command);
-      ::_exit(lay_out(words[0]) ? gang(command) : 1);
+      const bool laid_out = lay_out(words[0], host.fence_fd());
+      host.forked();
+      ::_exit(laid_out ? gang(command) : 1);
     }
     const int failed = child < 0 ? EAGAIN : 0;
     if (::send(STDIN_FILENO, &failed, sizeof failed, MSG_NOSIGNAL) < 0) return 0;
+    host.fence_given();
+    host.begin_fence();
   }
 }
 

@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-// y is 1 where exactly one of two numbers is large, and always so in category 3; one number in ten is missing.
+// y is 1 where exactly one of two numbers is large, and always so in category 3; one number in ten is
+// missing.
 LabelledTreeRows crossed(size_t rows, uint64_t seed) {
   std::mt19937_64 dice(seed);
   std::uniform_real_distribution<double> uniform(0, 1);

@@ -62,8 +62,9 @@ TEST(Verdict, NamesTreesThatDoBetterThanAnySchedule) {
   Report with = report();
   with.trees.line = line("boosted trees", 0.4, 12, 0);
   with.trees.over_own = {0.045, 0.002};
-  EXPECT_THAT(verdict_of(with), AllOf(StartsWith(verdict_of(report())),
-                                      HasSubstr("Boosted trees, refitted every slice, lose 0.4000: 0.0450 less")));
+  EXPECT_THAT(verdict_of(with),
+              AllOf(StartsWith(verdict_of(report())),
+                    HasSubstr("Boosted trees, refitted every slice, lose 0.4000: 0.0450 less")));
   for (const std::string& shown : {table_of(with), html_of(with), json_of(with)})
     EXPECT_THAT(shown, HasSubstr("boosted")) << shown;
   with.trees.over_own.standard_error = 0.02;

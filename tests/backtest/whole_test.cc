@@ -46,8 +46,9 @@ class Whole : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // What x says of y turns around on `change_day`; `labelled`: rows have labels.
-  v1::BacktestRequest request(int change_day, bool labelled = true) {
+  // y steps up at x of 0.5; from `change_day` to `back_day` further up. Not turned round, which would be a
+  // fault of the feed. `labelled`: rows have labels.
+  v1::BacktestRequest request(int change_day, bool labelled = true, int back_day = kDays + 1) {
     auto store = artifacts::open_folder_store(folder_ / "rows");
     EXPECT_TRUE(store.ok());
     std::mt19937 dice(7);
@@ -57,10 +58,11 @@ class Whole : public ::testing::Test {
     for (int64_t row = 0; row < int64_t{kDays} * 24 * kRowsAnHour; ++row) {
       const int64_t at = kStart + row * (kHour / kRowsAnHour);
       const int part = at < kStart + kFirstDays * kDay ? 0 : 1;
-      const double x = uniform(dice), likely = at < kStart + change_day * kDay ? x : 1 - x;
+      const bool turned = at >= kStart + change_day * kDay && at < kStart + back_day * kDay;
+      const double x = uniform(dice), step = turned ? 0.85 : 0.5;
       times[part].push_back(at);
       xs[part].push_back(x);
-      ys[part].push_back(uniform(dice) < 0.1 + 0.8 * (likely > 0.5) ? 1 : 0);
+      ys[part].push_back(uniform(dice) < 0.1 + 0.8 * (x > step) ? 1 : 0);
       if (!labelled && part == 1) ys[part].back() = std::numeric_limits<double>::quiet_NaN();
     }
     v1::BacktestRequest request;
@@ -165,6 +167,76 @@ TEST_F(Whole, LabelsThatComeLaterMakeTheFitLater) {
   const PolicyLine& own = *find_policy(*report, kOwn);
   ASSERT_FALSE(own.runs.empty());
   EXPECT_GE(own.runs[0].as_of_us, kStart + 37 * kDay);
+}
+
+TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
+  v1::BacktestRequest wanted = request(35);
+  wanted.add_policies("rekindle");
+  v1::JobSpec& spec = *wanted.mutable_spec();
+  spec.mutable_retrain()->clear_when();
+  spec.mutable_retrain()->add_when()->mutable_regret();
+  v1::SinceDrift& rows = *spec.mutable_train()->mutable_rows()->mutable_since_drift();
+  *rows.mutable_at_least() = to_proto(Micros(2 * kDay));
+  *rows.mutable_at_most() = to_proto(Micros(30 * kDay));
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  const auto first = std::find_if(own.runs.begin(), own.runs.end(),
+                                  [](const RunLine& run) { return run.as_of_us >= kStart + 35 * kDay; });
+  ASSERT_NE(first, own.runs.end());
+  EXPECT_EQ(first, own.runs.begin()) << "a shadow of a better class is no reason to train again and again";
+  EXPECT_EQ("regret", first->cause) << first->detail;
+  EXPECT_LE(first->as_of_us, kStart + 37 * kDay);
+  // Without a change known it would be thirty days of them.
+  EXPECT_LT(first->rows, uint64_t{4} * 24 * kRowsAnHour) << first->detail;
+  uint64_t trained = report->policies[0].fits > 0 ? kFirstDays * 24 * kRowsAnHour : 0;
+  for (const RunLine& run : own.runs) trained += run.rows;
+  EXPECT_GT(own.rows, trained + uint64_t{45} * 24 * kRowsAnHour)
+      << "what the shadow has learned from is charged";
+}
+
+TEST_F(Whole, AWorldThatComesBackFindsItsOldVersion) {
+  v1::BacktestRequest wanted = request(25, true, 45);
+  wanted.add_policies("rekindle");
+  wanted.add_policies("never");
+  v1::JobSpec& spec = *wanted.mutable_spec();
+  spec.mutable_retrain()->set_reuse(true);
+  spec.mutable_retrain()->clear_when();
+  spec.mutable_retrain()->add_when()->mutable_schedule()->mutable_every()->set_seconds(10 * 86400);
+  spec.mutable_gate()->set_margin(0.03);
+  const auto report = backtest(wanted);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  SCOPED_TRACE(table_of(*report));
+  const PolicyLine& own = *find_policy(*report, kOwn);
+  const auto back = std::find_if(own.runs.begin(), own.runs.end(),
+                                 [](const RunLine& run) { return run.as_of_us >= kStart + 45 * kDay; });
+  ASSERT_NE(back, own.runs.end());
+  EXPECT_EQ("completed", back->outcome);
+  EXPECT_EQ(0u, back->rows);
+  EXPECT_GT(back->serving_us, back->as_of_us);
+  EXPECT_LT(own.fits, own.runs.size() + 1) << "what is not trained is no fit";
+  EXPECT_LT(own.loss, find_policy(*report, "never")->loss - 0.05);
+}
+
+// The world turns back while the candidate that has learned the turned one is on its way: it is promoted
+// before labels come, and they undo it.
+TEST_F(Whole, LabelsUndoAPromotionThatCameTooLate) {
+  v1::BacktestRequest wanted = request(35, true, 37);
+  wanted.add_policies("rekindle");
+  *wanted.mutable_run_takes() = to_proto(Micros(36 * kHour));
+  wanted.mutable_spec()->mutable_serve()->set_canary(0.5);
+  const auto kept = backtest(wanted);
+  ASSERT_TRUE(kept.ok()) << kept.status().message();
+  wanted.mutable_spec()->mutable_serve()->mutable_analysis()->set_min_rows(50);
+  const auto undone = backtest(wanted);
+  ASSERT_TRUE(undone.ok()) << undone.status().message();
+  SCOPED_TRACE(table_of(*kept) + table_of(*undone));
+  ASSERT_FALSE(kept->policies[0].runs.empty());
+  ASSERT_FALSE(undone->policies[0].runs.empty());
+  EXPECT_EQ(kept->policies[0].runs[0].as_of_us, undone->policies[0].runs[0].as_of_us);
+  EXPECT_EQ("published", undone->policies[0].runs[0].outcome);
+  EXPECT_LT(undone->policies[0].loss, kept->policies[0].loss - 0.01);
 }
 
 TEST_F(Whole, RefusesWhatNoBacktestCanDo) {

@@ -31,6 +31,7 @@ TEST(Stats, AurocOfKnownCases) {
   EXPECT_EQ(auroc(Values{1, 0}, Values{0.1, 0.2}), 0);
   EXPECT_EQ(auroc(Values{1, 0, 1, 0}, Values{5, 5, 5, 5}), 0.5);
   EXPECT_TRUE(std::isnan(auroc(Values{1, 1}, Values{1, 2})));
+  EXPECT_TRUE(std::isnan(auroc_parts(Values{1, 1}, Values{1, 2})[1]));
   EXPECT_TRUE(std::isnan(auroc(Values{}, Values{})));
 }
 
@@ -44,6 +45,21 @@ TEST(Stats, AurocEqualsTheCountOfPairs) {
       scores.push_back(static_cast<double>((state >> 40) % 9));  // many ties
     }
     EXPECT_NEAR(auroc(labels, scores), auroc_by_pairs(labels, scores), 1e-12);
+    // Each row's part, by pairs, and their means.
+    const Values parts = auroc_parts(labels, scores);
+    Values of_class[2];
+    for (size_t i = 0; i < labels.size(); ++i) {
+      double won = 0, pairs = 0;
+      for (size_t j = 0; j < labels.size(); ++j) {
+        if (labels[i] == labels[j]) continue;
+        const double ahead = labels[i] > 0.5 ? scores[i] - scores[j] : scores[j] - scores[i];
+        won += ahead > 0 ? 1 : ahead == 0 ? 0.5 : 0;
+        ++pairs;
+      }
+      EXPECT_NEAR(parts[i], won / pairs, 1e-12);
+      of_class[labels[i] > 0.5].push_back(parts[i]);
+    }
+    for (const Values& own : of_class) EXPECT_NEAR(mean(own), auroc(labels, scores), 1e-12);
   }
 }
 

@@ -65,10 +65,34 @@ TEST(Drift, WindowsDecisionBrakesAndScores) {
   EXPECT_THAT(text, HasSubstr("drift in 1 of the last 2 windows; 2 of 3 are needed\n"));
   EXPECT_THAT(text, HasSubstr("cooldown    over since 1970-02-09T00:00:00Z\n"));
   EXPECT_THAT(text, HasSubstr("budget      1.50 of at most 2 runs saved up; 8 per 365d\n"));
-  EXPECT_THAT(text, ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("psi +temp +0.412 +0.25 +0.25 +0.03 +6000 +moved +because of temp"));
   EXPECT_LT(text.find("because of temp"), text.find("because of humid")) << "the strongest first";
   EXPECT_THAT(text, Not(HasSubstr("BROKEN")));
   EXPECT_THAT(text, Not(HasSubstr("frozen")));
+}
+
+TEST(Drift, EachTriggerAndWhatIsDue) {
+  v1::DriftStatusResponse with = status();
+  v1::DecisionState& decision = *with.mutable_decision();
+  v1::TriggerWord& word = *decision.add_words();
+  word.set_trigger("labels");
+  word.set_fired(true);
+  word.set_value(51'000);
+  word.set_threshold(50'000);
+  word.set_reason("enough of them");
+  decision.set_due(v1::CAUSE_LABELS);
+  decision.set_due_us(40 * kDay);
+  decision.set_due_reason("enough of them");
+  with.mutable_retrain()->mutable_at_most()->mutable_rank_time()->set_seconds(100 * 3600);
+  decision.set_rank_seconds(12 * 3600);
+  decision.set_last_rank_seconds(1800);
+  const std::string text = drift_text("m", with);
+  EXPECT_THAT(text, ::testing::ContainsRegex("labels +run +5.1e.04 +5e.04 +enough of them"));
+  EXPECT_THAT(text, HasSubstr("rank time   12.00h left; 100h per 365d, 0.50h by the newest run\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("due         since 1970-02-10T00:00:00Z, until it is no longer quiet: enough of them\n"));
 }
 
 TEST(Drift, TheThresholdOfADetectorOfItsOwnIsNotTheLargerOfTwo) {
@@ -118,7 +142,8 @@ TEST(Drift, ALineForEachJudgement) {
   *moved.mutable_window() = with.decision().last_window();
   moved.set_reason("for it");
   const std::string text = judgements_table(with);
-  EXPECT_THAT(text, ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("1970-01-02T00:00:00Z +0 +0 +0 +0 +- +no version is in service"));
   EXPECT_THAT(text, ::testing::ContainsRegex("3 +6000 +1 +0 +psi of temp, 0.412 of 0.25 +for it"));
 }
 

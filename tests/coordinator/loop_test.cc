@@ -170,8 +170,11 @@ TEST_F(TheLoop, SealedSlotsAreJudgedInOrderAndDaysSettle) {
   EXPECT_EQ(status.labelled_rows(), 1000u);
   EXPECT_EQ(status.decision().judged_slot_us(), kStart + 71 * kHour);
   EXPECT_EQ(status.champion(), 1u);
-  EXPECT_EQ(status.champion_as_of_us(), run("demand-1").as_of_us());
-  EXPECT_EQ(status.retrain().min_rows(), 1000u) << "resolved";
+  v1::ListVersionsRequest versions;
+  versions.set_model("demand");
+  EXPECT_EQ(status.champion_as_of_us(),
+            must<v1::ModelState>("RegistryService/ListVersions", versions).versions(0).as_of_us());
+  EXPECT_EQ(status.retrain().persistence().of(), 3u) << "resolved";
   EXPECT_EQ(status.judgements_size(), 0) << "none were asked for";
   request.set_judgements(3);
   status = must<v1::DriftStatusResponse>("DataService/DriftStatus", request);

@@ -3,6 +3,7 @@
 
 #include "core/plan.h"
 #include "core/schedule.h"
+#include "core/why.h"
 
 namespace rekindle::core::testing {
 namespace {
@@ -348,6 +349,23 @@ TEST(Runs, WorseThanTheChampionIsRejected) {
   EXPECT_EQ(d.model().versions_size(), 1);
   EXPECT_EQ(d.model().decision().rejections(), 1u);
   EXPECT_TRUE(d.model().decision().active_run().empty());
+
+  // A person may know better.
+  v1::ApproveRunRequest approve;
+  approve.set_id(id);
+  EXPECT_EQ(d.refuse(ApproveRun{approve}).code(), Code::kInvalidArgument) << "a reason is needed";
+  approve.set_reason("the holdout was a holiday");
+  d.run(ApproveRun{approve});
+  EXPECT_EQ(d.run_of(id).state(), v1::PUBLISHED);
+  EXPECT_EQ(d.run_of(id).version(), 2u);
+  EXPECT_EQ(d.model().decision().rejections(), 0u);
+  EXPECT_THAT(d.run_of(id).verdict().reason(), HasSubstr("not better"));
+  const auto told = why(d.state, d.model().name(), 2, d.journal);
+  ASSERT_TRUE(told.ok());
+  std::string gate;
+  for (const auto& step : told->steps())
+    if (step.what() == "gate") gate = step.text();
+  EXPECT_THAT(gate, HasSubstr("approved by anna: the holdout was a holiday"));
 }
 
 TEST(Runs, HeldUntilApproved) {

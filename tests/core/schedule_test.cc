@@ -16,6 +16,29 @@ uint64_t below(std::mt19937_64& random, uint64_t bound) {
   return random() % bound;
 }
 
+v1::Run queued(uint64_t number, int64_t turn_us, double worth, int32_t priority = 0) {
+  v1::Run run;
+  run.set_id(fmt::format("job-{}", number));
+  run.set_priority(priority);
+  run.set_queued_us(turn_us);
+  run.set_worth(worth);
+  return run;
+}
+
+TEST(QueueOrder, OfRunsOfOneHourTheWorthiestComesFirst) {
+  constexpr int64_t kMinuteUs = 60'000'000;
+  const int64_t hour = day_us(2, 1);
+  std::vector<QueueKey> keys;
+  for (const v1::Run& run : {queued(1, hour + kMinuteUs, 0), queued(2, hour + 2 * kMinuteUs, 0.5),
+                             queued(3, hour + 3 * kMinuteUs, 7), queued(4, hour + 60 * kMinuteUs, 9),
+                             queued(5, hour + 61 * kMinuteUs, 0, 1), queued(6, hour, 0)})
+    keys.push_back(queue_key(run));
+  std::sort(keys.begin(), keys.end());
+  std::vector<uint64_t> order;
+  for (const QueueKey& key : keys) order.push_back(key.number);
+  EXPECT_THAT(order, ::testing::ElementsAre(5, 3, 2, 6, 1, 4));
+}
+
 struct Host {
   State state;
   Capacity capacity;

@@ -140,6 +140,31 @@ TEST_F(ImportShape, Weekdays) {
   EXPECT_THAT(rows()[0], HasSubstr("is not a date"));
 }
 
+TEST_F(ImportShape, PartsOfTime) {
+  folder_.write(
+      "rows.csv",
+      "when,other\n2013-01-01,2012-02-29T23:59:30Z\n2013-01-02,1969-12-31T00:00:00.5Z\n2013-01-03,\n");
+  v1::PartOfTime& part = *derive("part").mutable_part_of_time();
+  part.set_time("other");
+  struct Case {
+    v1::PartOfTime::Part part;
+    const char* expected;
+  };
+  for (const Case& c : {Case{v1::PartOfTime::YEAR, "2012 1969 - "}, Case{v1::PartOfTime::MONTH, "2 12 - "},
+                        Case{v1::PartOfTime::DAY, "29 31 - "}, Case{v1::PartOfTime::HOUR, "23 0 - "},
+                        Case{v1::PartOfTime::MINUTE_OF_DAY, "1439.5 0.00833333 - "},
+                        Case{v1::PartOfTime::WEEKDAY, "wed wed - "}}) {
+    part.set_part(c.part);
+    std::string got;
+    for (const std::string& row : rows()) got += row.substr(row.find('|') + 1) + " ";
+    EXPECT_EQ(got, c.expected) << v1::PartOfTime::Part_Name(c.part);
+  }
+  part.set_time("when");
+  EXPECT_THAT(rows()[0], HasSubstr("|tue"));
+  part.clear_part();
+  EXPECT_THAT(rows()[0], HasSubstr("derived column 'part': it needs part: year, month"));
+}
+
 TEST_F(ImportShape, Comparisons) {
   v1::Derive& big = derive("big");
   big.mutable_compare()->set_column("x");

@@ -58,8 +58,10 @@ TEST(Adwin, KnowsTheDirectionOfAChange) {
   Uniform uniform(5);
   for (int i = 0; i < 1000; ++i) ASSERT_FALSE(adwin.update(uniform() * 0.2));
   bool found = false;
-  for (int i = 0; i < 1000 && !found; ++i) found = adwin.update(0.5 + uniform() * 0.2);
+  int since = 0;
+  for (; since < 1000 && !found; ++since) found = adwin.update(0.5 + uniform() * 0.2);
   ASSERT_TRUE(found);
+  EXPECT_NEAR(static_cast<double>(adwin.newer()), since, 4) << "to within a bucket";
   EXPECT_LT(adwin.before(), 0.2);
   EXPECT_GT(adwin.after(), adwin.before() + 0.05);
 }

@@ -3,87 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/clock.h"
+#include "tests/drift/slots.h"
 
 namespace rekindle::drift {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
-const int64_t kStart = to_micros(*parse_time("2013-02-01"));
-
-v1::Retrain spec() {
-  v1::Retrain r;
-  r.add_when()->mutable_drift()->set_psi(0.25);
-  r.add_when()->mutable_quality();
-  r.mutable_at_most()->set_runs(8);
-  r.mutable_at_most()->mutable_per()->set_seconds(365 * 86400);
-  r.mutable_at_most()->set_burst(2);
-  r.mutable_cooldown()->set_seconds(7 * 86400);
-  r.mutable_persistence()->set_hits(2);
-  r.mutable_persistence()->set_of(3);
-  r.mutable_window()->set_seconds(7 * 86400);
-  r.set_min_rows(1000);
-  return r;
-}
-
-struct Stream {
-  v1::Retrain retrain = spec();
-  v1::DecisionState state;
-  PolicyContext context{.champion = 1};
-  int64_t champion_from = kStart;  // first slot that it answered
-  int64_t slot = kStart;
-  bool drifts = false, worse = false;
-  int64_t rows = 6000;
-  std::vector<int64_t> triggers;
-  std::string reason;
-
-  v1::JudgedWindow window() const {
-    v1::JudgedWindow w;
-    w.set_slot_us(slot);
-    w.set_until_us(slot + kHour);
-    w.set_clock_us(slot + 2 * kHour);
-    w.set_from_us(std::max(champion_from, slot + kHour - 7 * kDay));
-    w.set_version(context.champion);
-    w.set_rows(rows);
-    v1::Score* psi = w.add_drift();
-    psi->set_detector("psi");
-    psi->set_feature("temp");
-    psi->set_value(drifts ? 3.1 : 0.1);
-    psi->set_threshold(0.25);
-    psi->set_fired(drifts);
-    v1::Score* adwin = w.add_quality();
-    adwin->set_version(1);
-    adwin->set_fired(worse);
-    adwin->set_reason("version 1: log-loss went up");
-    return w;
-  }
-  // One slot; what a trigger leads to is up to the test.
-  std::optional<v1::Cause> hour() {
-    PolicyStep s = step(retrain, state, window(), context);
-    state = s.state;
-    reason = s.reason;
-    EXPECT_FALSE(reason.empty());
-    EXPECT_EQ(state.last_reason(), reason);
-    if (s.cause) triggers.push_back(slot);
-    slot += kHour;
-    return s.cause;
-  }
-  std::optional<v1::Cause> until_trigger(int64_t limit) {
-    while (slot < limit)
-      if (auto cause = hour()) return cause;
-    return std::nullopt;
-  }
-  void publish() {
-    v1::Run run;
-    run.set_id("m-1");
-    run.set_state(v1::PUBLISHED);
-    state = after_run(state, run, slot + kHour);
-    ++context.champion;
-    champion_from = slot;
-  }
-};
 
 TEST(Policy, SeasonalDriftIsPacedByTheBucketOverTheYear) {
   Stream s;
@@ -165,15 +90,15 @@ TEST(Policy, CooldownDoublesWithEachRejectionAndEndsWithAPublication) {
   run.set_id("m-1");
   run.set_publish(true);
   run.set_state(v1::REJECTED);
-  s.state = after_run(s.state, run, s.slot);
+  s.state = after_run(s.retrain, s.state, run, s.slot, 0);
   EXPECT_EQ(s.until_trigger(s.triggers[0] + 14 * kDay), std::nullopt);
   EXPECT_THAT(s.reason,
               HasSubstr("cooling down until 2013-02-15T02:00:00Z (doubled for 1 rejected candidate)"));
   ASSERT_TRUE(s.hour());
-  s.state = after_run(s.state, run, s.slot);
+  s.state = after_run(s.retrain, s.state, run, s.slot, 0);
   EXPECT_EQ(cooldown_us(s.retrain, s.state), 28 * kDay);
   run.set_state(v1::PUBLISHED);
-  s.state = after_run(s.state, run, s.slot);
+  s.state = after_run(s.retrain, s.state, run, s.slot, 0);
   EXPECT_EQ(cooldown_us(s.retrain, s.state), 7 * kDay);
   EXPECT_EQ(s.state.last_trigger_us(), s.slot);
   s.state.set_rejections(60);
@@ -244,10 +169,10 @@ TEST(Policy, OtherRunsLeaveTheSingleFlightAlone) {
   v1::Run run;
   run.set_id("m-1");
   run.set_state(v1::COMPLETED);
-  EXPECT_EQ(after_run(state, run, 5).active_run(), "m-2");
-  EXPECT_EQ(after_run(state, run, 5).last_trigger_us(), 0);
+  EXPECT_EQ(after_run(spec(), state, run, 5, 0).active_run(), "m-2");
+  EXPECT_EQ(after_run(spec(), state, run, 5, 0).last_trigger_us(), 0);
   run.set_id("m-2");
-  EXPECT_EQ(after_run(state, run, 5).active_run(), "");
+  EXPECT_EQ(after_run(spec(), state, run, 5, 0).active_run(), "");
 }
 
 }  // namespace

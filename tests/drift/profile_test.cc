@@ -94,6 +94,35 @@ TEST(FeatureBins, AgreesWithALinearSearchForAnyNumberOfEdges) {
   }
 }
 
+// Cells of equal width say little of such references; what is counted is the same.
+TEST(FeatureBins, AgreesWithALinearSearchForAnyRange) {
+  constexpr double kMost = std::numeric_limits<double>::max(),
+                   kLeast = std::numeric_limits<double>::denorm_min();
+  const std::vector<std::vector<double>> references = {
+      {-kMost, -1, 0, 1, kMost},                       // wider than any number
+      {0, kLeast, 2 * kLeast, 3 * kLeast},             // narrower than can be divided
+      {1e300, std::nextafter(1e300, kMost), 1.5e300},  //
+      {-1e9, 0, 1e-9, 2e-9, 3e-9, 1e9},                // nearly all in one cell
+      {7, 7, 7}};
+  for (const auto& reference : references) {
+    const v1::FeatureProfile profile = numeric_profile("x", reference, 20);
+    const FeatureBins bins = FeatureBins::make(profile).value();
+    std::vector<double> values = reference;
+    for (const double value : reference) {
+      values.push_back(std::nextafter(value, kMost));
+      values.push_back(std::nextafter(value, -kMost));
+      values.push_back(value / 2);
+    }
+    for (const double value : values) {
+      uint32_t expected = 2;
+      for (const double edge : profile.edges()) expected += edge <= value;
+      if (value < profile.low()) expected = FeatureBins::kBelow;
+      if (value > profile.high()) expected = bins.above();
+      EXPECT_EQ(bins.bin(value), expected) << value << " in a reference of " << reference.size();
+    }
+  }
+}
+
 TEST(FeatureBins, RefusesContradictions) {
   v1::FeatureProfile p;
   p.set_high(10);

@@ -301,7 +301,7 @@ class Telling {
       out_.retrained_us = window.until_us();
     v1::Run run;
     run.set_state(v1::REJECTED);
-    decision_ = drift::after_run(decision_, run, window.clock_us());
+    decision_ = drift::after_run(spec_.retrain(), decision_, run, window.clock_us(), 0);
   }
 
   void quarantine(const v1::Breach& breach) {

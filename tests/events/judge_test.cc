@@ -93,6 +93,94 @@ TEST_F(JudgeTest, BetterAnswersAreNoReasonToRetrain) {
     for (const auto& score : w.quality()) ASSERT_FALSE(score.fired()) << score.reason();
 }
 
+TEST_F(JudgeTest, AShadowOwnsUpToWhatTheChampionMissesAndToWhatItCost) {
+  spec_.mutable_retrain()->add_when()->mutable_regret()->set_loss(0.01);
+  spec_.mutable_retrain()->mutable_window()->set_seconds(86400);
+  // Half of the answers are to be wrong: not turned round, which would be a fault.
+  const auto stream = batches(
+      14, 2, 10, [](int64_t t) { return Habit{.wrong = t >= kStart + 9 * kDay && t / kHour % 2 == 0}; });
+  append_all(stream);
+  const auto windows = judge(kStart + 15 * kDay);
+  const auto at = [&](int64_t day) { return windows[static_cast<size_t>(day * 24 - 1)]; };
+  EXPECT_FALSE(at(1).has_regret()) << "no label has matured";
+  ASSERT_TRUE(at(9).has_regret());
+  EXPECT_FALSE(at(9).regret().fired()) << at(9).regret().reason();
+  EXPECT_EQ(at(9).shadow_rows(), 8 * 24 * 20);
+  EXPECT_EQ(at(9).regret().rows(), 8 * 24 * 20);
+  EXPECT_TRUE(at(12).regret().fired()) << at(12).regret().reason();
+  EXPECT_GE(at(12).regret().since_us(), kStart + 8 * kDay);
+  EXPECT_LE(at(12).regret().since_us(), kStart + 10 * kDay);
+
+  // Another champion owes nothing yet; the shadow goes on.
+  open("other.db");
+  after_ = 0;
+  append_all(stream);
+  judge(kStart + 9 * kDay);
+  champion_ = 2;
+  const auto later = judge(kStart + 10 * kDay);
+  EXPECT_FALSE(later.back().has_regret()) << "none of its answers is known";
+  EXPECT_EQ(later.back().shadow_rows(), 9 * 24 * 20);
+}
+
+TEST_F(JudgeTest, WhatTheShadowLearnsDoesNotDependOnIds) {
+  spec_.mutable_retrain()->add_when()->mutable_regret()->set_loss(0.01);
+  spec_.mutable_retrain()->mutable_window()->set_seconds(6 * 3600);
+  const auto told = [&](bool renamed) {
+    open(renamed ? "renamed.db" : "named.db");
+    after_ = 0;
+    for (v1::EventBatch batch : batches(6, 4, 5)) {
+      for (auto& one : *batch.mutable_requests()) {
+        // All requests of an hour at the same time: their ids alone tell them apart.
+        one.set_event_time_us(one.event_time_us() / kHour * kHour);
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      }
+      for (auto& one : *batch.mutable_labels())
+        if (renamed) one.set_request_id(std::to_string(stable_hash(one.request_id())));
+      append(batch);
+    }
+    std::vector<double> owed;
+    for (const auto& window : judge(kStart + 6 * kDay)) owed.push_back(window.regret().value());
+    return owed;
+  };
+  const std::vector<double> owed = told(false);
+  EXPECT_GT(*std::max_element(owed.begin(), owed.end()), 0);
+  EXPECT_EQ(owed, told(true));
+}
+
+TEST_F(JudgeTest, AnEstimateAsksForNoLabels) {
+  v1::EstimateTrigger& asked = *spec_.mutable_retrain()->add_when()->mutable_estimate();
+  asked.set_rise(0.02);
+  asked.set_false_alarms(0.01);
+  append_all(batches(4, 2, 10));
+  EXPECT_FALSE(judge(kStart + 4 * kDay).back().has_estimate()) << "a profile of old knows no losses";
+  v1::Profile knows = profile_;
+  const auto& counts = knows.prediction().counts();
+  // Sure answers lose little, those in the middle much.
+  for (int bin = 0; bin < counts.size(); ++bin) {
+    knows.add_loss_sums(0.4 * static_cast<double>(counts[bin]));
+    knows.add_loss_square_sums(0.2 * static_cast<double>(counts[bin]));
+  }
+  profile_ = knows;
+  open("known.db");
+  after_ = 0;
+  append_all(batches(4, 2, 10));
+  const auto windows = judge(kStart + 4 * kDay);
+  ASSERT_TRUE(windows.back().has_estimate());
+  EXPECT_EQ(windows.back().estimate().version(), 1u);
+  EXPECT_NEAR(windows.back().estimate().value(), 0, 1e-12) << "all bins lose alike";
+  EXPECT_FALSE(windows.back().estimate().fired());
+}
+
+TEST_F(JudgeTest, TheCutOfAChangeIsToldInEventTime) {
+  append_all(batches(12, 2, 10, [](int64_t t) { return Habit{.wrong = t >= kStart + 8 * kDay}; }));
+  for (const auto& window : judge(kStart + 13 * kDay)) {
+    if (window.quality().empty() || !window.quality(0).fired()) continue;
+    EXPECT_NEAR(static_cast<double>(window.quality(0).since_us() - kStart) / kDay, 8, 1);
+    return;
+  }
+  FAIL() << "nothing fired";
+}
+
 TEST_F(JudgeTest, ArrivalOrderDoesNotMatter) {
   std::vector<v1::EventBatch> stream = batches(3, 4, 5);
   append_all(stream);

@@ -208,7 +208,7 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
       publish(++champion, t);
       v1::Run run;
       run.set_state(v1::PUBLISHED);
-      decision = drift::after_run(decision, run, (*window)->clock_us());
+      decision = drift::after_run(spec.retrain(), decision, run, (*window)->clock_us(), 0);
       break;
     }
     if (t % kDay == 0) {

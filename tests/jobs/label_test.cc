@@ -66,6 +66,15 @@ TEST(LabelSpec, WhatCannotBeIsRefused) {
       {"accuracy above 1", labelled(multiclass, "gate: {metric: accuracy, limit: 2}\n"),
        "an accuracy is at most 1"},
       {"a margin of classes", labelled(multiclass, "gate: {margin: 1.5}\n"), "between -1 and 1"},
+      {"McNemar of losses", labelled("{column: late}", "gate: {test: mcnemar}\n"), "write metric: accuracy"},
+      {"McNemar with a margin",
+       labelled("{column: late}", "gate: {test: mcnemar, metric: accuracy, margin: -0.01}\n"),
+       "for a margin write test: bootstrap"},
+      {"a test against the constant", labelled("{column: late}", "gate: {test: bootstrap, beat: constant}\n"),
+       "say test: gain"},
+      {"calibration of numbers", labelled(regression, "gate: {calibration: 0.1}\n"), "is of probabilities"},
+      {"labels without a canary", labelled("{column: late}", "serve: {canary: 0%, analysis: {}}\n"),
+       "say a canary between"},
   };
   for (const auto& one : cases) {
     const auto spec = parse_job(one.yaml, "s.yaml");

@@ -192,7 +192,7 @@ std::vector<Case> cases() {
        with("linear", "{plugin: {library: a.so}}\n  code: build\n  ranks: {count: 1, gpus: 1}"),
        "a plugin works in the host's memory"},
       {"holdout_eats_rows", with("linear", "linear\n  rows: {last: 7d}"),
-       "holding back 7d leaves nothing of train.rows.last 7d"},
+       "holding back 7d leaves nothing to train on of the 7d that train.rows reaches back"},
       {"slot_and_day", with("numeric:", "slot: 7h\n  numeric:"), "7h does not divide a day"},
       {"window_and_slot", spec_with("retrain: {when: [drift], window: 90m}\n"),
        "90m is no multiple of data.slot 1h"},
@@ -217,6 +217,36 @@ std::vector<Case> cases() {
        "4 of 3 can never be"},
       {"burst_over_runs", spec_with("retrain: {when: [drift], at_most: {runs: 2, burst: 3}}\n"),
        "3 at once is more than the budget of 2"},
+      {"cron_of_four_fields", spec_with("retrain: {when: [{schedule: {cron: \"0 3 * *\"}}]}\n"),
+       "'0 3 * *' has 4 fields; a time has five"},
+      {"cron_that_never_comes", spec_with("retrain: {when: [{schedule: {cron: \"0 0 30 2 *\"}}]}\n"),
+       "\"0 0 30 2 *\" never comes"},
+      {"schedule_of_nothing", spec_with("retrain: {when: [schedule]}\n"), "say one of every or cron"},
+      {"schedule_in_minutes", spec_with("retrain: {when: [{schedule: {every: 10m}}]}\n"),
+       "10m is too short; at least 1h"},
+      {"no_labels", spec_with("retrain: {when: [{labels: 0}]}\n"), "0 is too small; at least 1"},
+      {"weight_out_of_reach", spec_with("retrain: {when: [drift, quality], need: {weight: 2.5}}\n"),
+       "2.5 can never be: all triggers together weigh 2"},
+      {"weight_of_nothing", spec_with("retrain: {when: [{drift: {}, weight: 0}]}\n"), "at least 0.001"},
+      {"estimate_of_more_than_twice", spec_with("retrain: {when: [{estimate: {rise: 150%}}]}\n"),
+       "'150%' is not a share"},
+      {"need_most", spec_with("retrain: {when: [drift], need: most}\n"),
+       "'most' is not one of any, all or weight"},
+      {"quiet_for_ever", spec_with("retrain: {when: [drift], quiet: [\"* * * * 1-5\", \"* * * * 0,6\"]}\n"),
+       "leaves no minute of the year in which a run may start"},
+      {"quiet_in_words", spec_with("retrain: {when: [drift], quiet: [nights]}\n"), "'nights' has 1 fields"},
+      {"regret_of_classes",
+       with("late}", "late, kind: multiclass, classes: [a, b]}", spec_with("retrain: {when: [regret]}\n")),
+       "only for binary labels and regressions"},
+      {"balanced_log_loss", with("linear", "linear\n  rows: balanced"),
+       "probabilities learned from balanced classes are wrong by log_loss"},
+      {"since_drift_upside_down",
+       with("linear", "linear\n  rows: {since_drift: {at_least: 90d, at_most: 60d}}"),
+       "more than at_most: no window is both"},
+      {"since_drift_within_holdout", with("linear", "linear\n  rows: {since_drift: {at_least: 7d}}"),
+       "holding back 7d leaves nothing to train on of the 7d"},
+      {"reservoir_of_nothing", with("linear", "linear\n  rows: {reservoir: {recent: 90d, at_most: 60d}}"),
+       "nothing older is left to draw from"},
       {"auroc_over_one", spec_with("gate: {metric: auroc, limit: 1.5}\n"), "an AUROC is at most 1"},
       {"long_text", with("column: late", "column: " + std::string(2000, 'x')), "is longer than 1024 bytes"},
   };
@@ -234,6 +264,30 @@ TEST_P(Refusal, SaysWhatIsWrong) {
 
 INSTANTIATE_TEST_SUITE_P(Spec, Refusal, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(Accepted, EveryTriggerEveryBrakeAndEveryChoiceOfRows) {
+  const std::string retrain =
+      "retrain:\n  when: [drift, {quality: {delta: 0.01}, weight: 2}, {age: 90d}, {schedule: {every: 28d}}, "
+      "{labels: 5000}, {estimate: {rise: 100%, false_alarms: 0.1%}}, {regret: {loss: 0.02}, weight: 0.5}]\n"
+      "  need: {weight: 2.5}\n  at_most: {runs: 8, rank_time: 100h}\n  clear: 80%\n"
+      "  quiet: [\"* 8-17 * * 1-5\", \"0-30 0 1 1 *\"]\n  reuse: true\n";
+  for (const char* rows : {"{since_drift: {at_least: 14d, at_most: 90d}}", "since_drift", "decay",
+                           "{reservoir: {rows: 5000, recent: 14d}}"}) {
+    const auto spec =
+        parse_job(with("linear", fmt::format("linear\n  rows: {}", rows), spec_with(retrain)), "s.yaml");
+    EXPECT_TRUE(spec.ok()) << spec.status().message();
+  }
+  for (const char* need : {"any", "all"}) {
+    const auto spec = parse_job(
+        spec_with(fmt::format(
+            "retrain: {{when: [estimate, {{schedule: {{cron: \"0 3 * * 1\"}}}}], need: {}}}\n", need)),
+        "s.yaml");
+    EXPECT_TRUE(spec.ok()) << spec.status().message();
+  }
+  const auto balanced =
+      parse_job(with("linear", "linear\n  rows: balanced", spec_with("gate: {metric: auroc}\n")), "s.yaml");
+  EXPECT_TRUE(balanced.ok()) << balanced.status().message();
+}
 
 TEST(Refusals, OneMistakeIsOneLine) {
   for (const Case& one : cases()) {

@@ -131,8 +131,9 @@ TEST(Resolve, RefusesMessagesFromElsewhere) {
   EXPECT_THAT(refused([](auto& s) { s.mutable_data()->add_numeric("late"); }),
               HasSubstr("data.numeric[1]: column 'late' is also the label"));
   EXPECT_THAT(refused([](auto& s) { s.set_priority(1000); }), HasSubstr("priority: 1000 is too large"));
-  EXPECT_THAT(refused([](auto& s) { s.mutable_retrain()->add_when(); }),
-              HasSubstr("retrain.when[0]: say one of drift, quality or age"));
+  EXPECT_THAT(
+      refused([](auto& s) { s.mutable_retrain()->add_when(); }),
+      HasSubstr("retrain.when[0]: say one of drift, quality, age, schedule, labels, estimate or regret"));
 }
 
 TEST(Resolve, HashTellsSpecsApart) {
@@ -237,7 +238,7 @@ TEST(Import, RefusesWhatDoesNotJoinUp) {
   EXPECT_THAT(refusal(good + "join: [{source: {file: b.csv}, on: [x], shift: 1h, take: [y]}]\n"),
               HasSubstr("a shift moves 'hour'"));
   EXPECT_THAT(refusal(good + "derive: [{column: y}]\n"),
-              HasSubstr("say one of add_minutes, minute_of_day, weekday or compare"));
+              HasSubstr("say one of add_minutes, minute_of_day, weekday, compare or part_of_time"));
   EXPECT_THAT(refusal(good + "derive: [{column: y, weekday: {year: a, month: b}}]\n"),
               HasSubstr("missing 'day'"));
   EXPECT_THAT(refusal(good + "derive: [{column: y, compare: {column: x, value: 3}}]\n"),

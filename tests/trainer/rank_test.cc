@@ -1,9 +1,11 @@
 // Whole attempts with the real binary: what is trained, resumed, refused and scored.
 #include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "artifacts/manifest.h"
 #include "base/stats.h"
@@ -11,11 +13,19 @@
 #include "dataio/snapshot.h"
 #include "models/predictor.h"
 #include "plans.h"
+#include "rekindle/v1/drift.pb.h"
 
 namespace rekindle::trainer {
 namespace {
 
 using ::testing::HasSubstr;
+
+// The plan of another run of the same job.
+v1::Plan of_run(const TestRun& run, v1::Plan plan, const std::string& id) {
+  plan.set_run(id);
+  plan.set_checkpoints(run.root / "runs" / id / "checkpoints");
+  return plan;
+}
 
 TEST(Attempt, OneRankTrainsAndPublishesWhatCanBeServed) {
   TestRun run;
@@ -68,6 +78,89 @@ TEST(Attempt, OneRankTrainsAndPublishesWhatCanBeServed) {
     committed |= report.checkpoint().step() > 0;
   }
   EXPECT_TRUE(started && valid && committed);
+}
+
+TEST(Attempt, OlderRowsThinOutAndTheOutcomeCountsWhatIsLeft) {
+  TestRun run;
+  auto plan = run.plan(1);
+  ASSERT_EQ(run.run(plan).code, 0);
+  const auto all = run.outcome(plan);
+  auto thinned = of_run(run, plan, "late-2");
+  thinned.mutable_spec()->mutable_train()->mutable_rows()->mutable_decay()->mutable_half_life()->set_seconds(
+      86400);
+  auto ended = run.run(thinned);
+  ASSERT_EQ(ended.code, 0) << ended.log;
+  const auto outcome = run.outcome(thinned);
+  // Seven days from one to eight days old, a half-life of one: about a seventh of one day's rows times two.
+  EXPECT_LT(outcome.train_rows(), all.train_rows() / 4);
+  EXPECT_GT(outcome.train_rows(), all.train_rows() / 14);
+  EXPECT_EQ(outcome.valid_rows(), all.valid_rows()) << "only what is fitted on is thinned out";
+  EXPECT_EQ(outcome.holdout_rows(), all.holdout_rows());
+}
+
+TEST(Attempt, ABalancedFitKeepsTheProfileOfTheRowsAsTheyCame) {
+  TestRun run;
+  auto plan = run.plan(1);
+  plan.mutable_spec()->mutable_train()->mutable_rows()->mutable_balanced();
+  auto ended = run.run(plan);
+  ASSERT_EQ(ended.code, 0) << ended.log;
+  const auto outcome = run.outcome(plan);
+  const auto manifest = artifacts::load_manifest(*run.store, outcome.manifest()).value();
+  v1::Profile profile;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(
+                  artifacts::read_file(*run.store, manifest, "profile.json").value(), &profile)
+                  .ok());
+  const auto rarest = std::min(profile.label_rate(), 1 - profile.label_rate());
+  EXPECT_LT(rarest, 0.45) << "the rows as they came are not balanced";
+  EXPECT_EQ(outcome.train_rows(),
+            static_cast<uint64_t>(std::llround(2 * rarest * static_cast<double>(profile.rows()))));
+  // And it says what the version lost on its holdout, bin by bin of its answers.
+  EXPECT_EQ(profile.loss_sums_size(), profile.prediction().counts_size());
+  const double lost = std::accumulate(profile.loss_sums().begin(), profile.loss_sums().end(), 0.0);
+  EXPECT_NEAR(lost, outcome.evaluation().slices(0).candidate_log_loss_sum(), 1e-6 * lost);
+}
+
+TEST(Attempt, AnOlderVersionThatFitsServesAgainAndNothingIsTrained) {
+  TestRun run;
+  auto old = run.plan(1);
+  ASSERT_EQ(run.run(old).code, 0);
+  const std::string fits = run.outcome(old).manifest();
+  // The world turned round, and came back.
+  dataio::Table turned = made_up_rows(6000);
+  for (double& late : turned.find("late")->numbers) late = 1 - late;
+  auto champion = of_run(run, run.plan(1), "late-2");
+  *champion.mutable_data(0) =
+      dataio::make_snapshot(*run.store, "turned", "2013-01", turned, "when", "a test").value();
+  ASSERT_EQ(run.run(champion).code, 0);
+
+  for (const uint32_t world : {1u, 2u}) {
+    auto plan = of_run(run, run.plan(world), "late-" + std::to_string(2 + world));
+    plan.set_champion_version(2);
+    plan.set_champion_manifest(run.outcome(champion).manifest());
+    plan.mutable_spec()->mutable_gate()->set_metric(v1::Gate::LOG_LOSS);
+    plan.mutable_spec()->mutable_gate()->set_beat(v1::Gate::CHAMPION);
+    plan.mutable_spec()->mutable_gate()->set_min_rows(100);
+    auto* older = plan.add_score();
+    older->set_version(1);
+    older->set_manifest(fits);
+    // One that is gone is passed over.
+    plan.add_score()->set_manifest(std::string(64, 'a'));
+    auto ended = run.run(plan);
+    ASSERT_EQ(ended.code, 0) << ended.log;
+    const auto outcome = run.outcome(plan);
+    EXPECT_EQ(outcome.manifest(), fits);
+    EXPECT_EQ(outcome.steps(), 0u);
+    EXPECT_EQ(outcome.train_rows(), 0u);
+    EXPECT_THAT(outcome.message(), HasSubstr("version 1 fits the present"));
+    EXPECT_LT(outcome.evaluation().slices(0).candidate_log_loss_sum(),
+              outcome.evaluation().slices(0).champion_log_loss_sum());
+  }
+  // In the world that the champion knows the older one is no better: it is trained.
+  auto plan = of_run(run, champion, "late-5");
+  plan.set_champion_manifest(run.outcome(champion).manifest());
+  plan.add_score()->set_manifest(fits);
+  ASSERT_EQ(run.run(plan).code, 0);
+  EXPECT_GT(run.outcome(plan).steps(), 0u);
 }
 
 TEST(Attempt, WithoutHoldoutRowsTheGateIsToldSo) {
@@ -298,9 +391,18 @@ TEST(Attempt, ComparesWithTheChampionAndScoresAnyVersion) {
   second.set_checkpoints(run.root / "runs" / "late-2" / "checkpoints");
   second.set_champion_manifest(champion);
   second.set_champion_version(1);
+  second.mutable_spec()->mutable_gate()->mutable_serving();
   auto ended = run.run(second);
   ASSERT_EQ(ended.code, 0) << ended.log;
   const auto evaluation = run.outcome(second).evaluation();
+  EXPECT_FALSE(run.outcome(first).evaluation().has_serving()) << "nobody asked";
+  const v1::ServingProbe& probe = evaluation.serving();
+  EXPECT_TRUE(probe.loaded()) << probe.failure();
+  EXPECT_EQ(probe.answers(), 200u);
+  EXPECT_GT(probe.latency_p99_ms(), 0);
+  EXPECT_GE(probe.latency_p99_ms(), probe.latency_p50_ms());
+  EXPECT_GT(probe.bytes(), 10'000u);
+  EXPECT_EQ(evaluation.slices(0).blocks_size(), 64);
   const auto& whole = evaluation.slices(0);
   EXPECT_GT(whole.champion_auroc(), 0.6);
   EXPECT_NEAR(whole.gain_sum(), whole.champion_log_loss_sum() - whole.candidate_log_loss_sum(), 1e-6);

@@ -35,6 +35,8 @@ def result(metric, unit, ours, peer, peer_name, better_is_less, limit, goal=None
     q = quartiles(ratios)
     null = quartiles([a / b for a, b in zip(ours, ours[1:])] or [1.0])
     out = {"metric": metric, "unit": unit, "ours": significant(statistics.median(ours)),
+           "least": significant(min(ours)), "most": significant(max(ours)),
+           "peer_least": significant(min(peer)), "peer_most": significant(max(peer)),
            "peer": significant(statistics.median(peer)), "peer_name": peer_name,
            "ratio": round(statistics.median(ratios), 3), "ratio_q1": round(q[0], 3), "ratio_q3": round(q[2], 3),
            "null_q1": round(null[0], 3), "null_q3": round(null[2], 3), "samples": len(ratios), "limit": limit}
@@ -86,7 +88,8 @@ def table(results):
                          f"{'reached' if r['reached'] else 'NOT reached'}; {r['remark']}")
             continue
         goal = f", goal {r['goal']:g}: {'reached' if r['reached'] else 'NOT reached'}" if "goal" in r else ""
-        lines.append(f"{r['metric']}: {r['ours']:g} {r['unit']}, {r['peer_name']} {r['peer']:g}; ratio {r['ratio']:g} "
+        lines.append(f"{r['metric']}: {r['ours']:g} {r['unit']} ({r['least']:g} to {r['most']:g}), {r['peer_name']} {r['peer']:g} "
+                     f"({r['peer_least']:g} to {r['peer_most']:g}); ratio {r['ratio']:g} "
                      f"({r['ratio_q1']:g} to {r['ratio_q3']:g}, null {r['null_q1']:g} to {r['null_q3']:g}){goal}; "
                      f"limit: {r['limit']}" + (f"; {r['remark']}" if r.get("remark") else ""))
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The two sides as programs: a coordinator of ours with data imported, and PyTorch under torchrun."""
 
+import contextlib
 import json
 import os
 import struct
@@ -51,6 +52,28 @@ class Ours:
 
     def stop(self):
         self.verb("down")
+
+
+@contextlib.contextmanager
+def serving_node(ours, model, within=60):
+    """A node of the coordinator's that answers by the model's champion: its URL."""
+    folder = ours.folder / "node"
+    with open(ours.folder / "node.log", "wb") as log:
+        node = subprocess.Popen(
+            [str(Path(ours.rekindle).with_name("rekindle-serve")), "--name", "node-1", "--model", model,
+             "--coordinator", (ours.state / "address").read_text().strip(), "--token-file", str(ours.state / "serving-token"),
+             "--operator-token-file", str(ours.state / "token"), "--artifacts", str(ours.state / "artifacts"),
+             "--state", str(folder), "--listen", "127.0.0.1:0"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + within
+        while '"READY"' not in ours.verb("serving", "--json"):
+            if time.monotonic() > until or node.poll() is not None:
+                raise SystemExit(f"bench: the serving node is not ready:\n{(ours.folder / 'node.log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield (folder / "address").read_text().strip()
+    finally:
+        node.terminate()
+        node.wait(20)
 
 
 def reports(data):

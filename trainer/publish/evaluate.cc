@@ -11,6 +11,7 @@
 #include "dataio/order.h"
 #include "dataio/parquet.h"
 #include "dataio/parquet_events.h"
+#include "trainer/publish/evidence.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -34,16 +35,22 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
   Figures candidate, champion, constant;
   std::vector<double> gains, squares;
   int64_t positives = 0;
+  v1::SliceSums out;
   for (const size_t r : rows) {
-    candidate.add(rule, labels[r], answers.candidate.subspan(r * width, width));
+    const auto answer = answers.candidate.subspan(r * width, width);
+    const bool right = candidate.add(rule, labels[r], answer);
+    out.set_candidate_unsound(out.candidate_unsound() + !rule.sound_answer(answer));
     constant.add(rule, labels[r], answers.constant);
     positives += rule.binary() && labels[r] == 1;
     if (answers.champion.empty()) continue;
-    champion.add(rule, labels[r], answers.champion.subspan(r * width, width));
+    const auto other = answers.champion.subspan(r * width, width);
+    const bool champion_right = champion.add(rule, labels[r], other);
+    out.set_champion_unsound(out.champion_unsound() + !rule.sound_answer(other));
+    out.set_candidate_only(out.candidate_only() + (right && !champion_right));
+    out.set_champion_only(out.champion_only() + (champion_right && !right));
     gains.push_back(champion.losses.back() - candidate.losses.back());
     squares.push_back(gains.back() * gains.back());
   }
-  v1::SliceSums out;
   out.set_slice(name);
   out.set_rows(static_cast<int64_t>(rows.size()));
   out.set_positives(positives);
@@ -63,6 +70,21 @@ v1::SliceSums slice_sums(const std::string& name, const dataio::LabelRule& rule,
   out.set_champion_absolute_sum(sum(champion.absolute));
   out.set_constant_absolute_sum(sum(constant.absolute));
   return out;
+}
+
+// What the whole alone tells.
+void add_evidence(v1::SliceSums& whole, const dataio::LabelRule& rule, const Window& holdout,
+                  const Answers& answers, const std::string& time_column) {
+  if (!rule.regression()) {
+    *whole.mutable_candidate_reliability() = reliability(rule, holdout.labels, answers.candidate);
+    if (!answers.champion.empty())
+      *whole.mutable_champion_reliability() = reliability(rule, holdout.labels, answers.champion);
+  }
+  if (answers.champion.empty()) return;
+  const auto* times = holdout.rows.find(time_column);
+  CHECK(times != nullptr, "a holdout is cut out by event time");
+  for (v1::GainBlock& block : gain_blocks(rule, times->times, holdout.labels, answers))
+    *whole.add_blocks() = std::move(block);
 }
 
 // The first categorical column whose rows hold few enough values.
@@ -130,12 +152,15 @@ Result<models::Predictions> score_window(Collectives& collectives, const models:
   return out;
 }
 
-void Figures::add(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
+bool Figures::add(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
   losses.push_back(rule.loss(label, answer));
-  if (rule.regression())
+  if (rule.regression()) {
     absolute.push_back(rule.absolute_error(label, answer));
-  else
-    correct += rule.correct(label, answer);
+    return false;
+  }
+  const bool right = rule.correct(label, answer);
+  correct += right;
+  return right;
 }
 
 v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data) {
@@ -145,7 +170,9 @@ v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1:
   for (const double value : answers.constant) out.add_constant(value);
   std::vector<size_t> all(holdout.size());
   std::iota(all.begin(), all.end(), size_t{0});
-  *out.add_slices() = slice_sums("", rule, holdout.labels, answers, all);
+  v1::SliceSums& whole = *out.add_slices();
+  whole = slice_sums("", rule, holdout.labels, answers, all);
+  add_evidence(whole, rule, holdout, answers, data.time());
   const auto* column = slice_column(holdout.rows, data);
   if (column == nullptr) return out;
   std::map<std::string, std::vector<size_t>> slices;

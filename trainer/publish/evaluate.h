@@ -26,7 +26,8 @@ struct Figures {
   int64_t correct = 0;           // of classes
   std::vector<double> absolute;  // of numbers
 
-  void add(const dataio::LabelRule& rule, double label, std::span<const double> answer);
+  // Whether a class was right.
+  bool add(const dataio::LabelRule& rule, double label, std::span<const double> answer);
 };
 
 // What is compared on the holdout: row-major answers of the candidate and, when there is one, the champion;
@@ -37,7 +38,8 @@ struct Answers {
   std::vector<double> constant;
 };
 
-// Slices: the whole, then those of the first categorical column with few values.
+// Slices: the whole, then those of the first categorical column with few values. The holdout has its column
+// of event time.
 v1::Evaluation evaluate(const Window& holdout, const Answers& answers, const v1::Data& data);
 
 // evaluation.parquet: time, label, candidate, champion (missing without one); of several outputs a column

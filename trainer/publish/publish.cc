@@ -52,6 +52,26 @@ v1::FeatureProfile prediction_profile(const dataio::LabelRule& rule, std::span<c
                                     : drift::numeric_profile(drift::kPrediction, numbers);
 }
 
+// What the holdout rows of each bin of the answers have lost.
+Status add_losses(const dataio::LabelRule& rule, const std::vector<double>& labels,
+                  std::span<const double> answers, v1::Profile& out) {
+  const drift::FeatureBins bins = TRY(drift::FeatureBins::make(out.prediction()));
+  std::vector<double> sums(bins.size()), squares(bins.size());
+  const size_t width = rule.outputs();
+  for (size_t row = 0; row < labels.size(); ++row) {
+    const auto answer = answers.subspan(row * width, width);
+    const double loss = rule.loss(labels[row], answer);
+    if (!std::isfinite(loss)) continue;
+    const uint32_t bin = rule.counted_as_category() ? bins.bin(rule.counted_category(answer))
+                                                    : bins.bin(rule.counted_number(answer));
+    sums[bin] += loss;
+    squares[bin] += loss * loss;
+  }
+  out.mutable_loss_sums()->Assign(sums.begin(), sums.end());
+  out.mutable_loss_square_sums()->Assign(squares.begin(), squares.end());
+  return ok_status();
+}
+
 }  // namespace
 
 v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
@@ -72,7 +92,8 @@ v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms) {
   return out;
 }
 
-Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> answers) {
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, const Window& holdout,
+                                 std::span<const double> answers) {
   v1::Profile out;
   for (const auto& name : data.numeric()) {
     const auto* column = train.rows.find(name);
@@ -87,6 +108,7 @@ Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std:
   }
   const dataio::LabelRule rule(data.label());
   *out.mutable_prediction() = prediction_profile(rule, answers);
+  TRY_STATUS(add_losses(rule, holdout.labels, answers, out));
   out.set_rows(static_cast<int64_t>(train.size()));
   if (rule.binary()) out.set_label_rate(mean(train.labels));
   if (rule.regression()) out.set_label_scale(std::sqrt(variance(train.labels)));

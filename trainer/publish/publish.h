@@ -15,8 +15,10 @@ namespace rekindle::trainer {
 // model.json for a plan: inputs are the features and the event time.
 v1::ModelCard model_card(const v1::JobSpec& spec, v1::Transforms transforms);
 
-// profile.json: features over the training rows, the model's own output over the holdout.
-Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, std::span<const double> answers);
+// profile.json: features over the training rows, the model's own output over the holdout, and what it lost
+// there.
+Result<v1::Profile> make_profile(const v1::Data& data, const Window& train, const Window& holdout,
+                                 std::span<const double> answers);
 
 v1::Lineage make_lineage(const v1::Plan& plan, const std::string& collectives, const std::string& reduction,
                          const std::string& parameters_sha256);

@@ -7,7 +7,7 @@
 
 Run in each: `VENV/bin/python tests/drift/golden/make_golden.py`. A run writes the parts whose library it
 can import and leaves the others as they are: golden.json (streams, samples, counts), compat.json (other tools'
-distances), several.json (many columns, performance without labels).
+distances), several.json (many columns, performance without labels), worlds.json (made-up streams).
 
 The streams, samples, columns and rows themselves are not committed, as far as they can be made again in C++: they
 come from a 64-bit linear congruential generator that the tests repeat. evidently sums over categories in the order
@@ -25,8 +25,9 @@ from scipy import spatial, stats
 
 try:
     from river import drift
+    import worlds_golden
 except ImportError:
-    drift = None
+    drift = worlds_golden = None
 try:
     import frouros
 except ImportError:
@@ -267,12 +268,13 @@ def write(name, made):
 
 
 def main():
-    golden, compat, several = {}, {}, {}
+    golden, compat, several, worlds = {}, {}, {}, {}
     if drift is not None:
         golden |= {"adwin": adwin(), "river": river_detectors()}
         golden |= {"chi2": chi2(), "psi": psi(), "python_sample": random.Random(7).sample(range(1000), 5)}
         golden |= {"distances": distances(), "kolmogorov": kolmogorov(), "counts": counts()}
         golden |= {"false_discoveries": false_discoveries()}
+        worlds |= {"river": worlds_golden.worlds()}
     if frouros is not None:
         golden |= {"frouros": frouros_detectors()}
         compat |= {"frouros": compat_golden.frouros(Uniform)}
@@ -284,6 +286,7 @@ def main():
     write("golden.json", golden)
     write("compat.json", compat)
     write("several.json", several)
+    write("worlds.json", worlds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+// How much of what could be gained the policy gains, and what late labels cost it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/log.h"
+#include "proto/time.h"
+#include "tests/decisions/extent.h"
+#include "tests/decisions/life.h"
+
+namespace rekindle::decisions {
+namespace {
+
+using backtest::find_policy;
+using backtest::kOwn;
+using backtest::PolicyLine;
+using backtest::Report;
+
+constexpr double kShareGoal = 0.85, kPointsGoal = 0.005, kLateShareGoal = 0.1, kLateRunsGoal = 1.2;
+constexpr uint64_t kFitsGoal = 10;
+constexpr int64_t kSlicesLate = 4;
+
+Report backtest_of(const fs::path& folder, v1::BacktestRequest request) {
+  for (const char* name : {kOwn, "never", "cron"}) request.add_policies(name);
+  Result<Report> report = backtest::run(request, [](const std::string&) {});
+  if (!report.ok()) ADD_FAILURE() << folder << ": " << report.status().message();
+  return report.ok() ? *std::move(report) : Report{};
+}
+
+// What the goals ask of a world in which something is to be gained.
+struct Judged {
+  double share = 0;
+  uint64_t fits = 0;
+  double points = 0;  // over the periodic schedule of as many fits, of AUROC or accuracy
+  bool worthwhile = false;
+};
+
+Judged judged(const Report& report) {
+  const PolicyLine &own = *find_policy(report, kOwn), &cron = *find_policy(report, "cron");
+  // Of a policy that never fits again the share is not a number: it has nothing of what there was.
+  return {std::isnan(own.share) ? 0 : own.share, own.fits, own.score - cron.score, report.gain.real()};
+}
+
+void tell(const std::string& world, const Report& report) {
+  const PolicyLine &own = *find_policy(report, kOwn), &cron = *find_policy(report, "cron");
+  const Judged found = judged(report);
+  fmt::print("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} | {} | {:.2f} | {:+.4f} | {:.1f} | {} |", world,
+             report.never, own.loss, cron.loss, own.best, own.fits, own.share, found.points, own.delay_days,
+             !found.worthwhile                                           ? "nothing to gain"
+             : found.share >= kShareGoal && found.points >= -kPointsGoal ? "reached"
+                                                                         : "missed");
+}
+
+void tell_late(const Judged& soon, const Judged& late) {
+  const bool reached = soon.share - late.share <= kLateShareGoal &&
+                       static_cast<double>(late.fits) <= kLateRunsGoal * static_cast<double>(soon.fits);
+  fmt::print(" {:.2f} | {} | {} |", late.share, late.fits,
+             !soon.worthwhile || !late.worthwhile ? "nothing to gain"
+             : reached                            ? "reached"
+                                                  : "missed");
+}
+
+// The same world with labels that come four slices later; empty where it is not tried.
+Report told_late(const fs::path& folder, v1::BacktestRequest request) {
+  *request.mutable_label_delay() = to_proto(from_proto(request.slice()) * kSlicesLate);
+  return backtest_of(folder, request);
+}
+
+TEST(Share, OfTheGainOfTheClairvoyantSoonAndLate) {
+  start_logging("decisions_test", LogLevel::kError, false);
+  fmt::print(
+      "| world | never | rekindle | cron | best | fits | share | points over cron | delay, days | goals "
+      "| late: share | fits | goals |\n");
+  for (const std::string& name : changing_worlds()) {
+    const Folder folder;
+    const v1::BacktestRequest request =
+        request_of(folder.path(), whole() ? Life{name} : Life{.world = name, .days = 160});
+    const Report soon = backtest_of(folder.path(), request);
+    if (soon.policies.empty()) continue;
+    const Judged a = judged(soon);
+    tell(name, soon);
+    EXPECT_LE(a.fits, kFitsGoal) << name;
+    if (whole()) {
+      const Report late = told_late(folder.path(), request);
+      if (!late.policies.empty()) tell_late(a, judged(late));
+    }
+    fmt::print("\n");
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+}  // namespace rekindle::decisions
