@@ -23,10 +23,18 @@ constexpr size_t kValuesMin = 12;
 // differ by themselves.
 constexpr double kFarScale = 8;
 constexpr Micros kInsideMin = std::chrono::hours(20);
+<<<<<<< HEAD
 constexpr double kFitSlack = 1.25;  // over the largest distance of a part of the past from the whole
+=======
+constexpr Micros kUnsureMax = std::chrono::hours(48);
+constexpr double kFitSlack = 1.25;        // over the largest distance of a part of the past from the whole
+>>>>>>> feed
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;           // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;      // beyond the narrowest and the widest part of the past
+// A wind that doubles is no unit: so small a factor is told on columns alone of which each slot has many values.
+constexpr double kSmallScale = 2.5;
+constexpr double kManyValues = 5;
 constexpr double kAnew = 0.8;             // von Neumann's ratio: 1 where slots have nothing to do with each other
 constexpr double kJump = 2;               // times the widest move from slot to slot that there was
 constexpr size_t kSlowSlotsMin = 90;      // so many must have shown what moves there are
@@ -100,7 +108,7 @@ class Look {
       const double gain = gain_of(newest, density, conversion);
       if (gain <= best_gain) continue;
       const auto change = closer(density, conversion);
-      if (!change) continue;
+      if (!change || (best && best->sure && !change->sure)) continue;
       best = change;
       best_gain = gain;
     }
@@ -146,24 +154,34 @@ class Look {
     if (after.size() < kValuesMin || before.size() < kPastValuesMin) return std::nullopt;
     const Density past(std::move(before));
     std::sort(after.begin(), after.end());
+    if (!jumped(from, conversion)) return std::nullopt;
+    UnitChange change{conversion, from, past.median(), quantile(after, 0.5)};
+    change.sure = alike(after, past, conversion, from, with_values);
+    const bool lately = slots_.back().slot_us - slots_[from].slot_us < kUnsureMax.count();
+    return change.sure || lately ? std::optional(change) : std::nullopt;
+  }
+
+  // Whether the new values are as the past would be, converted.
+  bool alike(std::span<const double> after, const Density& past, const Conversion& conversion, size_t from,
+             size_t with_values) const {
+    const double scale = std::abs(conversion.scale);
+    const bool small = conversion.offset == 0 && scale < kSmallScale && scale > 1 / kSmallScale;
+    if (small && static_cast<double>(after.size()) < kManyValues * static_cast<double>(with_values))
+      return false;
     std::vector<double> expected;
     for (const double x : past.sorted()) expected.push_back(conversion.of(x));
     std::sort(expected.begin(), expected.end());
-
-    const double scale = std::abs(conversion.scale);
     const bool beyond = (scale > kFarScale || scale < 1 / kFarScale) &&
                         (after.front() > past.sorted().back() || after.back() < past.sorted().front());
-    if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return std::nullopt;
+    if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return false;
     const Habit habit = habit_of(past, from);
-    if (habit.parts < 2) return std::nullopt;
+    if (habit.parts < 2) return false;
     const double apart = ks(after, expected), as_they_are = ks(after, past.sorted());
     if (apart > kFitSlack * habit.apart + kFitApart || apart > kBetter * as_they_are ||
         as_they_are < kFitSlack * habit.apart)
-      return std::nullopt;
+      return false;
     const double wide = spread_of(after) / spread_of(expected);
-    if (wide < habit.narrowest / kSpreadSlack || wide > habit.widest * kSpreadSlack) return std::nullopt;
-    if (!jumped(from, conversion)) return std::nullopt;
-    return UnitChange{conversion, from, past.median(), quantile(after, 0.5)};
+    return wide >= habit.narrowest / kSpreadSlack && wide <= habit.widest * kSpreadSlack;
   }
 
   Habit habit_of(const Density& past, size_t from) const {
@@ -348,6 +366,7 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
     if (stretches.found("range", column)) return;  // named already
     change = find_unit_change(slots, feature, usable_slots(slots, column, ended));
     if (!change) return;
+    if (!change->sure) return stretches.suspect(kCheck, column, change->from);
   }
   const int64_t since = open ? open->from_us() : slots[change->from].slot_us;
   const Density past = past_of(slots, feature, since, reference);

@@ -50,6 +50,7 @@ struct UnitChange {
   Conversion conversion;
   size_t from = 0;
   double before = 0, after = 0;  // medians
+  bool sure = true;              // else it began lately, and may yet become so
 };
 // `usable` leaves out slots that are known as broken.
 std::optional<UnitChange> find_unit_change(std::span<const SlotHealth> slots, size_t feature,

@@ -148,8 +148,12 @@ TEST(Concordance, CountsPairsTiesHalf) {
   const std::vector<std::string_view> values = {"a", "a", "b", "b", "c"};
   const std::vector<double> by_value = {1, 1, 0, 0, 1};
   const Concordance told = concordance(std::span<const std::string_view>(values), by_value);
-  EXPECT_EQ(told.concordant, 5) << "c says nothing of itself: half of its two pairs";
+  EXPECT_EQ(told.concordant, 6);
   EXPECT_EQ(told.pairs, 6);
+  const std::vector<std::string_view> same = {"a", "a", "d"};
+  const std::vector<double> apart = {1, 0, 0};
+  EXPECT_EQ(concordance(std::span<const std::string_view>(same), apart).concordant, 0)
+      << "a row does not tell its own label";
 }
 
 // Labels of `hours` slots; `sums` fills in one sender's part of one slot.
