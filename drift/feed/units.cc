@@ -15,20 +15,16 @@ namespace {
 constexpr std::string_view kCheck = "unit_change";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr size_t kPastValuesMin = 40;
-constexpr size_t kRecentSlots = 6;     // decide whether a conversion is worth a closer look
-constexpr double kRecentLikelier = 8;  // nats that they must be likelier for it
-constexpr size_t kSlotsMin = 6;        // with values
+constexpr size_t kRecentSlots = 6;        // decide whether a conversion is worth a closer look
+constexpr double kRecentLikelier = 8;     // nats that they must be likelier for it
+constexpr size_t kSlotsMin = 6;           // with values
 constexpr size_t kValuesMin = 12;
 // A stretch whose values all lie beyond the past, by as much as this, needs no more; others a day, for hours
 // differ by themselves.
 constexpr double kFarScale = 8;
 constexpr Micros kInsideMin = std::chrono::hours(20);
-<<<<<<< HEAD
-constexpr double kFitSlack = 1.25;  // over the largest distance of a part of the past from the whole
-=======
 constexpr Micros kUnsureMax = std::chrono::hours(48);
 constexpr double kFitSlack = 1.25;        // over the largest distance of a part of the past from the whole
->>>>>>> feed
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;           // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;      // beyond the narrowest and the widest part of the past
@@ -74,7 +70,7 @@ double ks(std::span<const double> a, std::span<const double> b) {
 
 // How parts of the past, each as long as the stretch, differ from all of it.
 struct Habit {
-  double apart = 0;                  // at most
+  double apart = 0;  // at most
   double narrowest = 1, widest = 1;  // spread, of that of the whole
   int parts = 0;
 };
@@ -256,8 +252,7 @@ std::string words(const Conversion& c) {
     out = fmt::format("divided by {:.4g}", 1 / c.scale);
   else
     out = fmt::format("multiplied by {:.4g}", c.scale);
-  if (c.scale != 1 && c.offset != 0)
-    out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
+  if (c.scale != 1 && c.offset != 0) out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
   if (!c.words.empty()) out += fmt::format(" ({}?)", c.words);
   return out;
 }
@@ -378,9 +373,9 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
   rule.threshold = 0.5;
   rule.reason = [&](const Part&, int64_t from_us) {
     if (open != nullptr) return open->reason();
-    return fmt::format(
-        "{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?", column,
-        words(change->conversion), format_time(time_from_micros(from_us)), change->before, change->after);
+    return fmt::format("{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?",
+                       column, words(change->conversion), format_time(time_from_micros(from_us)), change->before,
+                       change->after);
   };
   if (open != nullptr) {
     stretches.look(rule);
