@@ -59,7 +59,7 @@ class Whole : public ::testing::Test {
       const int64_t at = kStart + row * (kHour / kRowsAnHour);
       const int part = at < kStart + kFirstDays * kDay ? 0 : 1;
       const bool turned = at >= kStart + change_day * kDay && at < kStart + back_day * kDay;
-      const double x = uniform(dice), step = turned ? 0.85 : 0.5;
+      const double x = uniform(dice), step = turned ? 0.95 : 0.5;
       times[part].push_back(at);
       xs[part].push_back(x);
       ys[part].push_back(uniform(dice) < 0.1 + 0.8 * (x > step) ? 1 : 0);
