@@ -18,8 +18,9 @@ constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
-// What was usual is drawn once for a version.
-constexpr double kUsualDeviations = 2;
+// What was usual is drawn once for a version; from fewer slots it would be known too badly.
+constexpr double kUsualDeviations = 3;
+constexpr uint32_t kUsualSlots = 100;
 // Fewer, and the shadow is still learning what the version in service knows already.
 constexpr int kRowsAWeight = 50;
 
@@ -107,7 +108,7 @@ void begin_regret(uint64_t champion, v1::ShadowState& state) {
 
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state) {
   if (state.rows() < int64_t{kRowsAWeight} * state.weights_size()) return;
-  if (state.new_slots() * share < 1) {
+  if (state.new_slots() < kUsualSlots || state.new_slots() * share < 1) {
     state.set_new_slots(state.new_slots() + 1);
     state.set_new_sum(state.new_sum() + excess * share);
     state.set_new_square_sum(state.new_square_sum() + excess * share * excess * share);
