@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -124,6 +126,28 @@ bool lay_down_privileges() {
   if (::chdir(plan.folder) != 0) child_fails(plan);
   ::execve(plan.program, plan.argv, plan.environment);
   child_fails(plan);
+}
+
+int run_child_in_place(void* plan) {
+  run_child(*static_cast<const ChildPlan*>(plan));
+}
+
+pid_t fork_in_place(ChildPlan& plan) {
+  constexpr size_t kStackBytes = 256 * 1024;
+  void* stack =
+      ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return -1;
+  // No handler of ours is to run in the child: it has none any more when it empties the mask.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t child = ::clone(run_child_in_place, static_cast<char*>(stack) + kStackBytes,
+                              CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::munmap(stack, kStackBytes);
+  errno = error;
+  return child;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -283,20 +307,20 @@ Result<pid_t> spawn(const SpawnOptions& options) {
   Fd write_end(ends[1]);
   const std::vector<char*> argv = pointers(options.argv);
   const std::vector<char*> environment = pointers(options.environment);
-  const ChildPlan plan{.program = program.c_str(),
-                       .argv = argv.data(),
-                       .environment = environment.data(),
-                       .input = options.input_fd < 0 ? input.get() : options.input_fd,
-                       .output = options.output_fd < 0 ? output.get() : options.output_fd,
-                       .folder = options.folder.c_str(),
-                       .failure_pipe = write_end.get(),
-                       .new_session = options.new_session,
-                       .die_with_parent = options.die_with_parent,
-                       .own_group = options.own_group,
-                       .confined = options.confined,
-                       .enter = &options.enter,
-                       .parent = ::getpid()};
-  const pid_t child = ::fork();
+  ChildPlan plan{.program = program.c_str(),
+                 .argv = argv.data(),
+                 .environment = environment.data(),
+                 .input = options.input_fd < 0 ? input.get() : options.input_fd,
+                 .output = options.output_fd < 0 ? output.get() : options.output_fd,
+                 .folder = options.folder.c_str(),
+                 .failure_pipe = write_end.get(),
+                 .new_session = options.new_session,
+                 .die_with_parent = options.die_with_parent,
+                 .own_group = options.own_group,
+                 .confined = options.confined,
+                 .enter = &options.enter,
+                 .parent = ::getpid()};
+  const pid_t child = options.in_place ? fork_in_place(plan) : ::fork();
   if (child < 0) return errno_status("starting", program);
   if (child == 0) run_child(plan);
   write_end.reset();

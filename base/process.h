@@ -55,6 +55,9 @@ struct SpawnOptions {
   // Code that is not ours: gains no privileges, writes no core dump, and is the first to go when the host
   // runs out of memory.
   bool confined = false;
+  // The child runs in this process's memory until it executes, so that none is copied, and this thread waits.
+  // Not with new_session; nor where `enter` makes a namespace of users, which who shares its memory may not.
+  bool in_place = false;
   // Called in the child, after all of the above but before it goes to `folder`: nothing but async-signal-safe
   // calls. An errno makes the start fail; 0 lets it go on.
   std::function<int()> enter;

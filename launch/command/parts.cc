@@ -27,7 +27,7 @@ class Parts {
       : options_(options),
         plan_(plan),
         folder_(options.folder),
-        work_(folder_),
+        work_(confinement.work() ? WorkFolder(*confinement.work()) : WorkFolder(folder_)),
         scratch_(scratch),
         confinement_(confinement),
         world_(static_cast<int>(std::max<uint32_t>(1, plan.world()))),
@@ -59,7 +59,8 @@ class Parts {
 
   // Without code and environment there is nothing in it that could take time.
   bool prepare_here() {
-    record_.set_code(run_prepare(folder_, plan_));
+    if (confinement_.work()) return true;
+    record_.set_code(run_prepare(folder_, work_, plan_));
     return record_.code() == 0;
   }
 
@@ -116,7 +117,10 @@ class Parts {
         std::move(start.argv), start.alone ? folder_.log(0) : folder_.gang_log(), Confinement::Part::kRanks);
     // One rank by itself is this program: a process of its own, but no start of a program.
     ToldEnd told;
-    const auto body = [this, &how, &told] { return run_script(options_, plan_, how.environment, &told); };
+    const auto body = [this, &how, &told] {
+      const int prepared = confinement_.work() ? run_prepare(folder_, work_, plan_) : 0;
+      return prepared == 0 ? run_script(options_, work_, plan_, how.environment, &told) : prepared;
+    };
     if (const Status started = start.alone ? ranks_.start(body, how) : ranks_.start(how); !started.ok()) {
       cannot_start(started);
       return false;

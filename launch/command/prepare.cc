@@ -8,7 +8,6 @@
 #include "base/files/passing_files.h"
 #include "base/log.h"
 #include "jobs/task.h"
-#include "launch/command/work_folder.h"
 #include "runtime/code.h"
 #include "runtime/environment.h"
 
@@ -49,8 +48,7 @@ Status write_spec(const v1::Plan& plan, const fs::path& path) {
   return write_file_atomically(path, json, 0640);
 }
 
-Status prepare(const AttemptFolder& folder, const v1::Plan& plan) {
-  const WorkFolder work(folder);
+Status prepare(const WorkFolder& work, const v1::Plan& plan) {
   const fs::path checkpoints = plan.checkpoints();
   const bool task = jobs::is_task(plan.spec());
   TRY_STATUS(make_folders(task ? work.root() : work.out(), 0750));
@@ -84,11 +82,11 @@ int run_prepare(const GangOptions& options) {
     log_error("the plan cannot be read", {{"reason", plan.status().message()}});
     return kGangNoPlan;
   }
-  return run_prepare(folder, *plan);
+  return run_prepare(folder, WorkFolder(folder), *plan);
 }
 
-int run_prepare(const AttemptFolder& folder, const v1::Plan& plan) {
-  const Status prepared = prepare(folder, plan);
+int run_prepare(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan) {
+  const Status prepared = prepare(work, plan);
   if (prepared.ok()) return kExitFinished;
   log_error("the script cannot be prepared", {{"reason", prepared.message()}});
   if (!lasting(prepared)) return 1;

@@ -21,7 +21,6 @@
 #include "launch/command/identity.h"
 #include "launch/command/script_log.h"
 #include "launch/command/variables.h"
-#include "launch/command/work_folder.h"
 #include "launch/confine/confinement.h"
 #include "launch/report_log.h"
 #include "proto/time.h"
@@ -85,13 +84,14 @@ Result<Meeting> meet(const WorkFolder& work, const RankIdentity& identity,
 
 class Script {
  public:
-  Script(const GangOptions& options, const v1::Plan& plan, const RankIdentity& identity, Reports& reports,
-         ScriptLog& log, int signals, std::vector<std::string> environment)
+  Script(const GangOptions& options, const WorkFolder& work, const v1::Plan& plan,
+         const RankIdentity& identity, Reports& reports, ScriptLog& log, int signals,
+         std::vector<std::string> environment)
       : plan_(plan),
         environment_(std::move(environment)),
         identity_(identity),
         folder_(options.folder),
-        work_(folder_),
+        work_(work),
         reports_(reports),
         log_(log),
         signals_(signals),
@@ -103,7 +103,7 @@ class Script {
     const auto& words = plan_.spec().train().command();
     // There before the fence is: within it this one file can be written, and no other be put in its place.
     TRY_STATUS(write_file_atomically(work_.metrics(identity_.rank), "", 0640));
-    const std::function<int()> fence = TRY(fence_of_script(folder_, plan_, identity_.rank));
+    const std::function<int()> fence = TRY(fence_of_script(folder_, work_, plan_, identity_.rank));
     std::vector<std::string> variables = script_variables(plan_, work_, identity_, meeting, environment_);
     // Ranks in fences of their own cannot reach into each other's memory: Open MPI is to copy through its
     // own.
@@ -115,6 +115,7 @@ class Script {
     spawning.folder = work_.code();
     spawning.die_with_parent = true;
     spawning.enter = fence;
+    spawning.in_place = true;
     script_ = TRY(spawn(spawning));
     log_.close_write_end();
     return ok_status();
@@ -255,10 +256,9 @@ int code_of(const v1::RankExit& ended) {
   return ended.code() == kExitYielded ? kExitFinished : ended.code();
 }
 
-Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int signals,
+Result<int> supervise(const GangOptions& options, const WorkFolder& work, const v1::Plan& plan, int signals,
                       std::vector<std::string> environment, ToldEnd* told) {
   const AttemptFolder folder(options.folder);
-  const WorkFolder work(folder);
   const auto identity =
       TRY(identity_of([](const char* name) { return ::getenv(name); }, std::max<uint32_t>(1, plan.world())));
   Reports reports(TRY(ReportWriter::open(folder, identity.rank)));
@@ -270,7 +270,7 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
   ScriptLog log = TRY(ScriptLog::open(folder.log(identity.rank)));
   std::optional<ClaimedPort> claimed;
   const Meeting meeting = TRY(meet(work, identity, claimed));
-  Script script(options, plan, identity, reports, log, signals, std::move(environment));
+  Script script(options, work, plan, identity, reports, log, signals, std::move(environment));
   if (told == nullptr) TRY_STATUS(write_file_atomically(work.ready(identity.rank), ""));
   v1::RankExit ended;
   ended.set_rank(identity.rank);
@@ -291,8 +291,8 @@ Result<int> supervise(const GangOptions& options, const v1::Plan& plan, int sign
 
 }  // namespace
 
-int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment,
-               ToldEnd* told) {
+int run_script(const GangOptions& options, const WorkFolder& work, const v1::Plan& plan,
+               std::vector<std::string> environment, ToldEnd* told) {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : {SIGCHLD, SIGUSR1, SIGTERM, SIGINT}) ::sigaddset(&set, signal);
@@ -303,7 +303,7 @@ int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std
               {{"reason", errno_status("watching for signals in", options.folder).message()}});
     return kGangSystem;
   }
-  const Result<int> code = supervise(options, plan, signals.get(), std::move(environment), told);
+  const Result<int> code = supervise(options, work, plan, signals.get(), std::move(environment), told);
   if (code.ok()) return *code;
   log_error("a rank cannot run", {{"reason", code.status().message()}});
   return kGangSystem;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "launch/command/told.h"
+#include "launch/command/work_folder.h"
 #include "launch/gang/gang.h"
 
 namespace rekindle::launch {
@@ -14,7 +15,7 @@ namespace rekindle::launch {
 // Exit code of `rekindle-gang rank`. `environment`: what the script finds besides the contract's variables.
 // `told`: of a gang whose fork this process is, which started it with signals blocked; it is told how the
 // script ended in the place of that file, and need not be told that the rank may be signalled.
-int run_script(const GangOptions& options, const v1::Plan& plan, std::vector<std::string> environment,
-               ToldEnd* told = nullptr);
+int run_script(const GangOptions& options, const WorkFolder& work, const v1::Plan& plan,
+               std::vector<std::string> environment, ToldEnd* told = nullptr);
 
 }  // namespace rekindle::launch

@@ -12,6 +12,8 @@ namespace rekindle::launch {
 class WorkFolder {
  public:
   explicit WorkFolder(const AttemptFolder& attempt) : root_(attempt.root() / "work") {}
+  // Elsewhere: a bare task's, where only its processes see it.
+  explicit WorkFolder(fs::path root) : root_(std::move(root)) {}
 
   const fs::path& root() const { return root_; }
   fs::path code() const { return root_ / "code"; }                // unpacked, read-only: the scripts' folder

@@ -17,7 +17,6 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "launch/command/work_folder.h"
 #include "launch/confine/reach.h"
 
 namespace rekindle::launch {
@@ -88,8 +87,9 @@ bool in_container(const v1::Plan& plan) {
 // a script is to write in a part of it alone.
 fs::path private_tmp(const Confinable& host, const v1::Plan& plan, const fs::path& scratch,
                      std::vector<fs::path> others) {
-  for (const std::string& path : {plan.checkpoints(), plan.artifacts(), plan.environments()})
-    others.push_back(real(path));
+  others.push_back(real(plan.checkpoints()));
+  if (!is_bare(plan))
+    for (const std::string& path : {plan.artifacts(), plan.environments()}) others.push_back(real(path));
   const bool itself =
       host.namespaces != Namespaces::kNone && scratch.parent_path() == "/tmp" && !in_container(plan) &&
       std::none_of(others.begin(), others.end(), [](const fs::path& one) { return lies_in(one, "/tmp"); });
@@ -266,7 +266,17 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
     if (!bare && !path.empty())
       kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
   if (tmp == scratch) scratch_ = "/tmp";
+  // Beside the attempt's folder, where in its view there is nothing else.
+  const fs::path folder = real(options.folder);
+  const bool alone = plan.world() <= 1 && options.srun.empty();
+  const auto around = [&folder](const fs::path& one) {
+    return folder != one && lies_in(folder.parent_path(), one);
+  };
+  if (bare && alone && host.namespaces != Namespaces::kNone &&
+      std::any_of(hidden.begin(), hidden.end(), around))
+    work_ = folder.parent_path() / "work";
   View view = private_view(host.namespaces, tmp, hidden, std::move(kept));
+  if (work_) view.make(*work_);
   if (!fenced || plan.gpus_per_rank() > 0) view.close_host_settings();
   entry_->view = std::make_shared<View>(std::move(view));
   if (!fenced) return;
@@ -275,6 +285,7 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
   if (!allowed.ok()) return lacks(allowed.message());
   entry_->landlock = std::make_shared<Landlock>(std::move(*fence));
   record_.set_fence(true);
+  if (work_) entry_->scratch.push_back(work_->string());
   // Those of the host are not to be written where what is hidden lies in them.
   for (const fs::path& folder : shared_scratch())
     if (host.namespaces != Namespaces::kNone ||
@@ -373,7 +384,8 @@ bool end_groups(const v1::Confinement& record) {
   return done;
 }
 
-Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const v1::Plan& plan, int rank) {
+Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const WorkFolder& work,
+                                             const v1::Plan& plan, int rank) {
   const std::optional<v1::Confinement> record = read_confinement(folder);
   if (!record || record->policy().confine().files() == v1::Confine::ALL || in_container(plan) ||
       runtime::landlock_abi() < runtime::kLandlockAbiMin)
@@ -391,7 +403,7 @@ Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const 
   }
   add_to(grants, reach_of_system(record->policy(), hidden));
   add_to(grants, reach_of_gpus(record->policy(), plan));
-  add_to(grants, reach_of_script(folder, plan, hidden, rank));
+  add_to(grants, reach_of_script(folder, work, plan, hidden, rank));
   TRY_STATUS(allow_all(fence, grants, hidden));
   const auto kept = std::make_shared<Landlock>(std::move(fence));
   return std::function<int()>([kept] { return kept->enter(); });

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/process.h"
+#include "launch/command/work_folder.h"
 #include "launch/confine/groups.h"
 #include "launch/confine/view.h"
 #include "launch/gang/gang.h"
@@ -50,6 +51,9 @@ class Confinement {
   void sweep();
   // The attempt's scratch folder, as its processes see it.
   const fs::path& scratch() const { return scratch_; }
+  // Where the work of a bare task's only rank lies, if not in the attempt's folder: in memory, for its
+  // processes alone, and gone with them. They have to prepare it.
+  const std::optional<fs::path>& work() const { return work_; }
   // After the last process: counts, removes, and adds what has come to the record.
   void finish();
 
@@ -67,6 +71,7 @@ class Confinement {
 
   AttemptFolder folder_;
   fs::path scratch_;
+  std::optional<fs::path> work_;
   v1::Confinement record_;
   int lacks_written_ = 0;
   bool wanted_ = false;
@@ -82,6 +87,7 @@ std::optional<v1::Confinement> read_confinement(const AttemptFolder& folder);
 bool end_groups(const v1::Confinement& record);
 
 // For a rank's own process around a script: what it starts is in a narrower fence. Empty: no fence here.
-Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const v1::Plan& plan, int rank);
+Result<std::function<int()>> fence_of_script(const AttemptFolder& folder, const WorkFolder& work,
+                                             const v1::Plan& plan, int rank);
 
 }  // namespace rekindle::launch

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "launch/command/work_folder.h"
-
 namespace rekindle::launch {
 namespace {
 
@@ -75,9 +73,8 @@ std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& 
   return out;
 }
 
-std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
+std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank) {
-  const WorkFolder work(folder);
   std::vector<fs::path> read = {work.code(), work.spec()};
   if (!is_bare(plan))
     for (const fs::path& path :
@@ -91,8 +88,9 @@ std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& 
   if (const char* scratch = std::getenv("TMPDIR")) out.push_back({scratch, May::kWrite});
   // What may be written there may be written in all that lies there: not where a state folder does.
   std::vector<fs::path> others = hidden;
-  for (const fs::path& path : {folder.root(), fs::path(plan.artifacts()), fs::path(plan.environments())})
-    others.push_back(real(path));
+  others.push_back(real(folder.root()));
+  if (!is_bare(plan))
+    for (const std::string& path : {plan.artifacts(), plan.environments()}) others.push_back(real(path));
   for (const fs::path& shared : shared_scratch())
     if (std::none_of(others.begin(), others.end(), [&](const fs::path& one) { return lies_in(one, shared); }))
       out.push_back({shared, May::kWrite});

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "launch/command/work_folder.h"
 #include "launch/confine/host_reach.h"
 #include "launch/confine/view.h"
 #include "launch/gang/gang.h"
@@ -21,7 +22,7 @@ std::vector<Grant> reach_of_gpus(const v1::ConfinePolicy& policy, const v1::Plan
 std::vector<Grant> reach_of_attempt(const GangOptions& options, const v1::Plan& plan,
                                     const fs::path& scratch);
 // And what a script of the user's needs: not the artifact store, nor the attempt's records.
-std::vector<Grant> reach_of_script(const AttemptFolder& folder, const v1::Plan& plan,
+std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder& work, const v1::Plan& plan,
                                    const std::vector<fs::path>& hidden, int rank);
 
 // Allows all of it, and nothing of what is hidden: a folder around a hidden one is taken to pieces.

@@ -158,6 +158,8 @@ int View::enter() const {
     if (error != 0) return error;
     ::close(kept[i]);
   }
+  for (const std::string& folder : made_)
+    if (::mkdir(folder.c_str(), 0750) != 0) return errno;
   return mount_host_settings();
 }
 

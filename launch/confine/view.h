@@ -30,6 +30,8 @@ class View {
   void replace(const fs::path& folder, const fs::path& by = {});
   // Seen as before, though it lies in a folder that is replaced. It must be there.
   void keep(const fs::path& path);
+  // An empty one, in a folder that is replaced by memory; what lies around it must be kept for something.
+  void make(const fs::path& folder) { made_.push_back(folder.string()); }
   // What root owns below /proc are settings of the host as a whole: as root they can be read alone. For views
   // without another fence around /proc: it costs a dozen mounts.
   void close_host_settings() { closes_host_settings_ = how_ == Namespaces::kMount; }
@@ -56,6 +58,7 @@ class View {
   std::string user_map_, group_map_;
   std::vector<Replaced> replaced_;
   std::vector<Kept> kept_;
+  std::vector<std::string> made_;
 };
 
 }  // namespace rekindle::launch

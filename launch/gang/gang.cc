@@ -196,7 +196,7 @@ int run_rank(const GangOptions& options) {
     return fail(kGangSystem, failed_precondition("no gang holds attempt.lock: it died, or never lived"));
   const Result<v1::Plan> plan = folder.read_plan();
   if (!plan.ok()) return fail(kGangNoPlan, plan.status());
-  if (is_command(*plan)) return run_script(options, *plan, own_environment());
+  if (is_command(*plan)) return run_script(options, WorkFolder(folder), *plan, own_environment());
   const Result<RankIdentity> place = identity_of(
       [](const char* name) -> const char* { return ::getenv(name); }, std::max<uint32_t>(1, plan->world()));
   if (!place.ok()) return fail(kGangBadUsage, place.status());

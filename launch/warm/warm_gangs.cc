@@ -33,6 +33,8 @@ void WarmGangs::spawn_one() {
   SpawnOptions spawning;
   spawning.argv = {program_.string(), "warm", std::string(kTitleBytes, ' ')};
   spawning.environment = runtime::host_environment();
+  // Functions of libraries are found once, here, and not again in each gang.
+  spawning.environment.emplace_back("LD_BIND_NOW=1");
   spawning.input_fd = theirs.get();
   spawning.new_session = true;
   const Result<pid_t> spawned = spawn(spawning);

@@ -219,26 +219,6 @@ TEST_F(Whole, AWorldThatComesBackFindsItsOldVersion) {
   EXPECT_LT(own.loss, find_policy(*report, "never")->loss - 0.04);
 }
 
-// The world turns back while the candidate that has learned the turned one is on its way: it is promoted
-// before labels come, and they undo it.
-TEST_F(Whole, LabelsUndoAPromotionThatCameTooLate) {
-  v1::BacktestRequest wanted = request(35, true, 37);
-  wanted.add_policies("rekindle");
-  *wanted.mutable_run_takes() = to_proto(Micros(36 * kHour));
-  wanted.mutable_spec()->mutable_serve()->set_canary(0.5);
-  const auto kept = backtest(wanted);
-  ASSERT_TRUE(kept.ok()) << kept.status().message();
-  wanted.mutable_spec()->mutable_serve()->mutable_analysis()->set_min_rows(50);
-  const auto undone = backtest(wanted);
-  ASSERT_TRUE(undone.ok()) << undone.status().message();
-  SCOPED_TRACE(table_of(*kept) + table_of(*undone));
-  ASSERT_FALSE(kept->policies[0].runs.empty());
-  ASSERT_FALSE(undone->policies[0].runs.empty());
-  EXPECT_EQ(kept->policies[0].runs[0].as_of_us, undone->policies[0].runs[0].as_of_us);
-  EXPECT_EQ("published", undone->policies[0].runs[0].outcome);
-  EXPECT_LT(undone->policies[0].loss, kept->policies[0].loss - 0.01);
-}
-
 TEST_F(Whole, RefusesWhatNoBacktestCanDo) {
   v1::BacktestRequest wanted = request(35, false);
   EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("has a label in 'y'"));

@@ -11,19 +11,16 @@
 #include "jobs/spec.h"
 #include "proto/time.h"
 #include "registry/aliases.h"
+#include "tests/worlds/specs.h"
 
 namespace rekindle::decisions {
 namespace {
 
 constexpr int64_t kStart = 18'262 * kDay;  // 2020-01-01
 constexpr int64_t kRowsAfter = 20'000;     // of a world that goes on, to know a version's true loss by
-constexpr char kData[] = "w";
 
 int64_t rows_of(const Life& life) {
   return int64_t{life.days} * 24 * life.rows_an_hour;
-}
-int64_t first_rows(const Life& life) {
-  return rows_of(life) / 10;
 }
 int64_t time_of(const Life& life, int64_t row) {
   return kStart + row * (kHour / life.rows_an_hour);
@@ -35,30 +32,10 @@ worlds::World world_of(const Life& life) {
   return std::move(world).value();
 }
 
-// What a user writes who knows the columns and nothing else; a batch that suits some ten thousand rows. Of
-// classes more than two there is no regret.
-std::string spec_text(const worlds::World& world) {
-  std::string numeric, categorical, classes;
-  for (const worlds::Field& field : world.fields)
-    (field.categorical ? categorical : numeric) += field.name + ", ";
-  for (int i = 0; i < world.classes; ++i) classes += fmt::format("c{}, ", i);
-  const std::string kind =
-      world.classes == 2 ? "" : fmt::format(", kind: multiclass, classes: [{}]", classes);
-  return fmt::format(
-      R"(rekindle: 1
-name: world
-data: {{initial: w@a, time: at, label: {{column: y, matures: 1d{}}}, numeric: [{}]{}}}
-train: {{model: {{tabular: {{hidden: [32]}}}}, rows: {{last: 365d}}, batch: 128}}
-retrain: {{when: [drift, quality{}]}}
-)",
-      kind, numeric, categorical.empty() ? "" : fmt::format(", categorical: [{}]", categorical),
-      world.classes == 2 ? ", regret" : "");
-}
-
 void add_snapshot(v1::BacktestRequest& request, artifacts::Store& store, const Life& life,
                   worlds::World& world, const std::string& name, int64_t first, int64_t rows) {
   const dataio::Table table = worlds::table_of(world, rows, time_of(life, first), kHour / life.rows_an_hour);
-  const auto snapshot = dataio::make_snapshot(store, kData, name, table, "at", "made up");
+  const auto snapshot = dataio::make_snapshot(store, worlds::kDataset, name, table, "at", "made up");
   CHECK(snapshot.ok(), snapshot.status().message());
   *request.add_snapshots() = *snapshot;
 }
@@ -78,15 +55,16 @@ v1::BacktestRequest request_of(const fs::path& folder, const Life& life) {
   CHECK(store.ok(), store.status().message());
   worlds::World world = world_of(life);
   v1::BacktestRequest request;
-  const auto spec = jobs::parse_job(spec_text(world), life.world + ".yaml");
+  const auto spec = jobs::parse_job(worlds::job_text(world), life.world + ".yaml");
   CHECK(spec.ok(), spec.status().message());
   *request.mutable_spec() = *spec;
-  add_snapshot(request, **store, life, world, "a", 0, first_rows(life));
-  add_snapshot(request, **store, life, world, "b", first_rows(life), rows_of(life) - first_rows(life));
-  add_snapshot(request, **store, life, world, "c", rows_of(life), kRowsAfter);
+  add_snapshot(request, **store, life, world, "first", 0, worlds::first_rows(rows_of(life)));
+  add_snapshot(request, **store, life, world, "later", worlds::first_rows(rows_of(life)),
+               rows_of(life) - worlds::first_rows(rows_of(life)));
+  add_snapshot(request, **store, life, world, "after", rows_of(life), kRowsAfter);
   request.set_artifacts((folder / "rows").string());
   request.set_cache((folder / "cache").string());
-  request.set_data("w@b");
+  request.set_data(fmt::format("{}@later", worlds::kDataset));
   *request.mutable_slice() = to_proto(Micros(14 * kDay));
   *request.mutable_run_takes() = to_proto(Micros(kHour));
   for (const int64_t change : change_times(life)) request.add_changed_us(change);

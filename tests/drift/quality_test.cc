@@ -176,7 +176,7 @@ TEST(Feed, BreaksAreNoticedNamedAndEnd) {
       {"range/temp", [](int64_t, int i, Row& r) { r.temp = -999 - i; }, 3, 0.5},
       {"recoded_category/carrier", [](int64_t, int, Row& r) { r.carrier = "x-" + r.carrier; }, 3, 0.6},
       {"unknown_categories/carrier", [](int64_t, int i, Row& r) { r.carrier = "?" + std::to_string(i % 9); }, 3, 0.6},
-      {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = (r.temp - 32) / 1.8; }, 3, 1},
+      {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = (r.temp - 32) / 1.8; }, 3, 1.6},
       {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = r.temp / 10; }, 3, 1},
       {"frozen_column/temp", [&](int64_t, int, Row& r) { r.temp = frozen; }, 3, 1.1},
       {"frozen_column/carrier", [](int64_t, int, Row& r) { r.carrier = "UA"; }, 3, 1.1},

@@ -148,6 +148,60 @@ TEST_P(ConfinedEitherWay, AScriptReachesWhatIsItsOwnAndNoMore) {
   EXPECT_FALSE(fs::exists("/dev/shm/rekindle-own"));
 }
 
+constexpr const char* kBare = R"(
+import os, sys
+e = os.environ
+def attempt(name, what):
+    try:
+        print(name, "done", what(), flush=True)
+    except OSError as error:
+        print(name, "refused", flush=True)
+def write(path):
+    with open(path, "a") as file:
+        return file.write('{"step": 1, "loss": 0.5}\n') and "written"
+folder = sys.argv[1]
+print("spec", e["REKINDLE_SPEC"])
+attempt("may-read-spec", lambda: "late" not in open(e["REKINDLE_SPEC"]).read())
+attempt("may-list-code", lambda: os.listdir("."))
+for name in "METRICS", "CHECKPOINT":
+    attempt("may-write-" + name, lambda: write(e["REKINDLE_" + name] + ("/f" if name == "CHECKPOINT" else "")))
+attempt("may-write-tmpdir", lambda: write(e["TMPDIR"] + "/f"))
+attempt("may-see-it-in-tmp", lambda: open("/tmp/f").read(1))
+for path in (e["REKINDLE_SPEC"], "new", e["REKINDLE_METRICS"] + ".tmp", folder + "/1/exit.pb", folder + "/1/log-0.txt"):
+    attempt("write-" + path, lambda: write(path))
+attempt("replace-metrics", lambda: os.replace("/tmp/f", e["REKINDLE_METRICS"]))
+attempt("list-artifacts", lambda: os.listdir(folder + "/../artifacts/blobs"))
+attempt("list-environments", lambda: os.listdir(folder + "/../environments"))
+)";
+
+// Beside its folder, which its script sees alone, as the host does not.
+TEST_P(ConfinedEitherWay, ATaskThatBringsNothingWorksInMemory) {
+  if (host_.landlock < 6 || host_.namespaces == Namespaces::kNone)
+    GTEST_SKIP() << "this host has no Landlock of ABI 6 or no namespaces";
+  launcher_ = make({}, 0, false, GetParam());
+  fs::create_directories(base_ / "artifacts/blobs");
+  fs::create_directories(base_ / "environments");
+  v1::Plan what = plan({"/usr/bin/python3", "-c", kBare, (base_ / "runs").string()});
+  what.mutable_spec()->clear_data();
+  const AttemptFolder folder = started(std::move(what));
+  EXPECT_EQ(ended(folder).code(), 0) << log(folder);
+  const std::string said = log(folder);
+  EXPECT_THAT(said, HasSubstr("spec " + (base_ / "runs/work/spec.json").string())) << said;
+  EXPECT_FALSE(fs::exists(base_ / "runs/work"));
+  int tries = 0;
+  for (size_t at = said.find('\n') + 1; at < said.size(); ++tries) {
+    const size_t end = std::min(said.find('\n', at), said.size());
+    const std::string line = said.substr(at, end - at);
+    at = end + 1;
+    EXPECT_EQ(line.find(" done") != std::string::npos, line.starts_with("may-")) << line;
+  }
+  EXPECT_EQ(tries, 14) << said;
+  const std::vector<v1::Report> told = reports(folder);
+  EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const v1::Report& report) {
+    return report.metric().name() == "loss" && report.metric().value() == 0.5;
+  }));
+}
+
 TEST_F(Confined, TheFenceHoldsWithoutAViewOfItsOwn) {
   if (host_.landlock < runtime::kLandlockAbiMin) GTEST_SKIP() << "this host has no Landlock";
   // The same fence in a child that sees the host's folders.

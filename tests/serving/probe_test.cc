@@ -45,7 +45,8 @@ TEST_F(ProbeTest, ASoundVersionAnswers) {
   EXPECT_GT(probe.latency_p50_ms(), 0);
   EXPECT_GE(probe.latency_p99_ms(), probe.latency_p50_ms());
   uint64_t bytes = 0;
-  for (const auto& file : artifacts::load_manifest(*store_, manifest).value().files()) bytes += file.bytes();
+  const v1::Manifest files = artifacts::load_manifest(*store_, manifest).value();
+  for (const auto& file : files.files()) bytes += file.bytes();
   EXPECT_EQ(probe.bytes(), bytes);
 }
 

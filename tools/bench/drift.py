@@ -148,8 +148,9 @@ def serving(options, folder):
             for arm, recorded in (("on", True), ("off", False)):
                 body = folder / arm
                 body.write_text(question(recorded))
-                command = [str(Path(options.build) / "tests" / "serving_bench"), url, JOB, str(ours.state / "serving-token"),
-                           str(body), str(requests), str(CONNECTIONS)]
+                command = [str(Path(options.build) / "tests" / "serving_bench"), url, JOB]
+                # An operator's token: nobody else may ask unrecorded.
+                command += [str(ours.state / "token"), str(body), str(requests), str(CONNECTIONS)]
                 arms[arm] = lambda command=command: programs.json_line(command)
             samples = measure.interleaved(
                 arms, options.pairs,
