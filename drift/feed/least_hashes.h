@@ -17,7 +17,7 @@ namespace rekindle::drift {
 // Of values of a numeric feature, of texts without a bin, of contents of rows; each in one slot.
 inline constexpr size_t kSampleMax = 8;
 inline constexpr size_t kStrangersMax = 64;
-inline constexpr size_t kContentsMax = 32;
+inline constexpr size_t kContentsMax = 16;
 
 class LeastHashes {
  public:

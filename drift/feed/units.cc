@@ -15,19 +15,25 @@ namespace {
 constexpr std::string_view kCheck = "unit_change";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr size_t kPastValuesMin = 40;
-constexpr size_t kRecentSlots = 6;     // decide whether a conversion is worth a closer look
-constexpr double kRecentLikelier = 8;  // nats that they must be likelier for it
-constexpr size_t kSlotsMin = 6;        // with values
+constexpr size_t kRecentSlots = 6;        // decide whether a conversion is worth a closer look
+constexpr double kRecentLikelier = 8;     // nats that they must be likelier for it
+constexpr size_t kSlotsMin = 6;           // with values
 constexpr size_t kValuesMin = 12;
 // A stretch whose values all lie beyond the past, by as much as this, needs no more; others a day, for hours
 // differ by themselves.
 constexpr double kFarScale = 8;
 constexpr Micros kInsideMin = std::chrono::hours(20);
-constexpr double kFitSlack = 1.25;  // over the largest distance of a part of the past from the whole
+constexpr Micros kUnsureMax = std::chrono::hours(48);
+constexpr double kFitSlack = 1.25;        // over the largest distance of a part of the past from the whole
 constexpr double kFitApart = 0.05;
-constexpr double kBetter = 0.6;       // of the distance without conversion
-constexpr double kSpreadSlack = 1.5;  // beyond the narrowest and the widest part of the past
-constexpr double kSlowValues = 3;     // values a slot: what has fewer moves slowly, and must have jumped
+constexpr double kBetter = 0.6;           // of the distance without conversion
+constexpr double kSpreadSlack = 1.5;      // beyond the narrowest and the widest part of the past
+// A wind that doubles is no unit: so small a factor is told on columns alone of which each slot has many values.
+constexpr double kSmallScale = 2.5;
+constexpr double kManyValues = 5;
+constexpr double kAnew = 0.8;             // von Neumann's ratio: 1 where slots have nothing to do with each other
+constexpr double kJump = 2;               // times the widest move from slot to slot that there was
+constexpr size_t kSlowSlotsMin = 90;      // so many must have shown what moves there are
 constexpr double kTail = 0.1;
 
 void add_values(const SlotHealth& slot, size_t feature, std::vector<double>& into) {
@@ -64,7 +70,7 @@ double ks(std::span<const double> a, std::span<const double> b) {
 
 // How parts of the past, each as long as the stretch, differ from all of it.
 struct Habit {
-  double apart = 0;                  // at most
+  double apart = 0;  // at most
   double narrowest = 1, widest = 1;  // spread, of that of the whole
   int parts = 0;
 };
@@ -98,7 +104,7 @@ class Look {
       const double gain = gain_of(newest, density, conversion);
       if (gain <= best_gain) continue;
       const auto change = closer(density, conversion);
-      if (!change) continue;
+      if (!change || (best && best->sure && !change->sure)) continue;
       best = change;
       best_gain = gain;
     }
@@ -107,10 +113,10 @@ class Look {
 
   static double gain_of(std::span<const double> values, const Density& past, const Conversion& conversion) {
     double gain = 0;
+    const double narrower = std::log(std::abs(conversion.scale));
     for (const double x : values)
       // What a conversion leaves where it is says nothing about it.
-      if (conversion.of(x) != x)
-        gain += past.log_at(conversion.back(x)) - std::log(std::abs(conversion.scale)) - past.log_at(x);
+      if (conversion.of(x) != x) gain += past.log_at(conversion.back(x)) - narrower - past.log_at(x);
     return gain;
   }
 
@@ -140,27 +146,38 @@ class Look {
     }
     if (with_values < kSlotsMin) return std::nullopt;
     std::vector<double> after = values(from, slots_.size());
-    const Density past(values(0, from));
-    if (after.size() < kValuesMin || past.sorted().size() < kPastValuesMin) return std::nullopt;
+    std::vector<double> before = values(0, from);
+    if (after.size() < kValuesMin || before.size() < kPastValuesMin) return std::nullopt;
+    const Density past(std::move(before));
     std::sort(after.begin(), after.end());
+    if (!jumped(from, conversion)) return std::nullopt;
+    UnitChange change{conversion, from, past.median(), quantile(after, 0.5)};
+    change.sure = alike(after, past, conversion, from, with_values);
+    const bool lately = slots_.back().slot_us - slots_[from].slot_us < kUnsureMax.count();
+    return change.sure || lately ? std::optional(change) : std::nullopt;
+  }
+
+  // Whether the new values are as the past would be, converted.
+  bool alike(std::span<const double> after, const Density& past, const Conversion& conversion, size_t from,
+             size_t with_values) const {
+    const double scale = std::abs(conversion.scale);
+    const bool small = conversion.offset == 0 && scale < kSmallScale && scale > 1 / kSmallScale;
+    if (small && static_cast<double>(after.size()) < kManyValues * static_cast<double>(with_values))
+      return false;
     std::vector<double> expected;
     for (const double x : past.sorted()) expected.push_back(conversion.of(x));
     std::sort(expected.begin(), expected.end());
-
-    const double scale = std::abs(conversion.scale);
     const bool beyond = (scale > kFarScale || scale < 1 / kFarScale) &&
                         (after.front() > past.sorted().back() || after.back() < past.sorted().front());
-    if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return std::nullopt;
+    if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return false;
     const Habit habit = habit_of(past, from);
-    if (habit.parts < 2) return std::nullopt;
+    if (habit.parts < 2) return false;
     const double apart = ks(after, expected), as_they_are = ks(after, past.sorted());
     if (apart > kFitSlack * habit.apart + kFitApart || apart > kBetter * as_they_are ||
         as_they_are < kFitSlack * habit.apart)
-      return std::nullopt;
+      return false;
     const double wide = spread_of(after) / spread_of(expected);
-    if (wide < habit.narrowest / kSpreadSlack || wide > habit.widest * kSpreadSlack) return std::nullopt;
-    if (!jumped(from, conversion)) return std::nullopt;
-    return UnitChange{conversion, from, past.median(), quantile(after, 0.5)};
+    return wide >= habit.narrowest / kSpreadSlack && wide <= habit.widest * kSpreadSlack;
   }
 
   Habit habit_of(const Density& past, size_t from) const {
@@ -190,25 +207,36 @@ class Look {
     part.clear();
   }
 
-  // What moves slowly is the same on both sides of a slot's end, but for the conversion.
+  // What moves slowly must have jumped as it never did, and onto the conversion of where it was; what comes anew in
+  // each slot has no such place.
   bool jumped(size_t from, const Conversion& conversion) const {
-    std::vector<double> before, after;
-    size_t slots = 0, count = 0;
-    for (size_t i = from; i-- > 0 && slots < kBadSlotsMin;)
-      if (usable_[i] && sampled(i) > 0) {
-        add_values(slots_[i], feature_, before);
-        ++slots;
-      }
-    for (size_t i = from; i < slots_.size() && count < kBadSlotsMin; ++i)
-      if (usable_[i] && sampled(i) > 0) {
-        add_values(slots_[i], feature_, after);
-        ++count;
-      }
-    if (slots == 0) return false;
-    if (static_cast<double>(before.size() + after.size()) > kSlowValues * static_cast<double>(slots + count))
-      return true;
-    const double old = median_of(std::move(before)), now = median_of(std::move(after));
-    return std::abs(now - conversion.of(old)) < std::abs(now - old) / 2;
+    std::vector<double> medians;  // of the slots up to the third of the stretch
+    size_t before = 0;
+    for (size_t i = 0, after = 0; i < slots_.size() && after < kBadSlotsMin; ++i) {
+      if (!usable_[i] || sampled(i) == 0) continue;
+      std::vector<double> values;
+      add_values(slots_[i], feature_, values);
+      medians.push_back(median_of(std::move(values)));
+      i < from ? ++before : ++after;
+    }
+    if (before < kSlotsMin) return false;
+    double mean = 0, variance = 0, moves = 0, widest = 0;
+    for (size_t i = 0; i < before; ++i) mean += medians[i] / static_cast<double>(before);
+    for (size_t i = 0; i < before; ++i) variance += (medians[i] - mean) * (medians[i] - mean);
+    for (size_t i = 1; i < before; ++i) {
+      const double move = std::abs(medians[i] - medians[i - 1]);
+      moves += move * move;
+      widest = std::max(widest, move);
+    }
+    if (moves > kAnew * 2 * variance) return true;
+    if (before < kSlowSlotsMin) return false;
+    for (size_t i = before; i < medians.size(); ++i) {
+      const double old = medians[i - 1], now = medians[i];
+      if (std::abs(now - old) > kJump * widest &&
+          std::abs(now - conversion.of(old)) <= std::abs(conversion.scale) * widest)
+        return true;
+    }
+    return false;
   }
 
   std::span<const SlotHealth> slots_;
@@ -224,8 +252,7 @@ std::string words(const Conversion& c) {
     out = fmt::format("divided by {:.4g}", 1 / c.scale);
   else
     out = fmt::format("multiplied by {:.4g}", c.scale);
-  if (c.scale != 1 && c.offset != 0)
-    out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
+  if (c.scale != 1 && c.offset != 0) out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
   if (!c.words.empty()) out += fmt::format(" ({}?)", c.words);
   return out;
 }
@@ -260,18 +287,26 @@ Density::Density(std::vector<double> values) : sorted_(std::move(values)) {
   std::sort(sorted_.begin(), sorted_.end());
   median_ = quantile(sorted_, 0.5);
   spread_ = spread_of(sorted_);
+  low_ = quantile(sorted_, 0.005);
   const double least = std::max(std::abs(median_) * 1e-6, 1e-12);
-  // Half the width of Freedman and Diaconis' bins.
-  width_ = std::max(spread_ / std::cbrt(static_cast<double>(sorted_.size())), least);
+  cell_ = std::max((quantile(sorted_, 0.995) - low_) / static_cast<double>(logs_.size()), least);
+  // Half the width of Freedman and Diaconis' bins, and no cell between two values may go unseen.
+  width_ = std::max(spread_ / std::cbrt(static_cast<double>(sorted_.size())), cell_);
   scale_ = std::max(spread_, least);
+  for (size_t i = 0; i < logs_.size(); ++i) logs_[i] = exact(low_ + (static_cast<double>(i) + 0.5) * cell_);
 }
 
-double Density::log_at(double x) const {
+double Density::exact(double x) const {
   const auto from = std::lower_bound(sorted_.begin(), sorted_.end(), x - width_);
   const auto until = std::upper_bound(from, sorted_.end(), x + width_);
   const double near = static_cast<double>(until - from) / (static_cast<double>(sorted_.size()) * 2 * width_);
   const double z = (x - median_) / scale_;
   return std::log((1 - kTail) * near + kTail / (M_PI * scale_ * (1 + z * z)));
+}
+
+double Density::log_at(double x) const {
+  const double cell = (x - low_) / cell_;
+  return cell >= 0 && cell < static_cast<double>(logs_.size()) ? logs_[static_cast<size_t>(cell)] : exact(x);
 }
 
 std::optional<UnitChange> find_unit_change(std::span<const SlotHealth> slots, size_t feature,
@@ -326,6 +361,7 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
     if (stretches.found("range", column)) return;  // named already
     change = find_unit_change(slots, feature, usable_slots(slots, column, ended));
     if (!change) return;
+    if (!change->sure) return stretches.suspect(kCheck, column, change->from);
   }
   const int64_t since = open ? open->from_us() : slots[change->from].slot_us;
   const Density past = past_of(slots, feature, since, reference);
@@ -337,9 +373,9 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
   rule.threshold = 0.5;
   rule.reason = [&](const Part&, int64_t from_us) {
     if (open != nullptr) return open->reason();
-    return fmt::format(
-        "{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?", column,
-        words(change->conversion), format_time(time_from_micros(from_us)), change->before, change->after);
+    return fmt::format("{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?",
+                       column, words(change->conversion), format_time(time_from_micros(from_us)), change->before,
+                       change->after);
   };
   if (open != nullptr) {
     stretches.look(rule);

@@ -6,6 +6,7 @@
 // these; and it began within a slot. Genuine drift moves values too, but not onto a converted past. Pure.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,8 +36,13 @@ class Density {
   double spread() const { return spread_; }  // between the quartiles
 
  private:
+  double exact(double x) const;
+
   std::vector<double> sorted_;
   double median_ = 0, spread_ = 0, scale_ = 1, width_ = 1;
+  // Between all but the outermost values it is looked up.
+  double low_ = 0, cell_ = 1;
+  std::array<double, 128> logs_ = {};
 };
 
 // The conversion that the newest values of a feature seem to have been through, and since which slot.
@@ -44,6 +50,7 @@ struct UnitChange {
   Conversion conversion;
   size_t from = 0;
   double before = 0, after = 0;  // medians
+  bool sure = true;              // else it began lately, and may yet become so
 };
 // `usable` leaves out slots that are known as broken.
 std::optional<UnitChange> find_unit_change(std::span<const SlotHealth> slots, size_t feature,

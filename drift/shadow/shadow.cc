@@ -10,9 +10,10 @@
 namespace rekindle::drift {
 namespace {
 
-// Steps are large at first and never smaller than the floor, which all weights of a row share: what it costs
-// in noise, kRateFloor / 4 of the variance of a label, is then the same whatever the number of features.
-constexpr double kRate = 0.2;
+// A weight learns like a mean of its rows, ever more slowly, down to a floor: shares of the largest step that the
+// weights of a row may take together. What the floor costs in noise, a quarter of it times the variance of a
+// label, is then the same whatever the number of features; it is reached after sixty rows.
+constexpr double kFastRows = 5;
 constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
@@ -78,7 +79,7 @@ void Shadow::move(int weight, double error) {
   const uint32_t seen = state_->seen(weight);
   // All weights of a row move together: their steps may not add up to more than the error.
   const double most = 1 / static_cast<double>(features_.size() + 1);
-  const double rate = std::min(most, std::max(kRateFloor * most, kRate / std::sqrt(1.0 + seen)));
+  const double rate = most * std::max(kRateFloor, std::min(1.0, kFastRows / (1.0 + seen)));
   state_->set_weights(weight, state_->weights(weight) + rate * error);
   if (seen < UINT32_MAX) state_->set_seen(weight, seen + 1);
 }

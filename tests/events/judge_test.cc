@@ -107,9 +107,9 @@ TEST_F(JudgeTest, AShadowOwnsUpToWhatTheChampionMissesAndToWhatItCost) {
   EXPECT_FALSE(at(9).regret().fired()) << at(9).regret().reason();
   EXPECT_EQ(at(9).shadow_rows(), 8 * 24 * 20);
   EXPECT_EQ(at(9).regret().rows(), 8 * 24 * 20);
-  EXPECT_TRUE(at(12).regret().fired()) << at(12).regret().reason();
-  EXPECT_GE(at(12).regret().since_us(), kStart + 8 * kDay);
-  EXPECT_LE(at(12).regret().since_us(), kStart + 10 * kDay);
+  EXPECT_TRUE(at(14).regret().fired()) << at(14).regret().reason();
+  EXPECT_GE(at(14).regret().since_us(), kStart + 7 * kDay);
+  EXPECT_LE(at(14).regret().since_us(), kStart + 10 * kDay);
 
   // Another champion owes nothing yet; the shadow goes on.
   open("other.db");

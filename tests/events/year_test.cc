@@ -3,6 +3,7 @@
 #include <fstream>
 #include <numeric>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "dataio/import.h"
@@ -225,8 +226,11 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
 
 std::string words(const std::vector<v1::Breach>& breaches) {
   std::string out;
-  for (const auto& b : breaches) out += b.check() + ": " + b.reason() + "\n";
-  return out.substr(0, 2000);
+  std::set<std::string> said;
+  for (const auto& b : breaches)
+    if (said.insert(b.check() + b.feature() + std::to_string(b.from_us())).second)
+      out += b.check() + ": " + b.reason() + "\n";
+  return out.substr(0, 4000);
 }
 
 class YearTest : public StoreTest {
