@@ -177,7 +177,7 @@ TEST(Feed, BreaksAreNoticedNamedAndEnd) {
       {"recoded_category/carrier", [](int64_t, int, Row& r) { r.carrier = "x-" + r.carrier; }, 3, 0.6},
       {"unknown_categories/carrier", [](int64_t, int i, Row& r) { r.carrier = "?" + std::to_string(i % 9); }, 3, 0.6},
       {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = (r.temp - 32) / 1.8; }, 3, 1.6},
-      {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = r.temp / 10; }, 3, 1},
+      {"unit_change/temp", [](int64_t, int, Row& r) { r.temp = r.temp / 10; }, 3, 1.6},
       {"frozen_column/temp", [&](int64_t, int, Row& r) { r.temp = frozen; }, 3, 1.1},
       {"frozen_column/carrier", [](int64_t, int, Row& r) { r.carrier = "UA"; }, 3, 1.1},
       {"frozen_column/weekday", [](int64_t, int, Row& r) { r.weekday = "mon"; }, 5, 3.1},
