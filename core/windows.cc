@@ -27,8 +27,8 @@ int64_t over_at_us(const v1::DatasetSnapshot& settled) {
   return day.ok() ? to_micros(*day) + kDayUs : settled.last_time_us() + 1;
 }
 
-// A day that was settled before it was noticed that rows of it are broken holds them: it is left out whole until
-// they are released.
+// A day that was settled before it was noticed that rows of it are broken holds them: it is left out whole
+// until they are released.
 bool settled_unaware(const State& state, const v1::DatasetSnapshot& settled) {
   return std::any_of(state.quarantines.begin(), state.quarantines.end(), [&](const auto& item) {
     const v1::Quarantine& q = item.second;

@@ -15,8 +15,8 @@ struct Selection {
   v1::Windows windows;
 };
 
-// TRAIN: the job's initial snapshots and the model's settled days that were over by the cut, but for days with
-// rows that a quarantine opened later covers.
+// TRAIN: the job's initial snapshots and the model's settled days that were over by the cut, but for days
+// with rows that a quarantine opened later covers.
 //   end = min(cut, newest row + 1 us); holdout = [end - gate.holdout, end);
 //   train and validation = [max(oldest row, known - reach), end - gate.holdout), the newest
 //   train.validation share of that span being validation; reach is what train.rows says (jobs/rows.h);

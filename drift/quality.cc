@@ -85,7 +85,8 @@ class FeatureChecks {
 
   const FeatureHealth& at(size_t slot) const { return stretches_.slots()[slot].features[index_]; }
 
-  Stretches::Rule rule(std::string_view check, Measure measure, double threshold, std::string_view what) const {
+  Stretches::Rule rule(std::string_view check, Measure measure, double threshold,
+                       std::string_view what) const {
     Stretches::Rule rule;
     rule.check = check;
     rule.feature = column_.name;
@@ -100,7 +101,10 @@ class FeatureChecks {
 
   void absent() {
     Stretches::Rule r = rule(
-        "schema", [](const SlotHealth& s, const FeatureHealth& f) { return Part{s.rows - f.rows, s.rows}; },
+        "schema",
+        [](const SlotHealth& s, const FeatureHealth& f) {
+          return Part{s.rows - f.rows, s.rows};
+        },
         kAbsentShare, "was not sent");
     r.fires = [&](size_t from) { return enough_in_a_day(stretches_, from, r); };
     stretches_.look(r);
@@ -108,7 +112,10 @@ class FeatureChecks {
 
   void missing() {
     Stretches::Rule r = rule(
-        "missing_share", [](const SlotHealth&, const FeatureHealth& f) { return Part{f.missing, f.rows}; },
+        "missing_share",
+        [](const SlotHealth&, const FeatureHealth& f) {
+          return Part{f.missing, f.rows};
+        },
         expected_.missing + kMissingExcess, "is missing");
     r.fires = [&](size_t from) {
       const Part fast = stretches_.within(kMissingFast, from, r);
@@ -122,12 +129,16 @@ class FeatureChecks {
 
   void range() {
     Stretches::Rule r = rule(
-        "range", [](const SlotHealth&, const FeatureHealth& f) { return Part{f.far, f.rows - f.missing}; },
+        "range",
+        [](const SlotHealth&, const FeatureHealth& f) {
+          return Part{f.far, f.rows - f.missing};
+        },
         kFarShare, "lies far outside the reference's range");
     r.fires = [&](size_t from) { return enough_in_a_day(stretches_, from, r); };
     r.reason = [this, plain = r.reason](const Part& all, int64_t from_us) {
       const std::string like = looks_like(stretches_.slots(), reference_, index_, from_us);
-      return plain(all, from_us) + (like.empty() ? "" : fmt::format("; it looks {}: a change of unit?", like));
+      return plain(all, from_us) +
+             (like.empty() ? "" : fmt::format("; it looks {}: a change of unit?", like));
     };
     stretches_.look(r);
   }
@@ -150,7 +161,8 @@ class FeatureChecks {
     recoded.reason = [&](const Part& all, int64_t from_us) {
       if (const v1::Breach* open = stretches_.open("recoded_category", column_.name)) return open->reason();
       return fmt::format(
-          "{:.1f} % of {} is unknown to the reference since {}: {} values came with the shares of {} that went: "
+          "{:.1f} % of {} is unknown to the reference since {}: {} values came with the shares of {} that "
+          "went: "
           "new codes for old?",
           100 * all.share(), column_.name, since(from_us), recode.came, recode.went);
     };
@@ -191,17 +203,18 @@ class FeatureChecks {
     const bool calm = expected_.top > kTopShareMax;
     const bool lasted = stretches_.end_us() - stretches_.slots()[from].slot_us >= kDay.count();
     const int64_t longer = kRunsLonger * expected_.longest_run;
-    if (!lasted || (stretches_.open(kCheck, column_.name) == nullptr &&
-                    (calm || rows < std::max(kRowsMin, longer)))) {
+    if (!lasted ||
+        (stretches_.open(kCheck, column_.name) == nullptr && (calm || rows < std::max(kRowsMin, longer)))) {
       const bool long_enough = stretches_.end_us() - stretches_.slots()[from].slot_us >= kDay.count() / 2;
       if (!calm && long_enough && rows > std::max(kRowsMin / 4, expected_.longest_run))
         stretches_.suspect(kCheck, column_.name, from);
       return;
     }
-    v1::Breach* breach = stretches_.add(
-        kCheck, column_.name, from, {rows, rows}, 0, [&](const Part&, int64_t from_us) {
-          return fmt::format("{} has had one value in {} rows since {}; its longest run in the reference was {}",
-                             column_.name, rows, since(from_us), expected_.longest_run);
+    v1::Breach* breach =
+        stretches_.add(kCheck, column_.name, from, {rows, rows}, 0, [&](const Part&, int64_t from_us) {
+          return fmt::format(
+              "{} has had one value in {} rows since {}; its longest run in the reference was {}",
+              column_.name, rows, since(from_us), expected_.longest_run);
         });
     breach->set_value(static_cast<double>(rows));
     breach->set_threshold(static_cast<double>(longer));
@@ -225,8 +238,7 @@ Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> co
   Stretches stretches(slots, slot, source, open);
   for (size_t c = 0; c < columns.size(); ++c)
     for (const auto& profile : reference.features())
-      if (profile.name() == columns[c].name)
-        FeatureChecks(stretches, columns[c], c, profile, ended).check();
+      if (profile.name() == columns[c].name) FeatureChecks(stretches, columns[c], c, profile, ended).check();
   check_repeats(stretches, open, ended);
   if (!whole.empty()) check_flood(stretches, whole);
   return stretches.take();

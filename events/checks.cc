@@ -82,8 +82,7 @@ Status check_kept(std::string_view what, const google::protobuf::RepeatedField<u
       std::all_of(rows.begin(), rows.end(), [](int64_t n) { return n > 0 && n <= kRowsMax; });
   if (sorted && counted && hashes.size() == rows.size() && static_cast<size_t>(hashes.size()) <= most)
     return ok_status();
-  return invalid_argument(
-      fmt::format("{}: not at most {} hashes that rise, each with its rows", what, most));
+  return invalid_argument(fmt::format("{}: not at most {} hashes that rise, each with its rows", what, most));
 }
 
 Status check_sample(const v1::FeatureCounts& feature) {
@@ -95,8 +94,9 @@ Status check_sample(const v1::FeatureCounts& feature) {
   }
   if (hashes.size() > drift::kSampleMax ||
       std::adjacent_find(hashes.begin(), hashes.end(), std::greater_equal<>()) != hashes.end())
-    return invalid_argument(fmt::format("counts of '{}': a sample that is not at most {} values by their hash",
-                                        feature.name(), drift::kSampleMax));
+    return invalid_argument(
+        fmt::format("counts of '{}': a sample that is not at most {} values by their hash", feature.name(),
+                    drift::kSampleMax));
   return ok_status();
 }
 
@@ -160,8 +160,8 @@ Status check_counts(const v1::SlotCounts& counts) {
   if (counts.version() == 0) return invalid_argument("counts: no version");
   if (counts.rows() < 0 || counts.rows() > kRowsMax)
     return invalid_argument(fmt::format("counts: {} is not a number of rows", counts.rows()));
-  TRY_STATUS(check_kept("counts: contents of rows", counts.contents(), counts.content_rows(),
-                        drift::kContentsMax));
+  TRY_STATUS(
+      check_kept("counts: contents of rows", counts.contents(), counts.content_rows(), drift::kContentsMax));
   for (const auto& feature : counts.features()) TRY_STATUS(check_feature(feature).within("counts"));
   return check_feature(counts.prediction()).within("counts");
 }

@@ -20,7 +20,7 @@ struct ErrorTerms {
   // Regression: standard deviation of the labels that a version was trained on; 0 where it is not known, and
   // its rows are then not scored.
   std::function<double(uint64_t version)> label_scale;
-  bool compare = false;  // versions that answered in the same slots are compared too
+  bool compare = false;                        // versions that answered in the same slots are compared too
   std::span<const drift::FeedColumn> columns;  // of the spec
 };
 
@@ -36,14 +36,15 @@ double error_share(const dataio::LabelRule& rule, double label, std::span<const 
 void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
                 std::vector<double>& losses);
 
-// Rows for which `broken` holds are left out of all; those whose labels are `doubted` out of all but the sums of
-// labels, by which the doubt is seen to last.
+// Rows for which `broken` holds are left out of all; those whose labels are `doubted` out of all but the sums
+// of labels, by which the doubt is seen to last.
 struct RowsApart {
   std::function<bool(const LabelledRequest&)> broken, doubted;
 };
 
 // Feeds the detectors with the slots of event time that have matured at `until_us` (end <= until_us -
-// matures) and were not fed before, and `regret`, where somebody asks for it; adds to the state's sums of labels.
+// matures) and were not fed before, and `regret`, where somebody asks for it; adds to the state's sums of
+// labels.
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
                      const RowsApart& apart, Regret* regret = nullptr);
 

@@ -415,8 +415,7 @@ bool undecided(const v1::JudgeState& state, int64_t until_us, int64_t watermark_
 Result<int64_t> settle_until(Database& db, ModelLog& log, const JudgeInput& input) {
   const Terms terms = terms_of(*input.spec);
   std::optional<int64_t> next;
-  if (input.after_slot_us < log.state.slot_us() &&
-      log.state.slot_us() <= input.watermark_us + terms.memory) {
+  if (input.after_slot_us < log.state.slot_us() && log.state.slot_us() <= input.watermark_us + terms.memory) {
     const auto stored = TRY(stored_judgement(db, log.name, input.after_slot_us));
     if (stored) next = stored->slot_us();
   }

@@ -59,7 +59,7 @@ std::vector<const LabelledRequest*> sampled(std::span<const LabelledRequest> req
 // Columns of the sampled requests beside their labels.
 struct Beside {
   std::vector<double> labels;
-  std::vector<std::vector<double>> numbers;      // by column; NaN: missing
+  std::vector<std::vector<double>> numbers;     // by column; NaN: missing
   std::vector<std::vector<std::string>> texts;  // by column
 };
 
@@ -117,8 +117,7 @@ Status sum_labels(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t 
              kept.end());
   std::map<std::string, OfSource> sources;
   for (const auto& request : requests) {
-    const bool known =
-        sources.size() < drift::kLabelSourcesMax || sources.contains(request.labelled_by);
+    const bool known = sources.size() < drift::kLabelSourcesMax || sources.contains(request.labelled_by);
     add_rows(request, terms, sources[known ? request.labelled_by : std::string(drift::kOthers)]);
   }
   for (const auto& [source, of] : sources) {

@@ -8,8 +8,8 @@
 
 namespace rekindle::events {
 
-// Adds the slot's sums to the state, which keeps those of kFeedMemory. `requests` are all of the slot that have
-// labels and whose rows are sound.
+// Adds the slot's sums to the state, which keeps those of kFeedMemory. `requests` are all of the slot that
+// have labels and whose rows are sound.
 Status sum_labels(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t slot_us,
                   std::span<const LabelledRequest> requests);
 

@@ -73,7 +73,8 @@ Result<std::vector<LabelledRequest>> read_labelled(Database& db, std::string_vie
   Query q =
       with_record
           ? db.query(
-                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, l.source, r.record FROM requests r "
+                "SELECT r.id, r.version, r.time_us, r.node, r.predictions, l.vals, l.source, r.record FROM "
+                "requests r "
                 "JOIN labels l ON l.model = r.model AND l.id = r.id WHERE r.model = ? AND r.time_us >= ? AND "
                 "r.time_us < ? AND l.known_us <= ? ORDER BY r.time_us, r.id")
           : db.query(

@@ -33,8 +33,7 @@ Result<Answer> judge_round(EventStore& events, const artifacts::Store& store, Pr
   for (const auto& [version, manifest] : question.manifests)
     input.profiles[version] = TRY(profiles.find(store, manifest)).get();
   Answer answer;
-  answer.settled =
-      TRY(events.settle(question.spec, TRY(events.settle_until(input)), question.quarantines));
+  answer.settled = TRY(events.settle(question.spec, TRY(events.settle_until(input)), question.quarantines));
   answer.window = TRY(events.judge_next(input));
   return answer;
 }

@@ -1,5 +1,6 @@
-// One round of judging: what has settled by the end of the oldest slot that is sealed, then that slot. In this
-// order, one after the other, whoever asks, and however many slots wait; on it the determinism of a replay rests.
+// One round of judging: what has settled by the end of the oldest slot that is sealed, then that slot. In
+// this order, one after the other, whoever asks, and however many slots wait; on it the determinism of a
+// replay rests.
 //
 // Whoever asks tells what the state knows, and tells the state the answer before asking again.
 #pragma once

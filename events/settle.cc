@@ -39,8 +39,9 @@ using Covered = std::function<bool(int64_t time_us, const LabelledRequest& reque
 
 Covered covered_by(std::vector<v1::Quarantine> quarantines) {
   return [quarantines = std::move(quarantines)](int64_t time_us, const LabelledRequest& request) {
-    return std::any_of(quarantines.begin(), quarantines.end(),
-                       [&](const auto& q) { return covers(q.breach(), time_us, request.node, request.labelled_by); });
+    return std::any_of(quarantines.begin(), quarantines.end(), [&](const auto& q) {
+      return covers(q.breach(), time_us, request.node, request.labelled_by);
+    });
   };
 }
 
@@ -162,7 +163,10 @@ class Settling {
       TRY_STATUS(part(
           day_us, q.id(), fmt::format("{}-q{}", day_name(day_us), q.id()),
           fmt::format("released from quarantine {}", q.id()),
-          [&](int64_t t, const LabelledRequest& request) { return back(t, request) && !still_out(t, request); }, settled));
+          [&](int64_t t, const LabelledRequest& request) {
+            return back(t, request) && !still_out(t, request);
+          },
+          settled));
     }
     return ok_status();
   }

@@ -1,5 +1,5 @@
-// How much must be seen of a fault before it is one. Reasons, and the natural extremes that the numbers were set
-// against: docs/drift.md.
+// How much must be seen of a fault before it is one. Reasons, and the natural extremes that the numbers were
+// set against: docs/drift.md.
 #pragma once
 
 #include "drift/feed/stretch.h"

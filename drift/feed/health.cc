@@ -107,8 +107,7 @@ SlotHealth health_of(const v1::SlotCounts& counts, const v1::Profile* profile,
       if (feature.name() != columns[c].name || feature.counts_size() < 2) continue;
       out.features[c] = columns[c].categorical ? text_health(feature, find(profile, feature.name()))
                                                : number_health(feature);
-      out.features[c].rows =
-          std::accumulate(feature.counts().begin(), feature.counts().end(), int64_t{0});
+      out.features[c].rows = std::accumulate(feature.counts().begin(), feature.counts().end(), int64_t{0});
       out.features[c].missing = feature.counts(0);
     }
   return out;

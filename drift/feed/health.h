@@ -1,5 +1,5 @@
-// What the checks of a feed need of one time slot: of each feature how much of it was there and what it looked
-// like, and of the rows what they held. The same whatever version counted them; nodes add up.
+// What the checks of a feed need of one time slot: of each feature how much of it was there and what it
+// looked like, and of the rows what they held. The same whatever version counted them; nodes add up.
 #pragma once
 
 #include <array>

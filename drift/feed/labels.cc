@@ -18,14 +18,15 @@ constexpr std::string_view kInverted = "inverted_label", kLeaking = "leaking_lab
                            kPoisoned = "poisoned_feedback";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr double kSure = 5;  // standard errors
-// Turned round: the model told labels apart this well, and now as badly, within this margin or two standard errors.
+// Turned round: the model told labels apart this well, and now as badly, within this margin or two standard
+// errors.
 constexpr double kToldMin = 0.6;
 constexpr double kMirrorApart = 0.05;
 // Given away: a column alone tells nearly all pairs apart, and before left five times as many undecided.
 constexpr double kGivenAway = 0.98;
 constexpr double kUndecided = 0.2;
-// Poisoned: mean loss (of 1 at most) over that of the others in the same slots, beyond what it was before. One
-// who is new has no before, and may be of a harder kind.
+// Poisoned: mean loss (of 1 at most) over that of the others in the same slots, beyond what it was before.
+// One who is new has no before, and may be of a harder kind.
 constexpr double kContradicts = 0.1;
 constexpr double kContradictsNew = 0.15;
 constexpr int kPairedSlotsMin = 8;
@@ -84,7 +85,12 @@ class LabelChecks {
  public:
   LabelChecks(const Slots& slots, std::string_view label, Micros slot, std::span<const v1::Breach> open,
               std::span<const v1::Breach> ended)
-      : slots_(slots), label_(label), slot_(slot), open_(open), ended_(ended), all_(slots.health, slot, "", open) {}
+      : slots_(slots),
+        label_(label),
+        slot_(slot),
+        open_(open),
+        ended_(ended),
+        all_(slots.health, slot, "", open) {}
 
   void inverted() {
     double concordant = 0, pairs = 0, chance = 0;
@@ -125,7 +131,8 @@ class LabelChecks {
     rule.reason = [&](const Part&, int64_t from_us) {
       if (open != nullptr) return open->reason();
       return fmt::format(
-          "of pairs of a positive and a negative row predictions put {:.0f} % in order before, and {:.0f} % since "
+          "of pairs of a positive and a negative row predictions put {:.0f} % in order before, and {:.0f} % "
+          "since "
           "{}: {} turned round?",
           100 * told, 100 * now, format_time(time_from_micros(from_us)), label_);
     };
@@ -178,7 +185,8 @@ class LabelChecks {
     rule.reason = [&](const Part&, int64_t from_us) {
       if (open != nullptr) return open->reason();
       return fmt::format(
-          "{} alone puts {:.1f} % of pairs of a positive and a negative row in order since {}, {:.1f} % before: "
+          "{} alone puts {:.1f} % of pairs of a positive and a negative row in order since {}, {:.1f} % "
+          "before: "
           "does it hold {}?",
           column, 100 * now, format_time(time_from_micros(from_us)), 100 * before, label_);
     };
@@ -241,7 +249,8 @@ class LabelChecks {
     rule.reason = [&](const Part&, int64_t from_us) {
       if (!open.empty()) return open.front().reason();
       return fmt::format(
-          "labels sent by {} contradict the answers {:.2f} more (of 1) than those of others in the same hours since "
+          "labels sent by {} contradict the answers {:.2f} more (of 1) than those of others in the same "
+          "hours since "
           "{}, {:.2f} before: poisoned?",
           source, habit + now, format_time(time_from_micros(from_us)), habit);
     };
@@ -275,7 +284,8 @@ class LabelChecks {
            std::any_of(open_.begin(), open_.end(), [&](const auto& b) { return b.check() == check; });
   }
 
-  // Where the sum of what lies over `level` last began to rise (Page's test): one slot is too few rows to say.
+  // Where the sum of what lies over `level` last began to rise (Page's test): one slot is too few rows to
+  // say.
   static size_t start(const std::vector<std::optional<double>>& apart, double level) {
     double sum = 0;
     size_t from = apart.size();

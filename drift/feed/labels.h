@@ -21,9 +21,9 @@ inline constexpr std::string_view kOthers = "(others)";
 // Whether the breach is a finding of check_labels.
 bool found_by_labels(const v1::Breach& breach);
 
-// Pairs of rows with label 1 and 0 in which the score of the former is higher; ties count half. `chance` is the
-// variance of `concordant` when scores and labels have nothing to do with each other. Not-a-number scores take no
-// part.
+// Pairs of rows with label 1 and 0 in which the score of the former is higher; ties count half. `chance` is
+// the variance of `concordant` when scores and labels have nothing to do with each other. Not-a-number scores
+// take no part.
 struct Concordance {
   double pairs = 0, concordant = 0, chance = 0;
 };
@@ -31,8 +31,8 @@ Concordance concordance(std::span<const double> scores, std::span<const double> 
 // The same of a category: its score for a row is the share of 1 among the other rows that have it.
 Concordance concordance(std::span<const std::string_view> values, std::span<const double> labels);
 
-// `sums`: by slot, then source, of the slots looked back on; `columns` those of `told`. `open` and `ended` are
-// earlier findings of this check.
+// `sums`: by slot, then source, of the slots looked back on; `columns` those of `told`. `open` and `ended`
+// are earlier findings of this check.
 Findings check_labels(std::span<const v1::LabelSums> sums, std::string_view label,
                       std::span<const FeedColumn> columns, Micros slot, std::span<const v1::Breach> open,
                       std::span<const v1::Breach> ended);

@@ -66,8 +66,7 @@ std::optional<Recode> find_recode(const v1::FeatureProfile& reference, std::span
     mass += share;
   }
   for (const auto& kept : strangers.kept()) came.push_back(static_cast<double>(kept.rows));
-  if (went.empty() ||
-      std::abs(mass - static_cast<double>(other) / static_cast<double>(present)) > kMassApart)
+  if (went.empty() || std::abs(mass - static_cast<double>(other) / static_cast<double>(present)) > kMassApart)
     return std::nullopt;
   const bool sampled = came.size() == kStrangersMax && went.size() > came.size();
   normalise(went);
@@ -77,8 +76,8 @@ std::optional<Recode> find_recode(const v1::FeatureProfile& reference, std::span
     normalise(went);
   }
   Recode out{static_cast<int>(went.size()), static_cast<int>(came.size()), variation(went, came)};
-  const double chance =
-      kChance * std::sqrt(static_cast<double>(came.size()) / static_cast<double>(std::max<int64_t>(other, 1)));
+  const double chance = kChance * std::sqrt(static_cast<double>(came.size()) /
+                                            static_cast<double>(std::max<int64_t>(other, 1)));
   if (out.apart > kApart + chance + (sampled ? kApartSampled : 0)) return std::nullopt;
   return out;
 }

@@ -9,8 +9,8 @@
 namespace rekindle::drift {
 
 struct Recode {
-  int went = 0;  // values of the reference that no row has any more
-  int came = 0;  // values that the reference does not know
+  int went = 0;      // values of the reference that no row has any more
+  int came = 0;      // values that the reference does not know
   double apart = 0;  // total variation between the sorted shares of both
 };
 

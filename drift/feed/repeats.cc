@@ -42,7 +42,8 @@ std::vector<Part> repeats_of(std::span<const SlotHealth> slots) {
   return out;
 }
 
-void check_repeats(Stretches& stretches, std::span<const v1::Breach> open_now, std::span<const v1::Breach> ended) {
+void check_repeats(Stretches& stretches, std::span<const v1::Breach> open_now,
+                   std::span<const v1::Breach> ended) {
   const auto slots = stretches.slots();
   const v1::Breach* open = stretches.open(kCheck, "");
   if (slots.back().contents.empty() && open == nullptr) return;

@@ -8,7 +8,8 @@
 
 namespace rekindle::drift {
 
-// Of the sampled rows of each slot those that hold what another row of the slot, or of the two days before, held.
+// Of the sampled rows of each slot those that hold what another row of the slot, or of the two days before,
+// held.
 std::vector<Part> repeats_of(std::span<const SlotHealth> slots);
 
 // After the checks of columns. `open` and `ended`: all breaches of the source.

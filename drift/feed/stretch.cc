@@ -71,8 +71,7 @@ v1::Breach* Stretches::look(const Rule& rule) {
 }
 
 v1::Breach* Stretches::add(std::string_view check, std::string_view feature, size_t from, Part all,
-                           double threshold,
-                           const std::function<std::string(const Part&, int64_t)>& reason) {
+                           double threshold, const std::function<std::string(const Part&, int64_t)>& reason) {
   const v1::Breach* known = open(check, feature);
   v1::Breach breach = known ? *known : named(check, feature, slots_[from].slot_us);
   breach.set_until_us(end_us());

@@ -1,7 +1,7 @@
 // Stretches of bad slots: which of them are breaches, how long these last, and what they hold.
 //
-// A stretch is a run of bad slots that up to two sound ones may interrupt: three in a row end it. It is a breach
-// when its check says that the evidence is enough; until then it is a suspicion. Pure.
+// A stretch is a run of bad slots that up to two sound ones may interrupt: three in a row end it. It is a
+// breach when its check says that the evidence is enough; until then it is a suspicion. Pure.
 #pragma once
 
 #include <functional>
@@ -54,7 +54,8 @@ class Stretches {
   v1::Breach* add(std::string_view check, std::string_view feature, size_t from, Part all, double threshold,
                   const std::function<std::string(const Part&, int64_t)>& reason);
   void suspect(std::string_view check, std::string_view feature, size_t from);
-  // Where the stretch of bad slots begins that reaches the newest slot; the number of slots when there is none.
+  // Where the stretch of bad slots begins that reaches the newest slot; the number of slots when there is
+  // none.
   size_t start_of(const Rule& rule) const;
 
   const v1::Breach* open(std::string_view check, std::string_view feature) const;

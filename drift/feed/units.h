@@ -60,7 +60,8 @@ std::optional<UnitChange> find_unit_change(std::span<const SlotHealth> slots, si
 std::vector<Part> converted_slots(std::span<const SlotHealth> slots, size_t feature, const Density& past,
                                   const Conversion& conversion);
 
-// Of a feature that is known to be broken since then: the conversion that its values look like, in words, or "".
+// Of a feature that is known to be broken since then: the conversion that its values look like, in words, or
+// "".
 std::string looks_like(std::span<const SlotHealth> slots, const v1::FeatureProfile& reference, size_t feature,
                        int64_t since_us);
 

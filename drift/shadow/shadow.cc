@@ -10,24 +10,25 @@
 namespace rekindle::drift {
 namespace {
 
-// Steps are large at first and never smaller than the floor, which all weights of a row share: what it costs
-// in noise, kRateFloor / 4 of the variance of a label, is then the same whatever the number of features.
-constexpr double kRate = 0.2;
+// A weight learns like a mean of its rows, ever more slowly, down to a floor: shares of the largest step that
+// the weights of a row may take together. What the floor costs in noise, a quarter of it times the variance
+// of a label, is then the same whatever the number of features; it is reached after sixty rows.
+constexpr double kFastRows = 5;
 constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
-// What was usual is drawn once for a version.
-constexpr double kUsualDeviations = 2;
+// What was usual is drawn once for a version; from fewer slots it would be known too badly.
+constexpr double kUsualDeviations = 3;
+constexpr uint32_t kUsualSlots = 100;
 // Fewer, and the shadow is still learning what the version in service knows already.
 constexpr int kRowsAWeight = 50;
 
-// What is usual is known from so many slots only, and enters once for each that was added.
-double usual_variance(const v1::ShadowState& state) {
-  if (state.new_slots() == 0) return 0;
+// What a slot of a new version adds, and as much as its mean may be off by chance.
+double usual(const v1::ShadowState& state) {
   const double n = state.new_slots(), mean = state.new_sum() / n;
   const double one = std::max(0.0, state.new_square_sum() / n - mean * mean);
-  return one * state.slots() * state.slots() / n;
+  return mean + kUsualDeviations * std::sqrt(one / n);
 }
 
 }  // namespace
@@ -78,7 +79,7 @@ void Shadow::move(int weight, double error) {
   const uint32_t seen = state_->seen(weight);
   // All weights of a row move together: their steps may not add up to more than the error.
   const double most = 1 / static_cast<double>(features_.size() + 1);
-  const double rate = std::min(most, std::max(kRateFloor * most, kRate / std::sqrt(1.0 + seen)));
+  const double rate = most * std::max(kRateFloor, std::min(1.0, kFastRows / (1.0 + seen)));
   state_->set_weights(weight, state_->weights(weight) + rate * error);
   if (seen < UINT32_MAX) state_->set_seen(weight, seen + 1);
 }
@@ -100,7 +101,6 @@ void begin_regret(uint64_t champion, v1::ShadowState& state) {
   state.clear_compared();
   state.clear_variance();
   state.clear_since_us();
-  state.clear_slots();
   state.clear_new_slots();
   state.clear_new_sum();
   state.clear_new_square_sum();
@@ -108,21 +108,19 @@ void begin_regret(uint64_t champion, v1::ShadowState& state) {
 
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state) {
   if (state.rows() < int64_t{kRowsAWeight} * state.weights_size()) return;
-  if (state.new_slots() * share < 1) {
+  if (state.new_slots() < kUsualSlots || state.new_slots() * share < 1) {
     state.set_new_slots(state.new_slots() + 1);
     state.set_new_sum(state.new_sum() + excess * share);
     state.set_new_square_sum(state.new_square_sum() + excess * share * excess * share);
     return;
   }
-  const double more = excess * share - state.new_sum() / state.new_slots();
+  const double more = excess * share - usual(state);
   if (state.regret() <= 0) {
     state.set_since_us(slot_us);
     state.set_variance(0);
-    state.set_slots(0);
   }
   state.set_regret(std::max(0.0, state.regret() + more));
   state.set_variance(state.variance() + more * more);
-  state.set_slots(state.slots() + 1);
 }
 
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger) {
@@ -132,8 +130,7 @@ v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& tr
   score.set_rows(state.compared());
   score.set_value(state.regret());
   score.set_user_threshold(trigger.loss());
-  score.set_null_quantile(kDeviations * std::sqrt(state.variance()) +
-                          kUsualDeviations * std::sqrt(usual_variance(state)));
+  score.set_null_quantile(kDeviations * std::sqrt(state.variance()));
   score.set_threshold(std::max(score.user_threshold(), score.null_quantile()));
   score.set_fired(state.regret() > score.threshold());
   if (state.regret() > 0) score.set_since_us(state.since_us());

@@ -48,9 +48,9 @@ void begin_regret(uint64_t champion, v1::ShadowState& state);
 
 // Adds a slot in which the version in service lost `excess` more a row than the shadow, which is `share` of a
 // window long. A shadow and a version are of different classes, so what counts is what the excess has grown
-// by since the version was new: its first window of slots says what was usual then, once the shadow has
-// learned enough to be compared with. Less than nothing is never owed: a version that did better has no
-// credit.
+// by since the version was new: its first window, a hundred slots at least, says what was usual then (its
+// mean and three standard errors), once the shadow has learned enough to be compared with. Less than nothing
+// is never owed: a version that did better has no credit.
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state);
 
 // The regret so far against the larger of trigger.loss and of what chance adds up to: five standard

@@ -87,8 +87,9 @@ bool in_container(const v1::Plan& plan) {
 // a script is to write in a part of it alone.
 fs::path private_tmp(const Confinable& host, const v1::Plan& plan, const fs::path& scratch,
                      std::vector<fs::path> others) {
-  for (const std::string& path : {plan.checkpoints(), plan.artifacts(), plan.environments()})
-    others.push_back(real(path));
+  others.push_back(real(plan.checkpoints()));
+  if (!is_bare(plan))
+    for (const std::string& path : {plan.artifacts(), plan.environments()}) others.push_back(real(path));
   const bool itself =
       host.namespaces != Namespaces::kNone && scratch.parent_path() == "/tmp" && !in_container(plan) &&
       std::none_of(others.begin(), others.end(), [](const fs::path& one) { return lies_in(one, "/tmp"); });

@@ -88,8 +88,9 @@ std::vector<Grant> reach_of_script(const AttemptFolder& folder, const WorkFolder
   if (const char* scratch = std::getenv("TMPDIR")) out.push_back({scratch, May::kWrite});
   // What may be written there may be written in all that lies there: not where a state folder does.
   std::vector<fs::path> others = hidden;
-  for (const fs::path& path : {folder.root(), fs::path(plan.artifacts()), fs::path(plan.environments())})
-    others.push_back(real(path));
+  others.push_back(real(folder.root()));
+  if (!is_bare(plan))
+    for (const std::string& path : {plan.artifacts(), plan.environments()}) others.push_back(real(path));
   for (const fs::path& shared : shared_scratch())
     if (std::none_of(others.begin(), others.end(), [&](const fs::path& one) { return lies_in(one, shared); }))
       out.push_back({shared, May::kWrite});

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <google/protobuf/util/json_util.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -61,13 +62,19 @@ bool lay_out(const std::string& output, int kept) {
 }
 
 // What each gang would otherwise do first, at its own cost: the descriptions of messages are built when one
-// is first looked at.
+// is first looked at, and again when the first is printed as JSON.
 void warm_up() {
   for (const google::protobuf::Message* message : std::initializer_list<const google::protobuf::Message*>{
            &v1::Plan::default_instance(), &v1::ExitRecord::default_instance(),
            &v1::GangRecord::default_instance(), &v1::Report::default_instance(),
            &v1::Confinement::default_instance()})
     (void)message->GetDescriptor()->DebugString();
+  v1::JobSpec spec;
+  spec.mutable_train()->mutable_limits()->mutable_attempt()->set_seconds(1);
+  spec.mutable_train()->mutable_ranks()->set_count(1);
+  spec.mutable_train()->mutable_checkpoints()->set_keep(1);
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(spec, &json);
   HostReach::here().begin_fence();
 }
 

@@ -40,6 +40,25 @@ TEST(Describe, RunWithItsTimeline) {
   EXPECT_LT(text.find("placed"), text.find("node lost"));
 }
 
+TEST(Describe, AVerdictWithItsChecks) {
+  v1::RunUpdate update;
+  *update.mutable_run() = finished_run();
+  v1::Verdict& verdict = *update.mutable_run()->mutable_verdict();
+  verdict.set_kind(v1::Verdict::REJECT);
+  verdict.set_reason("calibration error 0.0625, limit 0.0500");
+  verdict.add_checks()->set_result(v1::GateCheck::PASSED);
+  verdict.mutable_checks(0)->set_text("gain +0.0300");
+  EXPECT_THAT(describe_run(update), ::testing::Not(HasSubstr("gain +0.0300"))) << "a lone check is the reason";
+  verdict.add_checks()->set_result(v1::GateCheck::NOT_JUDGED);
+  verdict.mutable_checks(1)->set_text("slice origin=LGA has 199 rows, too few to judge");
+  verdict.set_detectable_gain(0.012);
+  const std::string text = describe_run(update);
+  EXPECT_THAT(text, HasSubstr("gate        reject: calibration error 0.0625, limit 0.0500\n"
+                              "            passed      gain +0.0300\n"
+                              "            not judged  slice origin=LGA has 199 rows, too few to judge\n"
+                              "            so many rows show a gain of 0.0120 four times in five\n"));
+}
+
 TEST(Describe, AGangThatGrows) {
   v1::RunUpdate update;
   v1::Run& run = *update.mutable_run();

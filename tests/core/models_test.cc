@@ -270,8 +270,8 @@ TEST(Quarantine, OneItemPerTrouble) {
   EXPECT_TRUE(d.state.quarantines.contains(3)) << "what was released is not opened again";
 }
 
-// Rows that were settled before anybody knew that they are broken are in a day that no run may take; rows of a
-// breach that was known were left out when the day was settled.
+// Rows that were settled before anybody knew that they are broken are in a day that no run may take; rows of
+// a breach that was known were left out when the day was settled.
 TEST(Quarantine, ADayThatSettledUnawareIsNotTrainedOn) {
   Replaying d;
   for (int day = 1; day <= 4; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});

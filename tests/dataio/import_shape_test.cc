@@ -152,7 +152,7 @@ TEST_F(ImportShape, PartsOfTime) {
   };
   for (const Case& c : {Case{v1::PartOfTime::YEAR, "2012 1969 - "}, Case{v1::PartOfTime::MONTH, "2 12 - "},
                         Case{v1::PartOfTime::DAY, "29 31 - "}, Case{v1::PartOfTime::HOUR, "23 0 - "},
-                        Case{v1::PartOfTime::MINUTE_OF_DAY, "1439.5 0.00833333 - "},
+                        Case{v1::PartOfTime::MINUTE_OF_DAY, "1439.5 0.008333333333333333 - "},
                         Case{v1::PartOfTime::WEEKDAY, "wed wed - "}}) {
     part.set_part(c.part);
     std::string got;

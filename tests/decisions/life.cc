@@ -22,9 +22,6 @@ constexpr int64_t kRowsAfter = 20'000;     // of a world that goes on, to know a
 int64_t rows_of(const Life& life) {
   return int64_t{life.days} * 24 * life.rows_an_hour;
 }
-int64_t first_rows(const Life& life) {
-  return rows_of(life) / 10;
-}
 int64_t time_of(const Life& life, int64_t row) {
   return kStart + row * (kHour / life.rows_an_hour);
 }
@@ -61,8 +58,9 @@ v1::BacktestRequest request_of(const fs::path& folder, const Life& life) {
   const auto spec = jobs::parse_job(worlds::job_text(world), life.world + ".yaml");
   CHECK(spec.ok(), spec.status().message());
   *request.mutable_spec() = *spec;
-  add_snapshot(request, **store, life, world, "first", 0, first_rows(life));
-  add_snapshot(request, **store, life, world, "later", first_rows(life), rows_of(life) - first_rows(life));
+  add_snapshot(request, **store, life, world, "first", 0, worlds::first_rows(rows_of(life)));
+  add_snapshot(request, **store, life, world, "later", worlds::first_rows(rows_of(life)),
+               rows_of(life) - worlds::first_rows(rows_of(life)));
   add_snapshot(request, **store, life, world, "after", rows_of(life), kRowsAfter);
   request.set_artifacts((folder / "rows").string());
   request.set_cache((folder / "cache").string());

@@ -19,7 +19,7 @@ inline constexpr int64_t kDay = 24 * kHour;
 struct Life {
   std::string world;  // of the catalogue
   uint32_t seed = 1;
-  int days = 365;  // version 1 is trained on the first tenth
+  int days = 365;  // version 1 is trained on the first quarter
   int rows_an_hour = 6;
 };
 

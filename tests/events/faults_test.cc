@@ -1,5 +1,5 @@
-// A broken feed is not a changed world: seven faults, genuine drift and quiet, each over many seeds, through the
-// event store as nodes would send them, with the policy and what it would train on.
+// A broken feed is not a changed world: seven faults, genuine drift and quiet, each over many seeds, through
+// the event store as nodes would send them, with the policy and what it would train on.
 //
 // REKINDLE_SEEDS says how many seeds of each (docs/drift.md has the table of 200).
 #include <fmt/format.h>
@@ -52,11 +52,16 @@ void unit(Plan& plan, Draws& draws) {
     const char* feature;
     double scale, offset;
   };
-  static const std::vector<Change> kChanges = {
-      {"temp", 5.0 / 9, -160.0 / 9}, {"temp", 5.0 / 9, 255.372}, {"delay", 60, 0},
-      {"delay", 1.0 / 60, 0},        {"delay", 1000, 0},         {"distance", 1.609344, 0},
-      {"distance", 1 / 1.852, 0},    {"distance", 1000, 0},      {"distance", 0.3048, 0},
-      {"temp", 10, 0}};
+  static const std::vector<Change> kChanges = {{"temp", 5.0 / 9, -160.0 / 9},
+                                               {"temp", 5.0 / 9, 255.372},
+                                               {"delay", 60, 0},
+                                               {"delay", 1.0 / 60, 0},
+                                               {"delay", 1000, 0},
+                                               {"distance", 1.609344, 0},
+                                               {"distance", 1 / 1.852, 0},
+                                               {"distance", 1000, 0},
+                                               {"distance", 0.3048, 0},
+                                               {"temp", 10, 0}};
   const Change change = pick(draws, kChanges);
   plan.feature = change.feature;
   plan.what = fmt::format("{} times {:.3g} and {:.4g}", change.feature, change.scale, change.offset);
@@ -205,8 +210,7 @@ class Telling {
     // No weather comes within the hour.
     laws.temp_more *= std::min(1.0, static_cast<double>(t - plan_.at_us) / static_cast<double>(kDay));
     std::vector<Row> rows;
-    for (int i = 0; i < kRowsOfNode; ++i)
-      rows.push_back(row(seed_, t, i + node * 100, laws, kKnown));
+    for (int i = 0; i < kRowsOfNode; ++i) rows.push_back(row(seed_, t, i + node * 100, laws, kKnown));
     return rows;
   }
 
@@ -285,8 +289,8 @@ class Telling {
           breach.from_us() >= plan_.at_us - 6 * kHour && plan_.story < Story::kDrift) {
         if (!out_.named_us) out_.named_us = window.until_us();
       } else if (out_.others.empty()) {
-        out_.others = breach.check() + " of '" + breach.feature() + "' from '" + breach.source() + "': " +
-                      breach.reason();
+        out_.others = breach.check() + " of '" + breach.feature() + "' from '" + breach.source() +
+                      "': " + breach.reason();
       }
     }
     const drift::PolicyStep step =
@@ -354,9 +358,9 @@ TEST(Faults, AreToldFromDrift) {
     Story story;
     const char* name;
     int days;
-  } kFaults[] = {{Story::kNulls, "null burst", 8},       {Story::kUnit, "unit change", 8},
-                 {Story::kFrozen, "frozen column", 8},   {Story::kRecoded, "recoded category", 8},
-                 {Story::kRepeated, "duplicated feed", 8}, {Story::kLabels, "label turned or given away", 9},
+  } kFaults[] = {{Story::kNulls, "null burst", 8},          {Story::kUnit, "unit change", 8},
+                 {Story::kFrozen, "frozen column", 8},      {Story::kRecoded, "recoded category", 8},
+                 {Story::kRepeated, "duplicated feed", 8},  {Story::kLabels, "label turned or given away", 9},
                  {Story::kPoisoned, "poisoned feedback", 9}};
   std::printf("%-28s %6s %8s %10s %10s\n", "fault", "named", "median h", "trained on", "bad rows left");
   for (const auto& fault : kFaults) {
@@ -371,10 +375,10 @@ TEST(Faults, AreToldFromDrift) {
       leaked += out.leaked;
       if (out.named_us) hours.push_back((*out.named_us - plan.at_us) / kHour);
       if (!out.named_us || out.leaked > 0 || out.trained > 0)
-        std::printf("  seed %d: %s '%s' of '%s' at %s: %s, %d trained, %ld leaked; %s\n", seed, plan.what.c_str(),
-                    plan.feature.c_str(), plan.source.c_str(), format_time(time_from_micros(plan.at_us)).c_str(),
-                    out.named_us ? "named" : "not named", out.trained, static_cast<long>(out.leaked),
-                    out.others.c_str());
+        std::printf("  seed %d: %s '%s' of '%s' at %s: %s, %d trained, %ld leaked; %s\n", seed,
+                    plan.what.c_str(), plan.feature.c_str(), plan.source.c_str(),
+                    format_time(time_from_micros(plan.at_us)).c_str(), out.named_us ? "named" : "not named",
+                    out.trained, static_cast<long>(out.leaked), out.others.c_str());
     }
     std::sort(hours.begin(), hours.end());
     std::printf("%-28s %3d/%-3d %7ld %10d %10ld\n", fault.name, named, seeds(),
@@ -404,12 +408,14 @@ TEST(Faults, GenuineDriftStillRetrains) {
 TEST(Faults, AQuietWorldIsNotHeld) {
   int64_t windows = 0, held = 0;
   for (int seed = 1; seed <= seeds(); ++seed) {
-    const Outcome out = Telling(plan_of(Story::kQuiet, static_cast<uint64_t>(seed)), static_cast<uint64_t>(seed), 14).go();
+    const Outcome out =
+        Telling(plan_of(Story::kQuiet, static_cast<uint64_t>(seed)), static_cast<uint64_t>(seed), 14).go();
     windows += out.windows;
     held += out.held;
     if (out.held > 0) std::printf("  seed %d: %s\n", seed, out.others.c_str());
   }
-  std::printf("%-28s %ld of %ld windows held\n", "quiet", static_cast<long>(held), static_cast<long>(windows));
+  std::printf("%-28s %ld of %ld windows held\n", "quiet", static_cast<long>(held),
+              static_cast<long>(windows));
   EXPECT_LT(static_cast<double>(held), 0.01 * static_cast<double>(windows));
 }
 

@@ -1,5 +1,5 @@
-// A seeded world for proofs about feeds: what a model is asked on two nodes, what turned out to be true, and ways
-// in which the feed breaks or the world moves. Everything follows from seed, hour and row, in any order.
+// A seeded world for proofs about feeds: what a model is asked on two nodes, what turned out to be true, and
+// ways in which the feed breaks or the world moves. Everything follows from seed, hour and row, in any order.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ inline const int64_t kStart = to_micros(*parse_time("2013-02-01"));
 class Draws {
  public:
   Draws(uint64_t seed, std::string_view what, int64_t time_us = 0, int row = 0)
-      : state_(stable_hash(what, seed) ^ stable_hash(std::to_string(time_us) + "/" + std::to_string(row), seed)) {}
+      : state_(stable_hash(what, seed) ^
+               stable_hash(std::to_string(time_us) + "/" + std::to_string(row), seed)) {}
   double uniform() {
     state_ += 0x9e3779b97f4a7c15u;
     uint64_t z = state_;
@@ -69,7 +70,9 @@ struct Laws {
   std::array<double, 4> weights = {1.6, -1.0, 0.8, 1.0};
 };
 
-inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+inline double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
 
 // Moves slowly: a season of a few days, the hour of the day, and weather.
 inline double temperature(uint64_t seed, int64_t time_us, const Laws& laws) {
@@ -97,7 +100,8 @@ inline Row row(uint64_t seed, int64_t time_us, int number, const Laws& laws, con
   const double z = draws.normal();
   out.delay = std::exp(laws.delay_mean + laws.delay_sd * z);
   out.temp = std::round(temperature(seed, time_us, laws) * 10) / 10;
-  out.distance = draws.uniform() < laws.far ? laws.far_mean + 350 * draws.normal() : 500 + 150 * draws.normal();
+  out.distance =
+      draws.uniform() < laws.far ? laws.far_mean + 350 * draws.normal() : 500 + 150 * draws.normal();
   const size_t carrier = draws.of(laws.carriers);
   out.carrier = "c" + std::to_string(carrier);
   out.hub = "h" + std::to_string(draws.of(kHubs));
@@ -168,7 +172,8 @@ struct Asked {
   v1::RequestRecord record;
   v1::LabelRecord labels;
 };
-inline Asked asked(int64_t time_us, const std::string& node, const std::string& sender, std::span<const Row> rows) {
+inline Asked asked(int64_t time_us, const std::string& node, const std::string& sender,
+                   std::span<const Row> rows) {
   Asked out;
   v1::RequestRecord& r = out.record;
   r.set_request_id(node + "-" + std::to_string(time_us / 1'000'000));

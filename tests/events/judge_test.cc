@@ -107,9 +107,9 @@ TEST_F(JudgeTest, AShadowOwnsUpToWhatTheChampionMissesAndToWhatItCost) {
   EXPECT_FALSE(at(9).regret().fired()) << at(9).regret().reason();
   EXPECT_EQ(at(9).shadow_rows(), 8 * 24 * 20);
   EXPECT_EQ(at(9).regret().rows(), 8 * 24 * 20);
-  EXPECT_TRUE(at(12).regret().fired()) << at(12).regret().reason();
-  EXPECT_GE(at(12).regret().since_us(), kStart + 8 * kDay);
-  EXPECT_LE(at(12).regret().since_us(), kStart + 10 * kDay);
+  EXPECT_TRUE(at(14).regret().fired()) << at(14).regret().reason();
+  EXPECT_GE(at(14).regret().since_us(), kStart + 7 * kDay);
+  EXPECT_LE(at(14).regret().since_us(), kStart + 10 * kDay);
 
   // Another champion owes nothing yet; the shadow goes on.
   open("other.db");
@@ -128,7 +128,7 @@ TEST_F(JudgeTest, WhatTheShadowLearnsDoesNotDependOnIds) {
   const auto told = [&](bool renamed) {
     open(renamed ? "renamed.db" : "named.db");
     after_ = 0;
-    for (v1::EventBatch batch : batches(6, 4, 5)) {
+    for (v1::EventBatch batch : batches(10, 4, 5)) {
       for (auto& one : *batch.mutable_requests()) {
         // All requests of an hour at the same time: their ids alone tell them apart.
         one.set_event_time_us(one.event_time_us() / kHour * kHour);
@@ -139,7 +139,7 @@ TEST_F(JudgeTest, WhatTheShadowLearnsDoesNotDependOnIds) {
       append(batch);
     }
     std::vector<double> owed;
-    for (const auto& window : judge(kStart + 6 * kDay)) owed.push_back(window.regret().value());
+    for (const auto& window : judge(kStart + 10 * kDay)) owed.push_back(window.regret().value());
     return owed;
   };
   const std::vector<double> owed = told(false);

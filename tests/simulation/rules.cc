@@ -8,6 +8,8 @@
 namespace rekindle::core::testing {
 
 bool legal(v1::RunState from, v1::RunState to) {
+  // A person may override a rejection: the verdict is told, then the version.
+  if (from == v1::REJECTED) return to == v1::REJECTED || to == v1::PUBLISHED;
   if (from == to) return !terminal(from);
   switch (from) {
     case v1::QUEUED:

@@ -33,7 +33,8 @@ Status write(const Arguments& args) {
   worlds::World world = TRY(worlds::world(args.name, args.seed, rows));
   dataio::Table table = worlds::table_of(world, rows, kStartUs, step);
   std::vector<std::string> parts;
-  for (int64_t row = 0; row < rows; ++row) parts.push_back(row < rows / 10 ? "first" : "later");
+  for (int64_t row = 0; row < rows; ++row)
+    parts.push_back(row < worlds::first_rows(rows) ? "first" : "later");
   table.add(dataio::text_column("part", parts));
   const fs::path folder = args.folder;
   std::error_code made;

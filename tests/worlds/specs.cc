@@ -26,7 +26,10 @@ data:
   time: at
   label: {{column: y{}, matures: 1d}}
   numeric: [{}]
-{}train: {{model: {{tabular: {{hidden: [32]}}}}, batch: 128}}
+{}train:
+  model: {{tabular: {{hidden: [32], dropout: 0%}}}}
+  batch: 128
+  optimizer: {{adamw: {{rate: 0.01}}}}
 retrain: {{when: [drift, quality{}]}}
 )",
                      kDataset, kind, names_of(world, false),

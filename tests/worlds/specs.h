@@ -10,6 +10,10 @@ namespace rekindle::worlds {
 // Of the dataset that job_text and import_text speak of, with the snapshots "first", on which version 1 is
 // trained, and "later".
 inline constexpr const char* kDataset = "world";
+// "first" is the first quarter of all rows.
+inline int64_t first_rows(int64_t rows) {
+  return rows / 4;
+}
 
 // Defaults, but for the batch, which suits some ten thousand rows, and the triggers. Of more classes than two
 // there is no regret.
