@@ -12,7 +12,7 @@ namespace rekindle::drift {
 namespace {
 
 constexpr std::string_view kCheck = "flood";
-constexpr int64_t kTimes = 4;         // the fullest slot of all sources, and what the others send at the same time
+constexpr int64_t kTimes = 4;  // the fullest slot of all sources, and what the others send at the same time
 constexpr size_t kSlotsBefore = 24;  // that show how full slots are
 
 }  // namespace
@@ -40,8 +40,8 @@ void check_flood(Stretches& stretches, std::span<const SlotHealth> whole) {
   };
   rule.fires = [](size_t) { return true; };
   rule.reason = [&](const Part& sent, int64_t from_us) {
-    return fmt::format("{} rows from one source since {}: over {} in a slot, {} times what all sent before", sent.bad,
-                       format_time(time_from_micros(from_us)), limit, kTimes);
+    return fmt::format("{} rows from one source since {}: over {} in a slot, {} times what all sent before",
+                       sent.bad, format_time(time_from_micros(from_us)), limit, kTimes);
   };
   if (v1::Breach* breach = stretches.look(rule)) breach->set_threshold(static_cast<double>(limit));
 }

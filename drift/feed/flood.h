@@ -7,8 +7,8 @@
 
 namespace rekindle::drift {
 
-// `stretches` are of one source, `whole` the slots of all together. A source that takes over from others, or traffic
-// that grows on all of them, is no flood.
+// `stretches` are of one source, `whole` the slots of all together. A source that takes over from others, or
+// traffic that grows on all of them, is no flood.
 void check_flood(Stretches& stretches, std::span<const SlotHealth> whole);
 
 }  // namespace rekindle::drift

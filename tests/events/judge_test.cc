@@ -393,7 +393,8 @@ TEST_F(BrokenFeed, LabelsTurnedRoundAreHeld) {
 
 // Nobody was told yet that anything is wrong, and nothing of it is settled.
 TEST_F(BrokenFeed, ADayThatMayBeBrokenIsNotSettled) {
-  append_all(batches(9, 2, 10, [](int64_t t) { return Habit{.no_temp = t >= kStart + 4 * kDay + 23 * kHour}; }));
+  append_all(
+      batches(9, 2, 10, [](int64_t t) { return Habit{.no_temp = t >= kStart + 4 * kDay + 23 * kHour}; }));
   const auto windows = judge(kStart + 6 * kDay);
   EXPECT_TRUE(windows.back().breaches().empty());
   EXPECT_EQ(settle(kStart + 6 * kDay).size(), 4u);
