@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "drift/feed/evidence.h"
+#include "drift/feed/flood.h"
 #include "drift/feed/recode.h"
 #include "drift/feed/repeats.h"
 #include "drift/feed/units.h"
@@ -231,13 +232,15 @@ class FeatureChecks {
 
 Findings check_feed(const v1::Profile& reference, std::span<const FeedColumn> columns,
                     std::span<const SlotHealth> slots, Micros slot, std::string_view source,
-                    std::span<const v1::Breach> open, std::span<const v1::Breach> ended) {
+                    std::span<const v1::Breach> open, std::span<const v1::Breach> ended,
+                    std::span<const SlotHealth> whole) {
   if (slots.empty()) return {{open.begin(), open.end()}, {}};
   Stretches stretches(slots, slot, source, open);
   for (size_t c = 0; c < columns.size(); ++c)
     for (const auto& profile : reference.features())
       if (profile.name() == columns[c].name) FeatureChecks(stretches, columns[c], c, profile, ended).check();
   check_repeats(stretches, open, ended);
+  if (!whole.empty()) check_flood(stretches, whole);
   return stretches.take();
 }
 

@@ -236,9 +236,10 @@ class SlotJudge {
     return out;
   }
 
-  drift::Findings check(const std::vector<drift::SlotHealth>& slots, const std::string& source) {
+  drift::Findings check(const std::vector<drift::SlotHealth>& slots, const std::string& source,
+                        const std::vector<drift::SlotHealth>& whole) {
     return check_feed(*profile_, t_.columns, slots, Micros(t_.slot), source,
-                      of_source(log_.state.breaches(), source), of_source(log_.state.ended(), source));
+                      of_source(log_.state.breaches(), source), of_source(log_.state.ended(), source), whole);
   }
 
   // All nodes together see what no node alone has the rows for; a node alone is named when others are sound.
@@ -257,10 +258,10 @@ class SlotJudge {
         first = false;
       }
     }
-    drift::Findings whole = check(all, "");
+    drift::Findings whole = check(all, "", {});
     std::vector<drift::Findings> nodes;
     if (by_node.size() > 1)
-      for (const auto& [node, slots] : by_node) nodes.push_back(check(slots, node));
+      for (const auto& [node, slots] : by_node) nodes.push_back(check(slots, node, all));
     std::vector<const v1::Breach*> open;
     for (const auto& breach : log_.state.breaches()) open.push_back(&breach);
     remember(drift::attribute(std::move(whole), std::move(nodes), open), false);

@@ -143,6 +143,17 @@ TEST_F(Append, NonsenseIsNamedAndCountedAndTheRestIsTaken) {
       {"is not a time", [](auto& b) { b.mutable_counts(0)->set_slot_us(-kHour); }},
       {"not a number of rows", [](auto& b) { b.mutable_counts(0)->mutable_features(0)->set_counts(0, -1); }},
       {"not a number of rows", [](auto& b) { b.mutable_counts(0)->set_rows(int64_t{1} << 60); }},
+      {"a range that is not a number",
+       [](auto& b) { b.mutable_counts(0)->mutable_features(0)->set_least(-INFINITY); }},
+      {"a sample with inf", [](auto& b) { b.mutable_counts(0)->mutable_features(0)->add_sample(INFINITY); }},
+      {"a sample that is not at most 8 values",
+       [](auto& b) {
+         b.mutable_counts(0)->mutable_features(0)->add_sample(b.counts(0).features(0).sample(0));
+       }},
+      {"not at most 64 hashes that rise",
+       [](auto& b) { b.mutable_counts(0)->mutable_features(1)->add_strangers(7); }},
+      {"not at most 16 hashes that rise", [](auto& b) { b.mutable_counts(0)->add_contents(0); }},
+      {"a source of 300 bytes", [](auto& b) { b.mutable_labels(0)->set_source(std::string(300, 'x')); }},
   };
   Node node("node-a");
   uint64_t refused = 0;

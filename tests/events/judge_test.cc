@@ -374,5 +374,59 @@ TEST_F(BrokenFeed, OfOneNodeIsThatNodesAlone) {
   EXPECT_EQ(windows.back().rows(), (6 * 24 * 6 + 3 * 24) * 10) << "the rows of the others still count";
 }
 
+// Labels turned round: their rows wait, and so does their day.
+TEST_F(BrokenFeed, LabelsTurnedRoundAreHeld) {
+  append_all(batches(11, 2, 10, [](int64_t t) { return Habit{.inverted = t >= kStart + 8 * kDay}; }));
+  const auto windows = judge(kStart + 12 * kDay);
+  ASSERT_EQ(windows.back().breaches_size(), 1);
+  const v1::Breach& breach = windows.back().breaches(0);
+  EXPECT_EQ(breach.check(), "inverted_label");
+  EXPECT_EQ(breach.feature(), "late");
+  EXPECT_EQ(breach.from_us(), kStart + 8 * kDay);
+  EXPECT_EQ(breach.until_us(), kStart + 11 * kDay);
+  quarantines_.emplace_back().set_id(1);
+  quarantines_[0].set_model("demand");
+  quarantines_[0].set_state(v1::Quarantine::OPEN);
+  *quarantines_[0].mutable_breach() = breach;
+  EXPECT_EQ(settle(kStart + 12 * kDay).size(), 8u) << "the days before";
+}
+
+// Nobody was told yet that anything is wrong, and nothing of it is settled.
+TEST_F(BrokenFeed, ADayThatMayBeBrokenIsNotSettled) {
+  append_all(
+      batches(9, 2, 10, [](int64_t t) { return Habit{.no_temp = t >= kStart + 4 * kDay + 23 * kHour}; }));
+  const auto windows = judge(kStart + 6 * kDay);
+  EXPECT_TRUE(windows.back().breaches().empty());
+  EXPECT_EQ(settle(kStart + 6 * kDay).size(), 4u);
+  EXPECT_EQ(judge(kStart + 6 * kDay + 6 * kHour).back().breaches_size(), 1);
+}
+
+// Days that wait behind an outage are judged before they are settled.
+TEST_F(BrokenFeed, WhatWasNotJudgedIsNotSettled) {
+  append_all(batches(9, 2, 10));
+  JudgeInput in = input(kStart + 9 * kDay, 0);
+  EXPECT_EQ(*store_->settle_until(in), kStart + kHour);
+  (void)judge(kStart + 3 * kDay);
+  in.after_slot_us = after_;
+  EXPECT_EQ(*store_->settle_until(in), kStart + 3 * kDay + kHour);
+  in.after_slot_us = after_ - kHour;
+  EXPECT_EQ(*store_->settle_until(in), kStart + 3 * kDay) << "an answer that was not recorded";
+  (void)judge(kStart + 9 * kDay);
+  in = input(kStart + 9 * kDay, after_);
+  EXPECT_EQ(*store_->settle_until(in), kStart + 9 * kDay);
+}
+
+TEST_F(BrokenFeed, AFloodFromOneSourceIsThatSourcesAlone) {
+  append_all(batches(4, 2, 10));
+  Node flood("node-flood");
+  for (int64_t t = kStart + 4 * kDay; t < kStart + 5 * kDay; t += kHour)
+    append(flood.batch({request(t, 900, 900, 1, {.shift = 40}).record}, {}));
+  const auto windows = judge(kStart + 5 * kDay);
+  ASSERT_EQ(windows.back().breaches_size(), 1) << windows.back().breaches(0).reason();
+  EXPECT_EQ(windows.back().breaches(0).check(), "flood");
+  EXPECT_EQ(windows.back().breaches(0).source(), "node-flood");
+  EXPECT_FALSE(find(windows.back().drift(), "temp")->fired()) << "the window is not poisoned";
+}
+
 }  // namespace
 }  // namespace rekindle::events
