@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <iterator>
 #include <thread>
@@ -94,6 +93,17 @@ fs::path private_tmp(const Confinable& host, const v1::Plan& plan, const fs::pat
       host.namespaces != Namespaces::kNone && scratch.parent_path() == "/tmp" && !in_container(plan) &&
       std::none_of(others.begin(), others.end(), [](const fs::path& one) { return lies_in(one, "/tmp"); });
   return itself ? scratch : scratch / "tmp";
+}
+
+// Beside the attempt's folder, where in its view there is nothing else.
+std::optional<fs::path> work_in_memory(const Confinable& host, const GangOptions& options,
+                                       const v1::Plan& plan, const std::vector<fs::path>& hidden) {
+  const bool alone = plan.world() <= 1 && options.srun.empty();
+  if (!is_bare(plan) || !alone || host.namespaces == Namespaces::kNone) return std::nullopt;
+  const fs::path around = real(options.folder).parent_path();
+  const auto replaced = [&around](const fs::path& one) { return lies_in(around, one); };
+  if (std::none_of(hidden.begin(), hidden.end(), replaced)) return std::nullopt;
+  return around / "work";
 }
 
 // What is private to an attempt is its own only where it can be.
@@ -266,15 +276,7 @@ void Confinement::make_fence(const Confinable& host, const GangOptions& options,
     if (!bare && !path.empty())
       kept.push_back(real(fs::path(path).parent_path()) / fs::path(path).filename());
   if (tmp == scratch) scratch_ = "/tmp";
-  // Beside the attempt's folder, where in its view there is nothing else.
-  const fs::path folder = real(options.folder);
-  const bool alone = plan.world() <= 1 && options.srun.empty();
-  const auto around = [&folder](const fs::path& one) {
-    return folder != one && lies_in(folder.parent_path(), one);
-  };
-  if (bare && alone && host.namespaces != Namespaces::kNone &&
-      std::any_of(hidden.begin(), hidden.end(), around))
-    work_ = folder.parent_path() / "work";
+  work_ = work_in_memory(host, options, plan, hidden);
   View view = private_view(host.namespaces, tmp, hidden, std::move(kept));
   if (work_) view.make(*work_);
   if (!fenced || plan.gpus_per_rank() > 0) view.close_host_settings();

@@ -1,6 +1,5 @@
 #include "launch/confine/reach.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
