@@ -1,5 +1,5 @@
-// The conversions that are looked for, each way. Near ones (pounds and quintals of other lands, 1.15 knots a
-// mile) are left out where a season could look like them.
+// The conversions that are looked for, each way. Factors from 2 to 10 (feet, pounds, inches) lie so close
+// together that any drift of that size would look like one of them: they are left out.
 #include "drift/feed/units.h"
 
 namespace rekindle::drift {
@@ -24,11 +24,6 @@ std::span<const Conversion> conversions() {
     both(12, "feet to inches, years to months", "inches to feet, months to years");
     both(1.609344, "miles to km, mph to km/h", "km to miles, km/h to mph");
     both(1.852, "nautical miles to km, knots to km/h", "km to nautical miles, km/h to knots");
-    both(2.2046226, "kg to pounds, m/s to mph", "pounds to kg, mph to m/s");
-    both(2.54, "inches to cm", "cm to inches");
-    both(3.2808399, "m to feet", "feet to m");
-    both(3.6, "m/s to km/h", "km/h to m/s");
-    both(3.785411784, "gallons to litres", "litres to gallons");
     both(25.4, "inches to mm", "mm to inches");
     both(28.349523, "ounces to g", "g to ounces");
     both(33.863886, "inHg to hPa", "hPa to inHg");

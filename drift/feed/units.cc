@@ -171,7 +171,7 @@ class Look {
     const bool beyond = (scale > kFarScale || scale < 1 / kFarScale) &&
                         (after.front() > past.sorted().back() || after.back() < past.sorted().front());
     if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return false;
-    const Habit habit = habit_of(past, from);
+    const Habit habit = habit_of(past, from, after.size() / 2);
     if (habit.parts < 2) return false;
     const double apart = ks(after, expected), as_they_are = ks(after, past.sorted());
     if (apart > kFitSlack * habit.apart + kFitApart || apart > kBetter * as_they_are ||
@@ -181,23 +181,23 @@ class Look {
     return wide >= habit.narrowest / kSpreadSlack && wide <= habit.widest * kSpreadSlack;
   }
 
-  Habit habit_of(const Density& past, size_t from) const {
+  Habit habit_of(const Density& past, size_t from, size_t values_min) const {
     Habit habit;
     const int64_t length = slots_.back().slot_us - slots_[from].slot_us + 1;
     std::vector<double> part;
     int64_t until = slots_[from].slot_us;
     for (size_t i = from; i-- > 0;) {
       if (slots_[i].slot_us < until - length) {
-        count_part(part, past, habit);
+        count_part(part, past, values_min, habit);
         until -= (until - slots_[i].slot_us) / length * length;
       }
       if (usable_[i]) add_values(slots_[i], feature_, part);
     }
-    count_part(part, past, habit);
+    count_part(part, past, values_min, habit);
     return habit;
   }
-  static void count_part(std::vector<double>& part, const Density& past, Habit& habit) {
-    if (part.size() >= kSlotsMin) {
+  static void count_part(std::vector<double>& part, const Density& past, size_t values_min, Habit& habit) {
+    if (part.size() >= std::max(values_min, kSlotsMin)) {
       std::sort(part.begin(), part.end());
       habit.apart = std::max(habit.apart, ks(part, past.sorted()));
       const double wide = spread_of(part) / past.spread();

@@ -60,7 +60,7 @@ void unit(Plan& plan, Draws& draws) {
                                                {"distance", 1.609344, 0},
                                                {"distance", 1 / 1.852, 0},
                                                {"distance", 1000, 0},
-                                               {"distance", 0.3048, 0},
+                                               {"distance", 100, 0},
                                                {"temp", 10, 0}};
   const Change change = pick(draws, kChanges);
   plan.feature = change.feature;
