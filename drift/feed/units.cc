@@ -15,25 +15,26 @@ namespace {
 constexpr std::string_view kCheck = "unit_change";
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr size_t kPastValuesMin = 40;
-constexpr size_t kRecentSlots = 6;        // decide whether a conversion is worth a closer look
-constexpr double kRecentLikelier = 8;     // nats that they must be likelier for it
-constexpr size_t kSlotsMin = 6;           // with values
+constexpr size_t kRecentSlots = 6;     // decide whether a conversion is worth a closer look
+constexpr double kRecentLikelier = 8;  // nats that they must be likelier for it
+constexpr size_t kSlotsMin = 6;        // with values
 constexpr size_t kValuesMin = 12;
 // A stretch whose values all lie beyond the past, by as much as this, needs no more; others a day, for hours
 // differ by themselves.
 constexpr double kFarScale = 8;
 constexpr Micros kInsideMin = std::chrono::hours(20);
 constexpr Micros kUnsureMax = std::chrono::hours(48);
-constexpr double kFitSlack = 1.25;        // over the largest distance of a part of the past from the whole
+constexpr double kFitSlack = 1.25;  // over the largest distance of a part of the past from the whole
 constexpr double kFitApart = 0.05;
-constexpr double kBetter = 0.6;           // of the distance without conversion
-constexpr double kSpreadSlack = 1.5;      // beyond the narrowest and the widest part of the past
-// A wind that doubles is no unit: so small a factor is told on columns alone of which each slot has many values.
+constexpr double kBetter = 0.6;       // of the distance without conversion
+constexpr double kSpreadSlack = 1.5;  // beyond the narrowest and the widest part of the past
+// A wind that doubles is no unit: so small a factor is told on columns alone of which each slot has many
+// values.
 constexpr double kSmallScale = 2.5;
 constexpr double kManyValues = 5;
-constexpr double kAnew = 0.8;             // von Neumann's ratio: 1 where slots have nothing to do with each other
-constexpr double kJump = 2;               // times the widest move from slot to slot that there was
-constexpr size_t kSlowSlotsMin = 90;      // so many must have shown what moves there are
+constexpr double kAnew = 0.8;         // von Neumann's ratio: 1 where slots have nothing to do with each other
+constexpr double kJump = 2;           // times the widest move from slot to slot that there was
+constexpr size_t kSlowSlotsMin = 90;  // so many must have shown what moves there are
 constexpr double kTail = 0.1;
 
 void add_values(const SlotHealth& slot, size_t feature, std::vector<double>& into) {
@@ -70,7 +71,7 @@ double ks(std::span<const double> a, std::span<const double> b) {
 
 // How parts of the past, each as long as the stretch, differ from all of it.
 struct Habit {
-  double apart = 0;  // at most
+  double apart = 0;                  // at most
   double narrowest = 1, widest = 1;  // spread, of that of the whole
   int parts = 0;
 };
@@ -207,8 +208,8 @@ class Look {
     part.clear();
   }
 
-  // What moves slowly must have jumped as it never did, and onto the conversion of where it was; what comes anew in
-  // each slot has no such place.
+  // What moves slowly must have jumped as it never did, and onto the conversion of where it was; what comes
+  // anew in each slot has no such place.
   bool jumped(size_t from, const Conversion& conversion) const {
     std::vector<double> medians;  // of the slots up to the third of the stretch
     size_t before = 0;
@@ -252,7 +253,8 @@ std::string words(const Conversion& c) {
     out = fmt::format("divided by {:.4g}", 1 / c.scale);
   else
     out = fmt::format("multiplied by {:.4g}", c.scale);
-  if (c.scale != 1 && c.offset != 0) out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
+  if (c.scale != 1 && c.offset != 0)
+    out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
   if (!c.words.empty()) out += fmt::format(" ({}?)", c.words);
   return out;
 }
@@ -373,9 +375,9 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
   rule.threshold = 0.5;
   rule.reason = [&](const Part&, int64_t from_us) {
     if (open != nullptr) return open->reason();
-    return fmt::format("{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?",
-                       column, words(change->conversion), format_time(time_from_micros(from_us)), change->before,
-                       change->after);
+    return fmt::format(
+        "{} looks {} since {}, with a median of {:.4g} before and {:.4g} now: a change of unit?", column,
+        words(change->conversion), format_time(time_from_micros(from_us)), change->before, change->after);
   };
   if (open != nullptr) {
     stretches.look(rule);

@@ -48,7 +48,8 @@ TEST(Describe, AVerdictWithItsChecks) {
   verdict.set_reason("calibration error 0.0625, limit 0.0500");
   verdict.add_checks()->set_result(v1::GateCheck::PASSED);
   verdict.mutable_checks(0)->set_text("gain +0.0300");
-  EXPECT_THAT(describe_run(update), ::testing::Not(HasSubstr("gain +0.0300"))) << "a lone check is the reason";
+  EXPECT_THAT(describe_run(update), ::testing::Not(HasSubstr("gain +0.0300")))
+      << "a lone check is the reason";
   verdict.add_checks()->set_result(v1::GateCheck::NOT_JUDGED);
   verdict.mutable_checks(1)->set_text("slice origin=LGA has 199 rows, too few to judge");
   verdict.set_detectable_gain(0.012);

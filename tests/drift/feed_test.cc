@@ -116,7 +116,8 @@ std::string sources(const Findings& findings) {
 }
 
 TEST(Attribute, NamesWhoIsAtFault) {
-  const v1::Breach whole = breach("range", "", 0), a = breach("range", "a", 0), b = breach("range", "b", kHour);
+  const v1::Breach whole = breach("range", "", 0), a = breach("range", "a", 0),
+                   b = breach("range", "b", kHour);
   const Findings of_all{{whole}, {}}, of_a{{a}, {}}, of_b{{b}, {}}, none;
   EXPECT_EQ(sources(attribute(of_all, {of_a, none}, {})), "range/a ");
   EXPECT_EQ(sources(attribute(of_all, {of_a, of_b}, {})), "range/ ");
@@ -129,8 +130,8 @@ TEST(Attribute, NamesWhoIsAtFault) {
 }
 
 TEST(Repeats, CountWhatCameBefore) {
-  std::vector<SlotHealth> slots = {{0, 3, {}, {{1, 1}, {2, 2}}}, {kHour, 2, {}, {{2, 1}, {3, 1}}},
-                                   {60 * kHour, 2, {}, {{1, 1}, {4, 1}}}};
+  std::vector<SlotHealth> slots = {
+      {0, 3, {}, {{1, 1}, {2, 2}}}, {kHour, 2, {}, {{2, 1}, {3, 1}}}, {60 * kHour, 2, {}, {{1, 1}, {4, 1}}}};
   const std::vector<Part> parts = repeats_of(slots);
   EXPECT_EQ(parts[0].bad, 1);
   EXPECT_EQ(parts[0].of, 3);
@@ -157,7 +158,8 @@ TEST(Concordance, CountsPairsTiesHalf) {
 }
 
 // Labels of `hours` slots; `sums` fills in one sender's part of one slot.
-std::vector<v1::LabelSums> hours(int count, const std::function<void(int, v1::LabelSums& east, v1::LabelSums& west)>& sums) {
+std::vector<v1::LabelSums> hours(
+    int count, const std::function<void(int, v1::LabelSums& east, v1::LabelSums& west)>& sums) {
   std::vector<v1::LabelSums> out;
   for (int i = 0; i < count; ++i) {
     v1::LabelSums east, west;
@@ -201,7 +203,8 @@ TEST(Labels, TurnedRoundAndPoisonedAreNamedAndWorseIsNot) {
         s->set_loss(6);
       }
   }));
-  EXPECT_TRUE(useless.breaches.empty()) << "a model that has nothing to say any more is no fault of its labels";
+  EXPECT_TRUE(useless.breaches.empty())
+      << "a model that has nothing to say any more is no fault of its labels";
   const Findings poisoned = check(hours(90, [](int i, auto&, auto& west) {
     if (i >= 76) west.set_loss(7 + 0.5 * std::cos(i));
   }));
