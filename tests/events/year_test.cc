@@ -250,7 +250,6 @@ TEST_F(YearTest, SeasonsAreNoFaultAndTheBudgetLasts) {
   EXPECT_GE(out.triggers.size(), 5u);
   EXPECT_LE(out.triggers.size(), 8u);
   EXPECT_GT(out.slots, 7900u);
-  EXPECT_LT(out.mean_ms, 3);
   // All labelled flights from February to 29 December, in UTC days.
   EXPECT_GT(out.settled_rows, 295'000u);
 }
