@@ -70,7 +70,7 @@ class Backtest {
     TRY_STATUS(through_the_loop(*events));
     // Each slice's fit is a row of the matrix, whoever asks for it: the clairvoyant may choose among all.
     for (const int64_t end : slice_ends(setting_.from_us, setting_.until_us, setting_.slice_us))
-      if (end + setting_.run_takes.count() < setting_.until_us) TRY_STATUS(fit_at(end).status());
+      if (end + setting_.run_takes.count() < setting_.until_us) TRY_STATUS(fit_if_any(end));
     TRY_STATUS(boosted_trees());
     for (const Policy& policy : setting_.policies)
       if (policy.kind != Kind::kOwn) TRY_STATUS(baseline(policy));
@@ -183,13 +183,26 @@ class Backtest {
   // Without a gate: what a sceptic's fit would be.
   Result<size_t> fit_at(int64_t as_of_us) {
     if (const auto known = by_time_.find(as_of_us); known != by_time_.end()) return known->second.fit;
-    const v1::Run* run = TRY(coordinator_->fit_as_of(as_of_us));
+    if (const auto known = refused_.find(as_of_us); known != refused_.end()) return known->second;
+    const Result<const v1::Run*> fitted = coordinator_->fit_as_of(as_of_us);
+    if (!fitted.ok()) {
+      refused_.emplace(as_of_us, fitted.status());
+      say_(fmt::format("  no fit as of {}: {}", format_time(time_from_micros(as_of_us)),
+                       fitted.status().message()));
+    }
+    const v1::Run* run = TRY(fitted);
     const RunFit& made = coordinator_->fits().at(run->id());
     const size_t fit = TRY(add(made, as_of_us, as_of_us + setting_.run_takes.count()));
     say_(fmt::format("  fit as of {}: {} rows, {:.1f} s{}", format_time(time_from_micros(as_of_us)),
                      rows_of(made.outcome), made.outcome.train_seconds(), made.kept ? ", made before" : ""));
     by_time_[as_of_us] = {fit, &made};
     return fit;
+  }
+
+  // Labels that come late leave the first slices too little to fit on: theirs are no rows of the matrix.
+  Status fit_if_any(int64_t as_of_us) {
+    const Status status = fit_at(as_of_us).status();
+    return status.code() == Code::kFailedPrecondition ? ok_status() : status;
   }
 
   Status baseline(Policy policy) {
@@ -335,6 +348,7 @@ class Backtest {
     const RunFit* run;
   };
   std::map<int64_t, SliceFit> by_time_;  // fits that publish nothing, by as-of time
+  std::map<int64_t, Status> refused_;    // those that could not be made
   Schedule own_schedule_;
   uint64_t own_fits_ = 1;
   std::vector<double> own_answers_;

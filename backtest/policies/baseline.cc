@@ -69,7 +69,7 @@ class Walk {
         course_.schedule.push_back({*shadow, taken.serving_us});
         regret = 0;
       }
-      shadow = TRY(fit(now, "shadow", false));
+      if (const std::optional<size_t> made = TRY(fit(now, "shadow", false))) shadow = made;
     }
     return std::move(course_);
   }
@@ -78,13 +78,16 @@ class Walk {
   int64_t active(const Course::Fitted& fitted) const { return fitted.as_of_us + history_.run_takes_us; }
   bool busy(int64_t now) const { return now < course_.schedule.back().from_us || course_.cut_off; }
 
-  Result<size_t> fit(int64_t as_of_us, std::string detail, bool serves) {
-    const size_t made = TRY(maker_.fit_at(as_of_us));
+  // Nothing where what was known by then is too little to fit on: what serves goes on serving.
+  Result<std::optional<size_t>> fit(int64_t as_of_us, std::string detail, bool serves) {
+    const Result<size_t> fitted = maker_.fit_at(as_of_us);
+    if (fitted.status().code() == Code::kFailedPrecondition) return std::optional<size_t>();
+    const size_t made = TRY(fitted);
     const int64_t from = as_of_us + history_.run_takes_us;
     course_.fitted.push_back({made, as_of_us, std::move(detail), serves ? from : 0});
     if (serves) course_.schedule.push_back({made, from});
     course_.cut_off = course_.fitted.size() >= history_.fits_most;
-    return made;
+    return std::optional(made);
   }
 
   // Labelled rows that became known by now, if the version in service answered them.

@@ -42,7 +42,8 @@ struct History {
 
 // Where fits come from. Fit 0 is the first version.
 struct Maker {
-  std::function<Result<size_t>(int64_t as_of_us)> fit_at;  // active run_takes later
+  // Active run_takes later. failed_precondition: what is known by then is too little to fit on.
+  std::function<Result<size_t>(int64_t as_of_us)> fit_at;
   std::function<double(size_t fit, size_t row)> loss;      // of a labelled row after it is active
   std::function<double(size_t fit, size_t row)> error;     // the same, in [0, 1]: 1 is wrong
 };

@@ -169,6 +169,22 @@ TEST_F(Whole, LabelsThatComeLaterMakeTheFitLater) {
   EXPECT_GE(own.runs[0].as_of_us, kStart + 37 * kDay);
 }
 
+TEST_F(Whole, LabelsThatComeTooLateForTheFirstSlicesLeaveThemWithoutAFit) {
+  v1::BacktestRequest wanted = request(35);
+  wanted.add_policies("always");
+  wanted.add_policies("regret");
+  *wanted.mutable_spec()->mutable_train()->mutable_rows()->mutable_last() = to_proto(Micros(40 * kDay));
+  // The first slice ends on the twentieth day and knows an hour of the first: less than the holdout.
+  *wanted.mutable_label_delay() = to_proto(Micros(20 * kDay - kHour));
+  std::vector<std::string> said;
+  const auto report = run(wanted, [&said](const std::string& line) { said.push_back(line); });
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(4u, find_policy(*report, "always")->fits) << "of five, and version 1 among them";
+  EXPECT_EQ(1, std::count_if(said.begin(), said.end(), [](const std::string& line) {
+              return line.find("no fit as of 2013-01-21") != std::string::npos;
+            }));
+}
+
 TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
   v1::BacktestRequest wanted = request(35);
   wanted.add_policies("rekindle");
