@@ -17,7 +17,7 @@ namespace {
 namespace json = boost::json;
 
 const json::object& cases_of(const char* library) {
-  static const json::value value = golden_file("compat.json");
+  static const json::value value = golden_file("tests/drift/golden/compat.json");
   return value.at(library).as_object();
 }
 

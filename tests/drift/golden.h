@@ -11,15 +11,15 @@
 
 namespace rekindle::drift {
 
-inline boost::json::value golden_file(const std::string& name) {
-  std::ifstream in("tests/drift/golden/" + name);
+inline boost::json::value golden_file(const std::string& path) {
+  std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   return boost::json::parse(text.str());
 }
 
 inline const boost::json::object& golden() {
-  static const boost::json::value value = golden_file("golden.json");
+  static const boost::json::value value = golden_file("tests/drift/golden/golden.json");
   return value.as_object();
 }
 

@@ -20,7 +20,7 @@ namespace {
 namespace json = boost::json;
 
 const json::array& cases_of(const char* part) {
-  static const json::value value = golden_file("several.json");
+  static const json::value value = golden_file("tests/drift/golden/several.json");
   return value.at(part).as_array();
 }
 

@@ -31,7 +31,7 @@ std::vector<double> exact(const boost::json::value& texts) {
 
 TEST(Generators, MakeRiversRows) {
   int compared = 0;
-  const boost::json::value golden = drift::golden_file("worlds.json");
+  const boost::json::value golden = drift::golden_file("tests/drift/golden/worlds.json");
   for (const auto& entry : golden.at("river").as_array()) {
     const std::string name(entry.at("name").as_string());
     const auto arguments = drift::numbers<double>(entry.at("arguments"));
