@@ -44,8 +44,8 @@ struct History {
 struct Maker {
   // Active run_takes later. failed_precondition: what is known by then is too little to fit on.
   std::function<Result<size_t>(int64_t as_of_us)> fit_at;
-  std::function<double(size_t fit, size_t row)> loss;      // of a labelled row after it is active
-  std::function<double(size_t fit, size_t row)> error;     // the same, in [0, 1]: 1 is wrong
+  std::function<double(size_t fit, size_t row)> loss;   // of a labelled row after it is active
+  std::function<double(size_t fit, size_t row)> error;  // the same, in [0, 1]: 1 is wrong
 };
 
 // Ends of slices: a last one shorter than half a slice belongs to the one before it.
