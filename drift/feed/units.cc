@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "drift/distances/samples.h"
 #include "drift/feed/evidence.h"
 
 namespace rekindle::drift {
@@ -53,20 +54,6 @@ double median_of(std::vector<double> values) {
 
 double spread_of(std::span<const double> sorted) {
   return quantile(sorted, 0.75) - quantile(sorted, 0.25);
-}
-
-// Largest distance between the shares of both at or below a value; both sorted.
-double ks(std::span<const double> a, std::span<const double> b) {
-  double worst = 0;
-  size_t i = 0, j = 0;
-  while (i < a.size() && j < b.size()) {
-    const double x = std::min(a[i], b[j]);
-    while (i < a.size() && a[i] <= x) ++i;
-    while (j < b.size() && b[j] <= x) ++j;
-    worst = std::max(worst, std::abs(static_cast<double>(i) / static_cast<double>(a.size()) -
-                                     static_cast<double>(j) / static_cast<double>(b.size())));
-  }
-  return worst;
 }
 
 // How parts of the past, each as long as the stretch, differ from all of it.
@@ -173,7 +160,7 @@ class Look {
     if (!beyond && slots_.back().slot_us - slots_[from].slot_us < kInsideMin.count()) return false;
     const Habit habit = habit_of(past, from, after.size() / 2);
     if (habit.parts < 2) return false;
-    const double apart = ks(after, expected), as_they_are = ks(after, past.sorted());
+    const double apart = ks_distance(after, expected), as_they_are = ks_distance(after, past.sorted());
     if (apart > kFitSlack * habit.apart + kFitApart || apart > kBetter * as_they_are ||
         as_they_are < kFitSlack * habit.apart)
       return false;
@@ -199,7 +186,7 @@ class Look {
   static void count_part(std::vector<double>& part, const Density& past, size_t values_min, Habit& habit) {
     if (part.size() >= std::max(values_min, kSlotsMin)) {
       std::sort(part.begin(), part.end());
-      habit.apart = std::max(habit.apart, ks(part, past.sorted()));
+      habit.apart = std::max(habit.apart, ks_distance(part, past.sorted()));
       const double wide = spread_of(part) / past.spread();
       habit.narrowest = std::min(habit.narrowest, wide);
       habit.widest = std::max(habit.widest, wide);
