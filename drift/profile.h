@@ -35,8 +35,8 @@ inline constexpr size_t kSortedMost = 2'000'000;
 inline constexpr std::string_view kPrediction = "prediction";
 
 // Reference values of a numeric feature, missing as NaN (infinities count as missing), in event-time
-// order (up to kSortedMost it matters only to longest_run). Edges are distinct values of the reference, counts
-// are exact, however the edges were found.
+// order (up to kSortedMost it matters only to longest_run). Edges are distinct values of the reference,
+// counts are exact, however the edges were found.
 v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double> values,
                                    int bins = kNumericBins);
 
