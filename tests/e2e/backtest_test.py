@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import unittest
 
@@ -12,29 +11,6 @@ from harness import BIN, DATA, LoopTest, ROOT
 
 JOB = "flight-delay"
 WEEKS = ["--until", "2013-03-20", "--group-by", "origin"]
-# A script that needs no package: its model is how many bytes its rows are.
-SCRIPT = {
-    "job.yaml": """rekindle: 1
-name: flight-sizes
-data:
-  initial: flights@2013-01
-  time: sched_dep
-  label: {column: late, kind: binary, matures: 1d}
-  categorical: [carrier]
-train: {command: [sh, train.sh], code: ., rows: {last: 60d}}
-predict: {command: [python3, predict.py]}
-retrain: {when: [{schedule: {every: 6d}}], at_most: {runs: 20, per: 60d}, cooldown: 1d}
-gate: {holdout: 3d, margin: -1}
-serve: {canary: 10%, bake: 6h}
-""",
-    "train.sh": """stat -c %s "$REKINDLE_TRAIN/part-0.parquet" >"$REKINDLE_OUT/size"
-""",
-    "predict.py": """import os
-from serve import serve
-
-size = int(open(os.environ["REKINDLE_MODEL"] + "/size").read())
-serve(lambda rows: [0.1 + size % 97 / 200] * len(rows["carrier"]))
-"""}
 ROWS = ["--import", ROOT / "jobs/imports/flights.yaml", "--source", DATA]
 
 
@@ -88,41 +64,6 @@ class Backtest(LoopTest):
         self.assertEqual(0, again["fits_made"])
         self.assertEqual(own["runs"], [dict(run, made_before=False) | {"made_before": then["made_before"]}
                                        for run, then in zip(again["policies"][0]["runs"], own["runs"])])
-
-    def script(self, *words):
-        return self.loop.run("backtest", self.loop.folder / "script/job.yaml", "--data", "flights", *ROWS, "--until",
-                             "2013-02-20", "--group-by", "origin", "--slice", "4d", "--cache", self.loop.folder / "cache",
-                             "--policy", "rekindle", *words, check=False, timeout=300)
-
-    def test_a_script_is_played_too(self):
-        folder = self.loop.folder / "script"
-        folder.mkdir()
-        for name, text in SCRIPT.items():
-            (folder / name).write_text(text)
-        shutil.copy(ROOT / "examples/lightgbm/serve.py", folder)
-        done = self.script("--policy", "always", "--json")
-        self.assertEqual(0, done.returncode, done.stderr)
-        first = json.loads(done.stdout)
-        own, always = first["policies"]
-        self.assertGreaterEqual(len(own["runs"]), 2)
-        for run in own["runs"]:
-            self.assertEqual(("schedule", "published"), (run["cause"], run["outcome"]))
-            self.assertGreater(run["rows"], 20000)
-            self.assertGreater(run["seconds"], 0)
-        self.assertEqual(4, len(always["runs"]))
-        self.assertEqual(5, len(set(round(loss, 9) for loss in always["losses"])), "each slice had a version of its own")
-        again = json.loads(self.script("--policy", "always", "--json").stdout)
-        self.assertEqual(0, again["fits_made"])
-        self.assertEqual([p["losses"] for p in first["policies"]], [p["losses"] for p in again["policies"]])
-
-        # Other code is another fit; what it says when it refuses is told.
-        (folder / "train.sh").write_text("echo these rows are too few; exit 65\n")
-        refused = self.script()
-        self.assertEqual(4, refused.returncode)
-        self.assertIn("no version 1", refused.stderr)
-        self.assertIn("these rows are too few", refused.stderr)
-        (folder / "train.sh").write_text("echo out of cheese; exit 3\n")
-        self.assertRegex(self.script().stderr, r"END_CRASH: rank 0 left with 3: out of cheese")
 
     def test_refusals_say_what_to_do(self):
         for arguments, words in (
