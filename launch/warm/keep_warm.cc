@@ -1,5 +1,5 @@
 #include <fcntl.h>
-#include <google/protobuf/util/json_util.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
+#include "base/process.h"
 #include "launch/confine/host_reach.h"
 #include "launch/warm/warm_gangs.h"
+#include "proto/json.h"
 #include "rekindle/v1/attempt.pb.h"
 #include "rekindle/v1/confined.pb.h"
 
@@ -73,12 +76,16 @@ void warm_up() {
   spec.mutable_train()->mutable_limits()->mutable_attempt()->set_seconds(1);
   spec.mutable_train()->mutable_ranks()->set_count(1);
   spec.mutable_train()->mutable_checkpoints()->set_keep(1);
-  std::string json;
-  (void)google::protobuf::util::MessageToJsonString(spec, &json);
+  (void)to_json(spec, JsonForm::kFile);
+  (void)boot_id();
+  // What is free is put together here, once, and not by each fork in pages of its own.
+  ::malloc_trim(0);
 }
 
 // What everybody may read changes now and then.
 constexpr int kLookAgainMs = 30'000;
+// In which a gang is on its way.
+constexpr int kBeginMs = 10;
 // Where a fork failed.
 constexpr int kForkAgainMs = 1'000;
 
@@ -104,6 +111,9 @@ class Warm {
       if (all[0].revents != 0) return 0;
       spare.reset();  // before anything is looked at: see HostReach::asked_for
       if (told == 0) host_.look();
+      // The gang that begins now is not to wait for a core because of the next, unless that is asked for.
+      pollfd asked{STDIN_FILENO, POLLIN, 0};
+      if (told > 0) ::poll(&asked, 1, kBeginMs);
     }
   }
 
@@ -135,16 +145,17 @@ class Warm {
 
   // Nothing: nobody asks, or another is asked instead.
   static std::vector<std::string> asked(const Fd& parent) {
-    std::string buffer(kRequestBytes, '\0');
+    // Not filled: a page that is touched is a page that the rank's fork copies.
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kRequestBytes);
     for (;;) {
       pollfd all[] = {{STDIN_FILENO, POLLIN, 0}, {parent.get(), POLLIN, 0}};
       ::poll(all, 2, -1);
       // Also when told to leave: what was asked for is given.
-      const ssize_t got = ::recv(STDIN_FILENO, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      const ssize_t got = ::recv(STDIN_FILENO, buffer.get(), kRequestBytes, MSG_DONTWAIT);
       if (got == 0) return {};
       if (got < 0 && left(parent)) return {};
       if (got < 0) continue;
-      std::vector<std::string> words = words_of({buffer.data(), static_cast<size_t>(got)});
+      std::vector<std::string> words = words_of({buffer.get(), static_cast<size_t>(got)});
       const int failed = words.size() < 2 ? EINVAL : 0;
       (void)::send(STDIN_FILENO, &failed, sizeof failed, MSG_NOSIGNAL);
       return words;
