@@ -1,13 +1,13 @@
 #include "artifacts/manifest.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <set>
 
 #include "base/faults/crash_point.h"
 #include "base/hash.h"
+#include "proto/json.h"
 
 namespace rekindle::artifacts {
 namespace {
@@ -70,24 +70,14 @@ bool valid_file_name(std::string_view name) {
 }
 
 Result<std::string> manifest_json(const v1::Manifest& manifest) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(manifest, &json, options);
-  if (!status.ok())
-    return internal_error(fmt::format("writing a manifest as JSON: {}", std::string(status.message())));
-  return json;
+  return to_json(manifest, JsonForm::kFile);
 }
 
 Result<v1::Manifest> parse_manifest(std::string_view json) {
   v1::Manifest manifest;
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;  // of a later release with the same format number
-  const auto status =
-      google::protobuf::util::JsonStringToMessage({json.data(), json.size()}, &manifest, options);
-  if (!status.ok())
-    return data_loss(fmt::format("this is not a manifest: {}", std::string(status.message())));
+  // A later release with the same format number may say more.
+  if (const Status parsed = from_json(json, &manifest, UnknownFields::kIgnored); !parsed.ok())
+    return data_loss(fmt::format("this is not a manifest: {}", parsed.message()));
   TRY_STATUS(check_form(manifest));
   return manifest;
 }

@@ -191,10 +191,13 @@ std::optional<int> read_failure(int fd) {
 }  // namespace
 
 std::string boot_id() {
-  Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id");
-  if (!text.ok()) return {};
-  while (!text->empty() && text->back() == '\n') text->pop_back();
-  return *text;
+  static const std::string id = [] {
+    Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id");
+    if (!text.ok()) return std::string();
+    while (!text->empty() && text->back() == '\n') text->pop_back();
+    return *text;
+  }();
+  return id;
 }
 
 std::string host_name() {

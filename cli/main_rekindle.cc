@@ -1,47 +1,36 @@
-// rekindle: the command line. Each verb is one or two calls of the coordinator's API.
+// rekindle: the command line. Each verb is one or two calls of the coordinator's API. Those that read rows
+// are rekindle-rows', which this process becomes: to load the libraries of columns takes longer than most
+// verbs.
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
-#include <csignal>
-#include <cstdlib>
-#include <string_view>
+#include <string>
 
-#include "cli/exit_codes.h"
-#include "cli/output.h"
-#include "cli/verbs/verbs.h"
+#include "base/files.h"
+#include "cli/command_line.h"
+#include "cli/daemon_process.h"
 
 namespace {
 
-bool colour_wanted() {
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && terminal &&
-         std::string_view(terminal) != "dumb";
+using namespace rekindle;
+
+// Returns only when the program could not be started.
+Status become_rows(char** argv) {
+  const std::filesystem::path program = TRY(cli::sibling_program("rekindle-rows"));
+  execv(program.c_str(), argv);
+  return errno_status("starting", program);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace rekindle;
-  std::signal(SIGPIPE, SIG_IGN);
-  cli::use_colour(colour_wanted());
-  cli::Context context;
-  cli::Verb verb;
-  CLI::App app;
-  cli::add_verbs(app, context, verb);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::CallForAllHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    app.exit(error);
-    if (const std::string hint = cli::verb_hint(app, argc, argv); !hint.empty()) cli::print_error(hint);
-    return cli::kRefused;
-  }
-  const Result<int> code = verb();
-  if (code.ok()) return *code;
-  cli::print_error(code.status().message());
-  return cli::exit_code_of(code.status());
+  return cli::run_command_line(argc, argv, [argv](CLI::App& app, cli::Context&, cli::Verb& verb) {
+    for (const cli::VerbName& name : cli::kRowVerbs) {
+      CLI::App* sub = app.add_subcommand(name.name, name.description);
+      // Whatever follows is understood there.
+      sub->set_help_flag();
+      sub->fallthrough(false);
+      sub->prefix_command();
+      sub->callback([argv, &verb] { verb = [argv]() -> Result<int> { return become_rows(argv); }; });
+    }
+  });
 }

@@ -1,9 +1,10 @@
 #include "cli/output.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <cstdio>
+
+#include "proto/json.h"
 
 namespace rekindle::cli {
 namespace {
@@ -79,13 +80,9 @@ std::string TextTable::text() const {
 }
 
 std::string json_of(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.always_print_primitive_fields = true;
-  std::string out;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &out, options);
-  CHECK(status.ok(), "a message of the API has a JSON form");
-  return out;
+  const Result<std::string> out = to_json(message, JsonForm::kShown);
+  CHECK(out.ok(), "a message of the API has a JSON form");
+  return *out;
 }
 
 void print(std::string_view text) {

@@ -1,8 +1,7 @@
 #include "events/round.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "artifacts/manifest.h"
+#include "proto/json.h"
 #include "proto/time.h"
 
 namespace rekindle::events {
@@ -13,10 +12,9 @@ Result<std::shared_ptr<const v1::Profile>> Profiles::find(const artifacts::Store
   v1::Manifest files = TRY(artifacts::load_manifest(store, manifest, artifacts::Verify::kSize));
   std::string json = TRY(artifacts::read_file(store, files, "profile.json"));
   auto profile = std::make_shared<v1::Profile>();
-  google::protobuf::util::JsonParseOptions lenient;
-  lenient.ignore_unknown_fields = true;  // a newer trainer may say more
-  auto parsed = google::protobuf::util::JsonStringToMessage(json, profile.get(), lenient);
-  if (!parsed.ok()) return data_loss("profile.json of manifest " + manifest + ": " + parsed.ToString());
+  // A newer trainer may say more.
+  if (const Status parsed = from_json(json, profile.get(), UnknownFields::kIgnored); !parsed.ok())
+    return data_loss("profile.json of manifest " + manifest + ": " + parsed.message());
   std::shared_ptr<const v1::Profile> kept = profile;
   by_manifest_.emplace(manifest, kept);
   return kept;

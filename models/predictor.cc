@@ -1,10 +1,9 @@
 #include "models/predictor.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "artifacts/manifest.h"
 #include "models/forward.h"
 #include "models/process/version.h"
+#include "proto/json.h"
 
 namespace rekindle::models {
 namespace {
@@ -62,8 +61,8 @@ Result<std::unique_ptr<Predictor>> make_predictor(const v1::ModelCard& card, std
 
 Result<v1::ModelCard> parse_card(std::string_view json) {
   v1::ModelCard card;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(std::string(json), &card);
-  if (!parsed.ok()) return data_loss("model.json cannot be read: " + std::string(parsed.message()));
+  if (const Status parsed = from_json(json, &card, UnknownFields::kRefused); !parsed.ok())
+    return data_loss("model.json cannot be read: " + parsed.message());
   TRY_STATUS(check_format(card));
   return card;
 }

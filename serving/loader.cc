@@ -1,7 +1,6 @@
 #include "serving/loader.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <set>
@@ -11,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "models/process/version.h"
+#include "proto/json.h"
 
 namespace rekindle::serving {
 namespace {
@@ -22,10 +22,9 @@ Result<std::shared_ptr<const drift::ProfileBins>> read_profile(const artifacts::
                                                                const v1::Manifest& manifest) {
   const std::string text = TRY(artifacts::read_file(store, manifest, "profile.json"));
   v1::Profile profile;
-  google::protobuf::util::JsonParseOptions lenient;
-  lenient.ignore_unknown_fields = true;  // a later release may say more
-  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &profile, lenient);
-  if (!parsed.ok()) return data_loss("profile.json: " + std::string(parsed.message()));
+  // A later release may say more.
+  if (const Status parsed = from_json(text, &profile, UnknownFields::kIgnored); !parsed.ok())
+    return data_loss("profile.json: " + parsed.message());
   return drift::ProfileBins::make(profile);
 }
 

@@ -100,9 +100,9 @@ std::string fish(const std::vector<VerbWords>& verbs, const std::vector<std::str
 
 }  // namespace
 
-void add_shell_verbs(CLI::App& app, Context& context, Verb& verb) {
+void add_completion_verb(CLI::App& app, Verb& verb) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("completion", "what the shell needs to complete rekindle's words");
+  CLI::App* sub = app.add_subcommand(kCompletion.name, kCompletion.description);
   sub->add_option("SHELL", *shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
@@ -113,6 +113,9 @@ void add_shell_verbs(CLI::App& app, Context& context, Verb& verb) {
       return kOk;
     };
   });
+}
+
+void add_version_verb(CLI::App& app, Context& context, Verb& verb) {
   app.add_subcommand("version", "which rekindle this is")->callback([&context, &verb] {
     verb = [&context]() -> Result<int> {
       print(context.json ? fmt::format("{{\"version\": \"{}\"}}\n", REKINDLE_VERSION)

@@ -8,7 +8,7 @@
 
 namespace rekindle::cli {
 
-void add_verbs(CLI::App& app, Context& context, Verb& verb) {
+void add_verbs(CLI::App& app, Context& context, Verb& verb, const AddVerbs& add_row_verbs) {
   app.name("rekindle");
   app.description("Keeps deployed models fresh: watch, retrain, prove, publish, serve.");
   app.footer(
@@ -40,13 +40,9 @@ void add_verbs(CLI::App& app, Context& context, Verb& verb) {
   add_serving_verbs(app, context, verb);
   add_drift_verb(app, context, verb);
   add_score_verb(app, context, verb);
-  add_init_verb(app, context, verb);
-  add_dataset_verbs(app, context, verb);
-  add_replay_verb(app, context, verb);
-  add_backtest_verb(app, context, verb);
-  add_watch_verb(app, context, verb);
   add_access_verbs(app, context, verb);
-  add_shell_verbs(app, context, verb);
+  add_row_verbs(app, context, verb);
+  add_version_verb(app, context, verb);
 }
 
 std::string verb_hint(const CLI::App& app, int argc, const char* const* argv) {

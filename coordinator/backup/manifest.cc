@@ -1,13 +1,13 @@
 #include "coordinator/backup/manifest.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <set>
 
 #include "artifacts/manifest.h"
 #include "base/files/plain_file.h"
 #include "base/hash.h"
+#include "proto/json.h"
 
 namespace rekindle::coordinator {
 namespace {
@@ -36,14 +36,7 @@ Status check_form(const v1::BackupManifest& list) {
 Status write_backup_list(const fs::path& folder, v1::BackupManifest list) {
   list.set_format(kFormat);
   list.set_sha256(hash_of(list));
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto printed = google::protobuf::util::MessageToJsonString(list, &json, options);
-  if (!printed.ok())
-    return internal_error(fmt::format("writing {} as JSON: {}", kBackupList, std::string(printed.message())));
-  return write_file_durably(folder / kBackupList, json, 0600);
+  return write_file_durably(folder / kBackupList, TRY(to_json(list, JsonForm::kFile)), 0600);
 }
 
 Result<v1::BackupManifest> read_backup_list(const fs::path& folder) {
@@ -54,12 +47,9 @@ Result<v1::BackupManifest> read_backup_list(const fs::path& folder) {
                                            folder.string(), kBackupList));
   if (!json.ok()) return json.status();
   v1::BackupManifest list;
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;  // of a newer format, which is refused by its number
-  const auto parsed = google::protobuf::util::JsonStringToMessage(*json, &list, options);
-  if (!parsed.ok())
-    return data_loss(
-        fmt::format("{} is damaged ({}): take another backup", path.string(), std::string(parsed.message())));
+  // A newer format is refused by its number.
+  if (const Status parsed = from_json(*json, &list, UnknownFields::kIgnored); !parsed.ok())
+    return data_loss(fmt::format("{} is damaged ({}): take another backup", path.string(), parsed.message()));
   if (list.format() > kFormat)
     return failed_precondition(
         fmt::format("{} was written by rekindled {} in format {}, this program knows {}: use that version",

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/files/plain_file.h"
 #include "base/log.h"
+#include "proto/json.h"
 
 namespace rekindle::launch {
 namespace {
@@ -45,8 +45,7 @@ uint64_t whole(double value) {
 
 std::optional<std::map<std::string, double>> numbers_of(std::string_view line) {
   google::protobuf::Struct object;
-  if (!google::protobuf::util::JsonStringToMessage({line.data(), line.size()}, &object).ok())
-    return std::nullopt;
+  if (!from_json(line, &object, UnknownFields::kRefused).ok()) return std::nullopt;
   std::map<std::string, double> out;
   for (const auto& [name, value] : object.fields()) {
     if (value.kind_case() == google::protobuf::Value::kNumberValue && std::isfinite(value.number_value()))

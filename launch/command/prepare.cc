@@ -1,13 +1,12 @@
 #include "launch/command/prepare.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <cstdio>
 
 #include "artifacts/store.h"
 #include "base/files/passing_files.h"
 #include "base/log.h"
 #include "jobs/task.h"
+#include "proto/json.h"
 #include "runtime/code.h"
 #include "runtime/environment.h"
 
@@ -38,14 +37,7 @@ void remove_unfinished(const fs::path& checkpoints) {
 }
 
 Status write_spec(const v1::Plan& plan, const fs::path& path) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.add_whitespace = true;
-  std::string json;
-  if (const auto status = google::protobuf::util::MessageToJsonString(plan.spec(), &json, options);
-      !status.ok())
-    return internal_error("the spec as JSON: " + std::string(status.message()));
-  return write_file_atomically(path, json, 0640);
+  return write_file_atomically(path, TRY(to_json(plan.spec(), JsonForm::kFile)), 0640);
 }
 
 Status prepare(const WorkFolder& work, const v1::Plan& plan) {

@@ -1,6 +1,7 @@
 #include "launch/confine/host_reach.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -256,9 +257,19 @@ void HostReach::fence_given() {
 }
 
 void HostReach::forked() {
-  changes_.release();
   for (std::vector<Found>* list : {&settings_, &devices_})
-    for (Found& found : *list) found.held.release();
+    for (Found& found : *list) found.held.reset();
+}
+
+void HostReach::asked_for(const std::function<bool()>& renews) {
+  pollfd told{changes_.get(), POLLIN, 0};
+  // In this order: whoever takes the word away has begun to renew before.
+  const bool unchanged = changes_.valid() && ::poll(&told, 1, 0) == 0 && !renews();
+  changes_.reset();
+  if (unchanged) return;
+  fence_.reset();
+  looked_ = false;
+  holds_ = false;
 }
 
 std::optional<HostReach::Begun> HostReach::take_fence(const std::vector<fs::path>& hidden) {

@@ -6,6 +6,7 @@
 // an attempt then adds some dozen. Knows nothing of attempts.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -41,8 +42,11 @@ class HostReach {
   int fence_fd() const;
   // After the fork, in the parent: that fence is the child's.
   void fence_given();
-  // And in the child, where all descriptors of this object's are closed but that of the fence.
+  // And in the child: closes the files that only the parent needs.
   void forked();
+  // There, when it is asked for: what has changed since the fork is looked at anew, and so is everything once
+  // the parent `renews`, which takes word of changes away from its children.
+  void asked_for(const std::function<bool()>& renews);
   // There, once: the fence, with settings() and devices() allowed but for those that are `missing`. Nothing
   // where none was begun, or where something hidden lies among them.
   struct Begun {

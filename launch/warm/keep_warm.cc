@@ -1,5 +1,5 @@
 #include <fcntl.h>
-#include <google/protobuf/util/json_util.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
+#include "base/process.h"
 #include "launch/confine/host_reach.h"
 #include "launch/warm/warm_gangs.h"
+#include "proto/json.h"
 #include "rekindle/v1/attempt.pb.h"
 #include "rekindle/v1/confined.pb.h"
 
@@ -73,54 +76,106 @@ void warm_up() {
   spec.mutable_train()->mutable_limits()->mutable_attempt()->set_seconds(1);
   spec.mutable_train()->mutable_ranks()->set_count(1);
   spec.mutable_train()->mutable_checkpoints()->set_keep(1);
-  std::string json;
-  (void)google::protobuf::util::MessageToJsonString(spec, &json);
-  HostReach::here().begin_fence();
+  (void)to_json(spec, JsonForm::kFile);
+  (void)boot_id();
+  // What is free is put together here, once, and not by each fork in pages of its own.
+  ::malloc_trim(0);
 }
 
 // What everybody may read changes now and then.
 constexpr int kLookAgainMs = 30'000;
+// In which a gang is on its way.
+constexpr int kBeginMs = 10;
+// Where a fork failed.
+constexpr int kForkAgainMs = 1'000;
 
-bool asked_for() {
-  pollfd socket{STDIN_FILENO, POLLIN, 0};
-  return ::poll(&socket, 1, kLookAgainMs) != 0;
-}
+using Gang = std::function<int(const std::vector<std::string>&)>;
+
+// Forks the next gang ahead: it waits to be asked for, and nobody waits for its fork.
+class Warm {
+ public:
+  Warm(int argc, char** argv, const Gang& gang) : title_(argc, argv), gang_(gang) {
+    title_.set({argv[0], "warm"});
+    // Nobody waits for gangs; their ends are in their folders.
+    ::signal(SIGCHLD, SIG_IGN);
+    warm_up();
+  }
+
+  int run() {
+    for (;;) {
+      host_.begin_fence();  // anew, where something has changed
+      Fd spare = fork_spare();
+      host_.fence_given();
+      pollfd all[] = {{STDIN_FILENO, 0, 0}, {spare.get(), POLLIN, 0}};
+      const int told = ::poll(all, 2, spare.valid() ? kLookAgainMs : kForkAgainMs);
+      if (all[0].revents != 0) return 0;
+      spare.reset();  // before anything is looked at: see HostReach::asked_for
+      if (told == 0) host_.look();
+      // The gang that begins now is not to wait for a core because of the next, unless that is asked for.
+      pollfd asked{STDIN_FILENO, POLLIN, 0};
+      if (told > 0) ::poll(&asked, 1, kBeginMs);
+    }
+  }
+
+ private:
+  // Ends when it is asked for. Closed here, a spare that was not asked for leaves. Not valid: no fork.
+  Fd fork_spare() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return {};
+    Fd ours(ends[0]), theirs(ends[1]);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ours.reset();
+      ::_exit(wait_and_be_gang(std::move(theirs)));
+    }
+    return child < 0 ? Fd() : std::move(ours);
+  }
+
+  int wait_and_be_gang(Fd parent) {
+    ::signal(SIGCHLD, SIG_DFL);
+    host_.forked();
+    const std::vector<std::string> words = asked(parent);
+    if (words.size() < 2) return 0;
+    host_.asked_for([&parent] { return left(parent); });
+    parent.reset();
+    const std::vector<std::string> command(words.begin() + 1, words.end());
+    title_.set(command);
+    return lay_out(words[0], host_.fence_fd()) ? gang_(command) : 1;
+  }
+
+  // Nothing: nobody asks, or another is asked instead.
+  static std::vector<std::string> asked(const Fd& parent) {
+    // Not filled: a page that is touched is a page that the rank's fork copies.
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kRequestBytes);
+    for (;;) {
+      pollfd all[] = {{STDIN_FILENO, POLLIN, 0}, {parent.get(), POLLIN, 0}};
+      ::poll(all, 2, -1);
+      // Also when told to leave: what was asked for is given.
+      const ssize_t got = ::recv(STDIN_FILENO, buffer.get(), kRequestBytes, MSG_DONTWAIT);
+      if (got == 0) return {};
+      if (got < 0 && left(parent)) return {};
+      if (got < 0) continue;
+      std::vector<std::string> words = words_of({buffer.get(), static_cast<size_t>(got)});
+      const int failed = words.size() < 2 ? EINVAL : 0;
+      (void)::send(STDIN_FILENO, &failed, sizeof failed, MSG_NOSIGNAL);
+      return words;
+    }
+  }
+
+  static bool left(const Fd& parent) {
+    pollfd end{parent.get(), POLLIN, 0};
+    return ::poll(&end, 1, 0) != 0;
+  }
+
+  Title title_;
+  const Gang& gang_;
+  HostReach& host_ = HostReach::here();
+};
 
 }  // namespace
 
-int keep_warm(int argc, char** argv, const std::function<int(const std::vector<std::string>&)>& gang) {
-  Title title(argc, argv);
-  title.set({argv[0], "warm"});
-  // Nobody waits for gangs; their ends are in their folders.
-  ::signal(SIGCHLD, SIG_IGN);
-  warm_up();
-  HostReach& host = HostReach::here();
-  std::string buffer(kRequestBytes, '\0');
-  for (;;) {
-    if (!asked_for()) {
-      host.look();
-      host.begin_fence();
-      continue;
-    }
-    const ssize_t got = ::recv(STDIN_FILENO, buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return 0;
-    const std::vector<std::string> words = words_of({buffer.data(), static_cast<size_t>(got)});
-    host.begin_fence();  // anew, where something has changed
-    const pid_t child = words.size() > 1 ? ::fork() : -1;
-    if (child == 0) {
-      ::signal(SIGCHLD, SIG_DFL);
-      const std::vector<std::string> command(words.begin() + 1, words.end());
-      title.set(command);
-      const bool laid_out = lay_out(words[0], host.fence_fd());
-      host.forked();
-      ::_exit(laid_out ? gang(command) : 1);
-    }
-    const int failed = child < 0 ? EAGAIN : 0;
-    if (::send(STDIN_FILENO, &failed, sizeof failed, MSG_NOSIGNAL) < 0) return 0;
-    host.fence_given();
-    host.begin_fence();
-  }
+int keep_warm(int argc, char** argv, const Gang& gang) {
+  return Warm(argc, argv, gang).run();
 }
 
 }  // namespace rekindle::launch

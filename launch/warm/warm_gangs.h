@@ -1,5 +1,5 @@
-// One rekindle-gang that is loaded already and becomes a gang by a fork, once for each attempt on this host:
-// such a gang begins without the start of a program and without a copy of the coordinator's memory.
+// One rekindle-gang that is loaded already and forks gangs, one for each attempt on this host, each ahead of
+// its time: such a gang begins without the start of a program and without a copy of the coordinator's memory.
 //
 // Invariant: it holds nothing that an attempt needs. When it has gone, the gangs that it made go on, and the
 // next are started the slow way. It goes with its coordinator.

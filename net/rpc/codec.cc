@@ -1,7 +1,6 @@
 #include "net/rpc/codec.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 #include <openssl/evp.h>
 
 #include <boost/json/parse.hpp>
@@ -10,6 +9,7 @@
 #include <charconv>
 
 #include "net/gzip.h"
+#include "proto/json.h"
 
 namespace rekindle::net {
 namespace {
@@ -77,25 +77,14 @@ Status decode(Codec codec, std::string_view bytes, google::protobuf::Message* me
     if (message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return ok_status();
     return invalid_argument(fmt::format("the body is not a {} in protobuf's binary form", type));
   }
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  const auto status = google::protobuf::util::JsonStringToMessage(
-      bytes.empty() ? google::protobuf::StringPiece("{}")
-                    : google::protobuf::StringPiece(bytes.data(), bytes.size()),
-      message, options);
+  const Status status = from_json(bytes.empty() ? "{}" : bytes, message, UnknownFields::kIgnored);
   if (status.ok()) return ok_status();
-  return invalid_argument(fmt::format("the body is not a {} in JSON: {}", type,
-                                      std::string_view(status.message().data(), status.message().size())));
+  return invalid_argument(fmt::format("the body is not a {} in JSON: {}", type, status.message()));
 }
 
 Result<std::string> encode(Codec codec, const google::protobuf::Message& message) {
   if (codec == Codec::kProto) return message.SerializeAsString();
-  std::string out;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &out);
-  if (!status.ok())
-    return internal_error(
-        fmt::format("a {} cannot be written as JSON", message.GetDescriptor()->full_name()));
-  return out;
+  return to_json(message, JsonForm::kApi);
 }
 
 std::string error_json(const Status& status, const std::vector<ErrorDetail>& details) {

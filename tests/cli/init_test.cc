@@ -5,8 +5,8 @@
 #include <cmath>
 #include <random>
 
-#include "cli/init/drafts.h"
-#include "cli/init/single.h"
+#include "cli/rows/init/drafts.h"
+#include "cli/rows/init/single.h"
 #include "jobs/spec.h"
 
 namespace rekindle::cli {

@@ -1,5 +1,5 @@
 // Permuted times: the same rows, the same times, nothing left that joins them.
-#include "cli/permute.h"
+#include "cli/rows/permute.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The order in which a replay does things, on which its determinism rests.
-#include "cli/replay/driver.h"
+#include "cli/rows/replay/driver.h"
 
 #include <gmock/gmock.h>
 

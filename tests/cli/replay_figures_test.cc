@@ -6,9 +6,9 @@
 
 #include "artifacts/fake_store.h"
 #include "base/clock.h"
-#include "cli/replay/baselines.h"
-#include "cli/replay/infer.h"
-#include "cli/replay/report.h"
+#include "cli/rows/replay/baselines.h"
+#include "cli/rows/replay/infer.h"
+#include "cli/rows/replay/report.h"
 #include "dataio/history/rows.h"
 #include "dataio/snapshot.h"
 

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "cli/watching/memory.h"
-#include "cli/watching/reference.h"
+#include "cli/rows/watching/memory.h"
+#include "cli/rows/watching/reference.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
 

@@ -71,8 +71,17 @@ class Reaches : public testing::Test {
     EXPECT_TRUE(allow_all(begun->fence, begun->missing, {}).ok());
     return opened_within(begun->fence);
   }
+  std::map<std::string, bool> opened_within_begun_or_found(HostReach& reach) {
+    std::optional<HostReach::Begun> begun = reach.take_fence({});
+    if (!begun) return opened_within_found(reach);
+    EXPECT_TRUE(allow_all(begun->fence, begun->missing, {}).ok());
+    return opened_within(begun->fence);
+  }
   std::map<std::string, bool> opened_within_new() {
     HostReach reach(base_ / "etc", base_ / "dev");
+    return opened_within_found(reach);
+  }
+  std::map<std::string, bool> opened_within_found(HostReach& reach) {
     Landlock fence = Landlock::make(true).value();
     EXPECT_TRUE(allow_all(fence, reach.settings(), {}).ok());
     EXPECT_TRUE(allow_all(fence, reach.devices(), {}).ok());
@@ -120,8 +129,24 @@ TEST_F(Reaches, WhatChangesBeforeItIsAskedForIsHeard) {
   };
   for (const auto& [what, change] : changes) {
     reach.begin_fence();
+    HostReach waiting(base_ / "etc", base_ / "dev");  // as in a fork that waits to be asked for
+    waiting.begin_fence();
+    waiting.forked();
     change();
     EXPECT_EQ(opened_within_begun(reach), opened_within_new()) << what;
+    waiting.asked_for([] { return false; });
+    EXPECT_EQ(opened_within_begun_or_found(waiting), opened_within_new()) << what << ", while it waits";
+  }
+}
+
+TEST_F(Reaches, AForkThatWaitedHasTheFenceUnlessItsParentRenews) {
+  for (const bool renews : {false, true}) {
+    HostReach reach(base_ / "etc", base_ / "dev");
+    reach.begin_fence();
+    reach.forked();
+    reach.asked_for([renews] { return renews; });
+    EXPECT_EQ(reach.take_fence({}).has_value(), !renews);
+    EXPECT_EQ(opened_within_found(reach), opened_within_new());
   }
 }
 

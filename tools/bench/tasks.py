@@ -31,12 +31,22 @@ class Api:
                         "Authorization": "Bearer " + (Path(state) / "token").read_text().strip()}
 
     def call(self, method, **request):
-        self.connection.request("POST", f"/rekindle.v1.{method}", json.dumps(request), self.headers)
+        return self.send(method, request)[1]
+
+    def send(self, method, request):
+        """(when the request was ready to leave, in ns of the wall clock; the answer)"""
+        body = json.dumps(request).encode()
+        self.connection.putrequest("POST", f"/rekindle.v1.{method}", skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            self.connection.putheader(name, value)
+        self.connection.putheader("Content-Length", str(len(body)))
+        left = time.time_ns()
+        self.connection.endheaders(body)
         response = self.connection.getresponse()
         body = response.read()
         if response.status != 200:
             raise SystemExit(f"bench: {method} ended with {response.status}: {body[:500]}")
-        return json.loads(body)
+        return left, json.loads(body)
 
 
 class Ours(programs.Ours):

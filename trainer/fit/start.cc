@@ -1,12 +1,11 @@
 #include "trainer/fit/start.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <map>
 
 #include "artifacts/manifest.h"
 #include "models/safetensors.h"
+#include "proto/json.h"
 
 namespace rekindle::trainer {
 namespace {
@@ -95,11 +94,9 @@ Result<Start> start_of(const artifacts::Store& store, const v1::Plan& plan, cons
   }
   auto manifest = TRY(artifacts::load_manifest(store, plan.start_manifest()));
   v1::ModelCard old;
-  google::protobuf::util::JsonParseOptions newer;
-  newer.ignore_unknown_fields = true;
   auto json = TRY(artifacts::read_file(store, manifest, "model.json"));
-  if (auto parsed = google::protobuf::util::JsonStringToMessage(json, &old, newer); !parsed.ok())
-    return data_loss("model.json of " + version + " cannot be parsed: " + std::string(parsed.message()));
+  if (const Status parsed = from_json(json, &old, UnknownFields::kIgnored); !parsed.ok())
+    return data_loss("model.json of " + version + " cannot be parsed: " + parsed.message());
   auto safetensors = TRY(artifacts::read_file(store, manifest, "model.safetensors"));
   out.from = version + ": " + TRY(take_over(card, module.layout(), old, safetensors, out.parameters));
   return out;

@@ -1,6 +1,5 @@
 #include "trainer/publish/publish.h"
 
-#include <google/protobuf/util/json_util.h>
 #include <torch/headeronly/version.h>
 
 #include <cmath>
@@ -9,20 +8,10 @@
 #include "base/stats.h"
 #include "dataio/labels.h"
 #include "drift/profile.h"
+#include "proto/json.h"
 
 namespace rekindle::trainer {
 namespace {
-
-Result<std::string> json_of(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.add_whitespace = true;
-  std::string out;
-  auto status = google::protobuf::util::MessageToJsonString(message, &out, options);
-  if (!status.ok())
-    return internal_error("a record cannot be written as JSON: " + std::string(status.message()));
-  return out;
-}
 
 void add_input(v1::ModelCard& card, const std::string& name, v1::ColumnType type) {
   auto* column = card.add_inputs();
@@ -31,7 +20,7 @@ void add_input(v1::ModelCard& card, const std::string& name, v1::ColumnType type
 }
 
 Status add_model(artifacts::ManifestWriter& writer, const VersionFiles& files) {
-  TRY_STATUS(writer.add("model.json", TRY(json_of(files.card))));
+  TRY_STATUS(writer.add("model.json", TRY(to_json(files.card, JsonForm::kFile))));
   if (!files.safetensors.empty()) TRY_STATUS(writer.add("model.safetensors", files.safetensors));
   for (const v1::ManifestFile& file : files.out) TRY_STATUS(writer.add_blob(file.name(), file.sha256()));
   return ok_status();
@@ -148,9 +137,9 @@ Result<std::string> store_candidate(artifacts::Store& store, const VersionFiles&
 Result<std::string> publish(artifacts::Store& store, const VersionFiles& files) {
   artifacts::ManifestWriter writer(store, files.card.model());
   TRY_STATUS(add_model(writer, files));
-  TRY_STATUS(writer.add("profile.json", TRY(json_of(files.profile))));
+  TRY_STATUS(writer.add("profile.json", TRY(to_json(files.profile, JsonForm::kFile))));
   TRY_STATUS(writer.add("evaluation.parquet", files.evaluation_parquet));
-  TRY_STATUS(writer.add("lineage.json", TRY(json_of(files.lineage))));
+  TRY_STATUS(writer.add("lineage.json", TRY(to_json(files.lineage, JsonForm::kFile))));
   return writer.finish();
 }
 

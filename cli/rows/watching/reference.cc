@@ -1,4 +1,4 @@
-#include "cli/watching/reference.h"
+#include "cli/rows/watching/reference.h"
 
 #include <fmt/format.h>
 

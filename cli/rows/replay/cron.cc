@@ -1,4 +1,4 @@
-#include "cli/replay/cron.h"
+#include "cli/rows/replay/cron.h"
 
 #include <fmt/format.h>
 

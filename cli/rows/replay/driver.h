@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "cli/replay/node_client.h"
-#include "cli/replay/report.h"
-#include "cli/replay/session.h"
+#include "cli/rows/replay/node_client.h"
+#include "cli/rows/replay/report.h"
+#include "cli/rows/replay/session.h"
 #include "dataio/history/rows.h"
 #include "rekindle/v1/job.pb.h"
 

@@ -1,4 +1,4 @@
-#include "cli/init/drafts.h"
+#include "cli/rows/init/drafts.h"
 
 #include <fmt/format.h>
 

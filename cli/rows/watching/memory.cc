@@ -1,4 +1,4 @@
-#include "cli/watching/memory.h"
+#include "cli/rows/watching/memory.h"
 
 #include <fmt/format.h>
 

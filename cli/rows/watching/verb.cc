@@ -15,9 +15,9 @@
 #include "cli/exit_codes.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/verbs/verbs.h"
-#include "cli/watching/memory.h"
-#include "cli/watching/reference.h"
+#include "cli/rows/verbs.h"
+#include "cli/rows/watching/memory.h"
+#include "cli/rows/watching/reference.h"
 #include "dataio/importing/source.h"
 #include "jobs/spec.h"
 #include "runtime/capture.h"
@@ -255,8 +255,7 @@ Result<int> watch(const Context& context, const WatchArguments& args) {
 
 void add_watch_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<WatchArguments>();
-  CLI::App* sub = app.add_subcommand(
-      "watch", "score new files against a reference, without a coordinator; report drift, or run a command");
+  CLI::App* sub = app.add_subcommand(kWatch.name, kWatch.description);
   sub->add_option("SPEC", args->spec, "job spec: its columns, and what it says of drift")->required();
   sub->add_option("--reference", args->references, "rows that are as they should be; may be given again")
       ->required()

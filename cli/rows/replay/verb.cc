@@ -12,10 +12,10 @@
 #include "cli/exit_codes.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/replay/baselines.h"
-#include "cli/replay/cron.h"
-#include "cli/replay/driver.h"
-#include "cli/verbs/verbs.h"
+#include "cli/rows/replay/baselines.h"
+#include "cli/rows/replay/cron.h"
+#include "cli/rows/replay/driver.h"
+#include "cli/rows/verbs.h"
 #include "dataio/snapshot.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
@@ -175,8 +175,7 @@ Result<int> replay_verb(const Context& context, Arguments args) {
 
 void add_replay_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<Arguments>();
-  CLI::App* sub = app.add_subcommand(
-      "replay", "send a dataset's rows to a serving node in event time and watch the loop");
+  CLI::App* sub = app.add_subcommand(kReplay.name, kReplay.description);
   sub->add_option("MODEL", args->model)->required();
   sub->add_option("--dataset", args->dataset, "rows to send: NAME[@FIRST..LAST]")->required();
   sub->add_option("--node", args->node, "URL of a serving node")->required()->type_name("URL");

@@ -10,8 +10,8 @@
 #include "base/units.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
-#include "cli/permute.h"
-#include "cli/verbs/verbs.h"
+#include "cli/rows/permute.h"
+#include "cli/rows/verbs.h"
 #include "dataio/import.h"
 #include "jobs/spec.h"
 #include "rekindle/v1/api.pb.h"
@@ -76,7 +76,7 @@ Result<int> list(const Context& context, const std::string& dataset) {
 }  // namespace
 
 void add_dataset_verbs(CLI::App& app, Context& context, Verb& verb) {
-  CLI::App* dataset = app.add_subcommand("dataset", "rows that runs are trained on and replays send");
+  CLI::App* dataset = app.add_subcommand(kDataset.name, kDataset.description);
   dataset->require_subcommand(1);
   auto args = std::make_shared<ImportArguments>();
   CLI::App* sub =

@@ -1,4 +1,4 @@
-#include "cli/init/inspect.h"
+#include "cli/rows/init/inspect.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <map>
 #include <unordered_set>
 
-#include "cli/init/single.h"
+#include "cli/rows/init/single.h"
 #include "dataio/labels.h"
 
 namespace rekindle::cli {

@@ -8,9 +8,9 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "cli/exit_codes.h"
-#include "cli/init/drafts.h"
 #include "cli/output.h"
-#include "cli/verbs/verbs.h"
+#include "cli/rows/init/drafts.h"
+#include "cli/rows/verbs.h"
 #include "dataio/importing/source.h"
 #include "jobs/spec.h"
 
@@ -130,8 +130,7 @@ Result<int> init(const Context& context, const InitArguments& args) {
 
 void add_init_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<InitArguments>();
-  CLI::App* sub = app.add_subcommand(
-      "init", "write specs from a CSV or Parquet file, and say which columns look like leaks");
+  CLI::App* sub = app.add_subcommand(kInit.name, kInit.description);
   sub->add_option("FILE", args->file, "CSV, a zip that holds one, or Parquet")->required();
   sub->add_option("--label", args->label, "column that is predicted")->required()->type_name("COLUMN");
   sub->add_option("--time", args->time, "column that holds the event time")->required()->type_name("COLUMN");

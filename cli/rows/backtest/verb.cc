@@ -14,8 +14,8 @@
 #include "cli/exit_codes.h"
 #include "cli/job_file.h"
 #include "cli/output.h"
-#include "cli/permute.h"
-#include "cli/verbs/verbs.h"
+#include "cli/rows/permute.h"
+#include "cli/rows/verbs.h"
 #include "dataio/import.h"
 #include "jobs/spec.h"
 #include "proto/time.h"
@@ -121,8 +121,7 @@ Result<int> backtest(const Context& context, const BacktestArguments& args) {
 
 void add_backtest_verb(CLI::App& app, Context& context, Verb& verb) {
   auto args = std::make_shared<BacktestArguments>();
-  CLI::App* sub =
-      app.add_subcommand("backtest", "what a job's retraining policy would have cost and gained on history");
+  CLI::App* sub = app.add_subcommand(kBacktest.name, kBacktest.description);
   sub->add_option("SPEC", args->spec, "job spec")->required();
   sub->add_option("--data", args->data, "the history: NAME[@FIRST..LAST]; rows of version 1 are left out")
       ->required()

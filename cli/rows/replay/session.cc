@@ -1,4 +1,4 @@
-#include "cli/replay/session.h"
+#include "cli/rows/replay/session.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/replay/driver.h"
+#include "cli/rows/replay/driver.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/init/single.h"
+#include "cli/rows/init/single.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "cli/replay/baselines.h"
+#include "cli/rows/replay/baselines.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/permute.h"
+#include "cli/rows/permute.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "cli/replay/infer.h"
+#include "cli/rows/replay/infer.h"
 
 #include <fmt/format.h>
 

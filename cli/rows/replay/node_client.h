@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "cli/replay/infer.h"
+#include "cli/rows/replay/infer.h"
 #include "net/client.h"
 
 namespace rekindle::cli::replay {

@@ -1,4 +1,4 @@
-#include "cli/replay/node_client.h"
+#include "cli/rows/replay/node_client.h"
 
 #include <fmt/format.h>
 

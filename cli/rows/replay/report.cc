@@ -1,4 +1,4 @@
-#include "cli/replay/report.h"
+#include "cli/rows/replay/report.h"
 
 #include <fmt/format.h>
 

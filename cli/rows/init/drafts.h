@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "cli/init/inspect.h"
+#include "cli/rows/init/inspect.h"
 
 namespace rekindle::cli {
 

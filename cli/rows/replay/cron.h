@@ -6,9 +6,9 @@
 #include <string>
 
 #include "artifacts/store.h"
-#include "cli/replay/driver.h"
-#include "cli/replay/report.h"
-#include "cli/replay/session.h"
+#include "cli/rows/replay/driver.h"
+#include "cli/rows/replay/report.h"
+#include "cli/rows/replay/session.h"
 
 namespace rekindle::cli::replay {
 
