@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "dataio/snapshot.h"
 #include "jobs/spec.h"
+#include "jobs/task.h"
 #include "proto/time.h"
 
 namespace rekindle::backtest {
@@ -17,14 +18,12 @@ namespace {
 
 constexpr int64_t kDayUs = 86'400'000'000;
 
-// The job as one rank in this process makes it; nothing else of it changes.
+// The job as one rank on this host makes it; nothing else of it changes.
 Result<v1::JobSpec> job_of(const v1::BacktestRequest& request) {
   v1::JobSpec spec = request.spec();
-  if (!spec.train().has_model())
-    return failed_precondition(
-        fmt::format("'{}' trains with a command of its own; a backtest makes its fits itself and so needs a "
-                    "built-in kind (train.model)",
-                    spec.name()));
+  if (jobs::is_task(spec))
+    return failed_precondition(fmt::format(
+        "'{}' is a plain task: no version comes of it, so there is no policy to try", spec.name()));
   v1::Ranks& ranks = *spec.mutable_train()->mutable_ranks();
   ranks.Clear();
   ranks.set_count(1);
@@ -64,7 +63,7 @@ Status check_slices(const Setting& setting) {
 // Where nobody asked for them by a path, trees that cannot be are a remark.
 Status find_trees(const v1::BacktestRequest& request, Setting& setting) {
   if (request.trees().empty() || request.trees() == "no") return ok_status();
-  setting.no_trees = no_trees_for(setting.spec.data());
+  setting.no_trees = no_trees_for(setting.spec);
   if (!setting.no_trees.empty()) return ok_status();
   Result<LightGbm> library = LightGbm::open(request.trees());
   if (!library.ok() && request.trees() != "auto") return library.status();

@@ -88,3 +88,9 @@ target_link_options(rekindle_arrow INTERFACE -Wl,--allow-shlib-undefined)
 add_library(rekindle_mpi INTERFACE)
 target_link_libraries(rekindle_mpi INTERFACE PkgConfig::MPI)
 target_compile_definitions(rekindle_mpi INTERFACE OMPI_SKIP_MPICXX)
+
+# --- Apache DataSketches, headers alone: <datasketches/kll_sketch.hpp>.
+set(REKINDLE_DATASKETCHES ${CMAKE_SOURCE_DIR}/build/datasketches CACHE PATH "headers of Apache DataSketches")
+if(NOT EXISTS ${REKINDLE_DATASKETCHES}/include/datasketches/kll_sketch.hpp)
+  message(FATAL_ERROR "No DataSketches in ${REKINDLE_DATASKETCHES}: run ./dev setup first.")
+endif()

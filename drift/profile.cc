@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 
 #include "drift/ranks.h"
+#include "drift/sketch/near_ranks.h"
 
 namespace rekindle::drift {
 
@@ -16,9 +18,15 @@ namespace {
 // end: no season takes a column there, a changed unit does.
 constexpr double kFarWidths = 3;
 
+std::vector<size_t> quantile_ranks(size_t numbers, int bins) {
+  std::vector<size_t> out;
+  for (int k = 1; k < bins; ++k) out.push_back(numbers * static_cast<size_t>(k) / static_cast<size_t>(bins));
+  return out;
+}
+
 // Edges at the quantiles of the reference; a value that spans several of them also gets an edge right above
-// itself, so that "no rain" and "rain" do not share a bin.
-std::vector<double> quantile_edges(const Ranks& ranks, std::span<const size_t> quantiles) {
+// itself, so that "no rain" and "rain" do not share a bin. `ranks`: Ranks or NearRanks.
+std::vector<double> quantile_edges(const auto& ranks, std::span<const size_t> quantiles) {
   std::vector<double> edges;
   double previous = ranks.least();
   for (const size_t rank : quantiles) {
@@ -36,21 +44,25 @@ std::vector<double> quantile_edges(const Ranks& ranks, std::span<const size_t> q
 }
 
 // None is below or above its own range; a bin holds what lies between two edges.
-void set_reference(std::span<const double> finite, int bins, v1::FeatureProfile& profile) {
-  std::vector<size_t> quantiles;
-  for (int k = 1; k < bins; ++k)
-    quantiles.push_back(finite.size() * static_cast<size_t>(k) / static_cast<size_t>(bins));
-  const Ranks ranks(finite, quantiles);
+void set_reference(const auto& ranks, std::span<const size_t> quantiles, size_t numbers,
+                   v1::FeatureProfile& profile) {
   profile.set_low(ranks.least());
   profile.set_high(ranks.greatest());
   for (const double edge : quantile_edges(ranks, quantiles)) profile.add_edges(edge);
   profile.mutable_counts()->Resize(profile.edges_size() + 4, 0);
   size_t before = 0;
   for (int k = 0; k <= profile.edges_size(); ++k) {
-    const size_t until = k == profile.edges_size() ? finite.size() : ranks.below(profile.edges(k));
+    const size_t until = k == profile.edges_size() ? numbers : ranks.below(profile.edges(k));
     profile.set_counts(2 + k, static_cast<int64_t>(until - before));
     before = until;
   }
+}
+
+std::vector<double> finite_of(std::span<const double> values, size_t numbers) {
+  std::vector<double> out;
+  out.reserve(numbers);
+  std::ranges::copy_if(values, std::back_inserter(out), [](double value) { return std::isfinite(value); });
+  return out;
 }
 
 }  // namespace
@@ -59,23 +71,25 @@ v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double
   CHECK(bins >= 2, "a numeric profile has at least two bins");
   v1::FeatureProfile profile;
   profile.set_name(std::string(name));
-  std::vector<double> finite;
-  finite.reserve(values.size());
   double last = std::numeric_limits<double>::quiet_NaN();
+  size_t numbers = 0;
   int64_t run = 0, longest = 0;
   for (double value : values) {
     if (!std::isfinite(value)) continue;
-    finite.push_back(value);
+    ++numbers;
     run = value == last ? run + 1 : 1;
     longest = std::max(longest, run);
     last = value;
   }
   profile.set_longest_run(longest);
-  if (finite.empty())
+  const std::vector<size_t> quantiles = quantile_ranks(numbers, bins);
+  if (numbers == 0)
     profile.mutable_counts()->Resize(4, 0);
+  else if (numbers <= kSortedMost)
+    set_reference(Ranks(finite_of(values, numbers), quantiles), quantiles, numbers, profile);
   else
-    set_reference(finite, bins, profile);
-  profile.set_counts(FeatureBins::kMissing, static_cast<int64_t>(values.size() - finite.size()));
+    set_reference(NearRanks(values, quantiles), quantiles, numbers, profile);
+  profile.set_counts(FeatureBins::kMissing, static_cast<int64_t>(values.size() - numbers));
   return profile;
 }
 

@@ -28,11 +28,15 @@ namespace rekindle::drift {
 inline constexpr int kNumericBins = 20;
 // Text values that get a bin of their own; rarer ones share "other".
 inline constexpr int kCategoriesMax = 256;
+// Numbers of a feature whose quantiles are sorted for: a copy of 16 MB, and as much again of the cells that
+// are sorted. Of more a sketch finds them without a copy (drift/sketch/near_ranks.h).
+inline constexpr size_t kSortedMost = 2'000'000;
 // Name of the model's own output in a profile.
 inline constexpr std::string_view kPrediction = "prediction";
 
 // Reference values of a numeric feature, missing as NaN (infinities count as missing), in event-time
-// order (the order matters only to longest_run). Edges are distinct values of the reference.
+// order (up to kSortedMost it matters only to longest_run). Edges are distinct values of the reference,
+// counts are exact, however the edges were found.
 v1::FeatureProfile numeric_profile(std::string_view name, std::span<const double> values,
                                    int bins = kNumericBins);
 

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
 
 #include "base/base64.h"
@@ -16,6 +18,7 @@
 #include "launch/gang/gang.h"
 #include "launch/gang_lock.h"
 #include "launch/warm/warm_gangs.h"
+#include "runtime/capture.h"
 #include "runtime/environment.h"
 
 namespace rekindle::launch {
@@ -34,6 +37,45 @@ std::string attempt_entry(const AttemptFolder& folder) {
   return fmt::format("{}={}", kAttemptVariable, fs::absolute(folder.root()).string());
 }
 
+Status check_programs(const LauncherOptions& options, const v1::Plan& plan) {
+  TRY_STATUS(check_program(options.gang_program));
+  return jobs::is_task(plan.spec()) ? ok_status() : check_program(options.trainer_program);
+}
+
+v1::Confine default_confine() {
+  return jobs::default_pools().pools(0).local().confine();
+}
+
+v1::ConfinePolicy policy_of(const LauncherOptions& options, const v1::Confine& confine,
+                            const v1::ConfineHost& host, const v1::Plan& plan) {
+  v1::ConfinePolicy out;
+  *out.mutable_confine() = confine;
+  *out.mutable_host() = host;
+  for (const fs::path& folder : options.hidden) out.add_hidden(folder.string());
+  const uint64_t each = plan.spec().train().ranks().memory();
+  out.set_memory(each > 0 ? each * std::max<uint32_t>(1, plan.world()) : confine.memory());
+  if (out.memory() > 0)
+    out.set_memory_field(each > 0 ? "train.ranks.memory" : "confine.memory of this pool in pools.yaml");
+  return out;
+}
+
+SpawnOptions gang_of(const LauncherOptions& options, const AttemptFolder& folder,
+                     const v1::ConfinePolicy& policy) {
+  SpawnOptions out;
+  out.argv = {options.gang_program.string(),
+              "--folder",
+              fs::absolute(folder.root()).string(),
+              "--trainer",
+              options.trainer_program.string(),
+              "--stop-grace-ms",
+              std::to_string(options.stop_grace.count()),
+              "--confine",
+              base64_encode(policy.SerializeAsString())};
+  out.environment = runtime::host_environment();
+  out.output = folder.gang_log();
+  return out;
+}
+
 class LocalLauncher final : public Launcher {
  public:
   explicit LocalLauncher(LauncherOptions options)
@@ -41,23 +83,12 @@ class LocalLauncher final : public Launcher {
 
   Status start(const AttemptFolder& folder) override {
     const v1::Plan plan = TRY(folder.read_plan());
-    TRY_STATUS(check_program(options_.gang_program));
-    if (!jobs::is_task(plan.spec())) TRY_STATUS(check_program(options_.trainer_program));
+    TRY_STATUS(check_programs(options_, plan));
     if (fs::exists(folder.gang()) || fs::exists(folder.exit()) || TRY(gang_lock_held(folder)))
       return ok_status();
     // Two starts at once both come here; of their gangs one gets the lock and the other leaves.
-    SpawnOptions spawning;
-    spawning.argv = {options_.gang_program.string(),
-                     "--folder",
-                     fs::absolute(folder.root()).string(),
-                     "--trainer",
-                     options_.trainer_program.string(),
-                     "--stop-grace-ms",
-                     std::to_string(options_.stop_grace.count()),
-                     "--confine",
-                     base64_encode(policy_of(plan).SerializeAsString())};
-    spawning.environment = runtime::host_environment();
-    spawning.output = folder.gang_log();
+    look_at_host();
+    SpawnOptions spawning = gang_of(options_, folder, policy_of(options_, confine(), host_, plan));
     spawning.new_session = true;
     crash_point("local-starting");
     if (!warm_.start(spawning.argv, spawning.output)) TRY(spawn(spawning));
@@ -117,20 +148,9 @@ class LocalLauncher final : public Launcher {
     std::call_once(looked_, [this] { host_ = as_message(confinable()); });
   }
 
-  v1::ConfinePolicy policy_of(const v1::Plan& plan) {
-    v1::ConfinePolicy out;
-    {
-      std::lock_guard lock(mutex_);
-      *out.mutable_confine() = confine_;
-    }
-    look_at_host();
-    *out.mutable_host() = host_;
-    for (const fs::path& folder : options_.hidden) out.add_hidden(folder.string());
-    const uint64_t each = plan.spec().train().ranks().memory();
-    out.set_memory(each > 0 ? each * std::max<uint32_t>(1, plan.world()) : out.confine().memory());
-    if (out.memory() > 0)
-      out.set_memory_field(each > 0 ? "train.ranks.memory" : "confine.memory of this pool in pools.yaml");
-    return out;
+  v1::Confine confine() {
+    std::lock_guard lock(mutex_);
+    return confine_;
   }
 
   // It is not synced: one that a power failure tore is of a gang that this host's end took along.
@@ -197,7 +217,7 @@ class LocalLauncher final : public Launcher {
   std::once_flag looked_;
   v1::ConfineHost host_;
   std::mutex mutex_;
-  v1::Confine confine_ = jobs::default_pools().pools(0).local().confine();
+  v1::Confine confine_ = default_confine();
 };
 
 }  // namespace
@@ -210,6 +230,22 @@ LauncherOptions with_programs(LauncherOptions options) {
 
 std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options) {
   return std::make_unique<LocalLauncher>(std::move(options));
+}
+
+Result<GangState> run_gang_here(const LauncherOptions& given, const AttemptFolder& folder) {
+  const LauncherOptions options = with_programs(given);
+  const v1::Plan plan = TRY(folder.read_plan());
+  TRY_STATUS(check_programs(options, plan));
+  SpawnOptions spawning =
+      gang_of(options, folder, policy_of(options, default_confine(), as_message(confinable()), plan));
+  spawning.die_with_parent = true;
+  const pid_t gang = TRY(spawn(spawning));
+  while (::waitpid(gang, nullptr, 0) < 0 && errno == EINTR) continue;
+  GangState state = TRY(LocalLauncher(options).probe(folder));
+  if (state.kind == GangState::kEnded || state.kind == GangState::kLost) return state;
+  const Result<std::string> log = read_file(folder.gang_log());
+  return internal_error(fmt::format("the gang of {} could not run: {}", folder.root().string(),
+                                    log.ok() ? runtime::last_lines(*log, 2) : log.status().message()));
 }
 
 }  // namespace rekindle::launch

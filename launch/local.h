@@ -1,4 +1,5 @@
-// Launches gangs on this host: rekindle-gang in a session of its own, which outlives the coordinator.
+// Launches gangs on this host: rekindle-gang in a session of its own, which outlives the coordinator; or one
+// gang that is waited for, and ends with whoever started it.
 #pragma once
 
 #include <chrono>
@@ -25,5 +26,10 @@ struct LauncherOptions {
 LauncherOptions with_programs(LauncherOptions options);
 
 std::unique_ptr<Launcher> make_local_launcher(LauncherOptions options);
+
+// Starts the gang of a folder that create() made, as the launcher does, and returns when it has ended, with
+// what a launcher would tell of it then: kEnded or kLost. The gang and all of its processes end with the
+// calling thread.
+Result<GangState> run_gang_here(const LauncherOptions& options, const AttemptFolder& folder);
 
 }  // namespace rekindle::launch

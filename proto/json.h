@@ -1,4 +1,5 @@
-// Messages as JSON: protobuf's own mapping, for which it would look up how each type is built anew at each call.
+// Messages as JSON: protobuf's own mapping, for which it would look up how each type is built anew at each
+// call.
 #pragma once
 
 #include <string>

@@ -31,7 +31,7 @@ Matrix::Matrix(const FitStore& store, const dataio::LabelRule& rule, const v1::D
 }
 
 Result<size_t> Matrix::add(MadeFit fit) {
-  const auto predictor = TRY(models::load_predictor(store_.artifacts(), fit.manifest));
+  const auto predictor = TRY(models::load_predictor(store_.artifacts(), fit.manifest, store_.predictors()));
   const dataio::LabelRule theirs(predictor->card().label());
   const size_t first = fits_.empty() ? 0 : judged_.at(fit.active_us);
   const size_t width = rule_.outputs();

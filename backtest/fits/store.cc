@@ -83,6 +83,12 @@ std::string fit_key(const v1::Plan& plan) {
   spec.mutable_data()->clear_lateness();
   spec.mutable_data()->clear_slot();
   spec.mutable_train()->clear_limits();
+  // Code by its digest alone.
+  spec.mutable_train()->clear_code();
+  if (spec.has_code()) {
+    spec.mutable_code()->clear_commit();
+    spec.mutable_code()->clear_dirty();
+  }
   // Which rows are kept of a window is part of it; how far the window reaches back is among the windows.
   v1::Rows& rows = *spec.mutable_train()->mutable_rows();
   if (rows.has_last() || rows.has_since_drift()) rows.Clear();
@@ -104,6 +110,13 @@ Result<FitStore> FitStore::open(const fs::path& folder) {
   sweep(store.scratch());
   store.artifacts_ = TRY(artifacts::open_folder_store(store.artifacts_folder()));
   return store;
+}
+
+models::PredictorOptions FitStore::predictors() const {
+  models::PredictorOptions out;
+  out.environments = environments();
+  out.allow_packages = true;
+  return out;
 }
 
 Result<std::optional<v1::Outcome>> FitStore::find(const std::string& key) const {

@@ -1,7 +1,7 @@
 // Fits that were made, kept by what they were trained on, so that a second backtest trains nothing anew.
 //
 // FOLDER/artifacts/ holds the blobs of rows and versions, FOLDER/fits/<key>.pb what the trainer said,
-// FOLDER/trees/<key>.pb the trees of the same rows. The key
+// FOLDER/trees/<key>.pb the trees of the same rows, FOLDER/environments/ what scripts run in. The key
 // digests all of the plan but what cannot change a fit: when, why and where it is made, and the parts of the
 // spec that the trainer never reads. A field that is new and unknown here counts: a needless fit is cheaper
 // than a wrong one.
@@ -13,6 +13,7 @@
 #include <string>
 
 #include "artifacts/store.h"
+#include "models/predictor.h"
 #include "rekindle/v1/attempt.pb.h"
 #include "rekindle/v1/backtest.pb.h"
 
@@ -29,6 +30,10 @@ class FitStore {
   artifacts::Store& artifacts() const { return *artifacts_; }
   fs::path artifacts_folder() const { return folder_ / "artifacts"; }
   fs::path scratch() const { return folder_ / "scratch"; }
+  fs::path environments() const { return folder_ / "environments"; }
+  const fs::path& folder() const { return folder_; }
+  // How its versions are loaded: the job's own command, or its own library, has run here already.
+  models::PredictorOptions predictors() const;
 
   // Nothing where it was never made, or its files are no longer whole.
   Result<std::optional<v1::Outcome>> find(const std::string& key) const;

@@ -1,13 +1,15 @@
-// Makes fits with the trainer's own code, one rank in this process, or takes them from the store.
+// Makes fits with the trainer's own code, one rank in this process, or takes them from the store. A job with
+// a command of its own is fitted under a gang on this host, as a coordinator would have it.
 #pragma once
 
 #include "backtest/fits/store.h"
+#include "launch/ending.h"
 
 namespace rekindle::backtest {
 
 struct Trained {
-  v1::Outcome outcome;  // of any kind: refusals are the job's affair
-  bool kept = false;    // it was made before
+  launch::Ending ending;  // of any kind: refusals are the job's affair
+  bool kept = false;      // it was made before
 };
 
 class Trainer {
@@ -22,6 +24,8 @@ class Trainer {
   size_t kept() const { return kept_; }
 
  private:
+  Result<launch::Ending> run_script(const launch::AttemptFolder& folder, const v1::Plan& plan) const;
+
   const FitStore& store_;
   size_t made_ = 0, kept_ = 0;
 };

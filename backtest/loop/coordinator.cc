@@ -13,19 +13,10 @@ namespace {
 constexpr std::string_view kActor = "backtest";
 constexpr char kSession[] = "backtest";
 
-v1::EndClass end_of(v1::Outcome::Kind kind) {
-  switch (kind) {
-    case v1::Outcome::FINISHED:
-      return v1::END_FINISHED;
-    case v1::Outcome::SPEC_REFUSED:
-      return v1::END_SPEC_REFUSED;
-    case v1::Outcome::DATA_REFUSED:
-      return v1::END_DATA_REFUSED;
-    case v1::Outcome::DIVERGED:
-      return v1::END_DIVERGED;
-    default:
-      return v1::END_CRASH;
-  }
+// Of the fit itself, and so the same if it were tried again.
+bool lasting(v1::EndClass end) {
+  return end == v1::END_FINISHED || end == v1::END_SPEC_REFUSED || end == v1::END_DATA_REFUSED ||
+         end == v1::END_DIVERGED;
 }
 
 }  // namespace
@@ -151,15 +142,16 @@ Status Coordinator::launch(const core::WritePlanAndLaunch& launch) {
   CHECK(run != nullptr, "an attempt is launched of a run that is there");
   v1::Plan plan = core::plan_of(state_, *run, launch.attempt);
   Trained trained = TRY(trainer_.fit(plan));
-  const v1::EndClass end = end_of(trained.outcome.kind());
-  if (end == v1::END_CRASH)
-    return internal_error(
-        fmt::format("the fit of {} ended as {}", run->id(), v1::Outcome::Kind_Name(trained.outcome.kind())));
+  launch::Ending& ending = trained.ending;
+  if (!lasting(ending.end))
+    return internal_error(fmt::format("the fit of {} ended as {}: {}", run->id(),
+                                      v1::EndClass_Name(ending.end), ending.message));
   v1::GangRecord gang;
   gang.set_host("this process");
   TRY_STATUS(submit(core::GangStarted{launch.run, launch.attempt, gang}).status());
-  core::AttemptEnded ended{launch.run, launch.attempt, end, trained.outcome.message(), trained.outcome, ""};
-  fits_[launch.run.value] = {std::move(plan), std::move(trained.outcome), trained.kept};
+  core::AttemptEnded ended{launch.run, launch.attempt, ending.end, ending.message, ending.outcome, ""};
+  fits_[launch.run.value] = {std::move(plan), std::move(ending.outcome).value_or(v1::Outcome()),
+                             trained.kept};
   return submit(ended).status();
 }
 

@@ -35,7 +35,8 @@ Result<Node> Node::open(const FitStore& store, events::EventStore& events, const
                         const dataio::history::Rows& rows) {
   // The store is the node's own copy.
   auto artifacts = TRY(artifacts::open_folder_store(store.artifacts_folder()));
-  serving::Loader loader = TRY(serving::Loader::open(std::move(artifacts), store.artifacts_folder()));
+  serving::Loader loader =
+      TRY(serving::Loader::open(std::move(artifacts), store.artifacts_folder(), store.predictors()));
   return Node(store, events, spec, rows, std::move(loader));
 }
 
@@ -46,6 +47,11 @@ Status Node::follow(const v1::ServingPlan& plan) {
     if (!loaded_.contains(planned.version()))
       loaded_[planned.version()] = TRY(loader_.load(spec_.name(), planned));
   snapshot_ = std::make_shared<const serving::Snapshot>(serving::make_snapshot(plan, loaded_));
+  // Some hold a process.
+  std::erase_if(loaded_, [&plan](const auto& one) {
+    return std::none_of(plan.versions().begin(), plan.versions().end(),
+                        [&one](const v1::PlannedVersion& planned) { return planned.version() == one.first; });
+  });
   return ok_status();
 }
 

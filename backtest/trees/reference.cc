@@ -21,7 +21,11 @@ TreeGoal goal_of(const dataio::LabelRule& rule, uint64_t seed) {
 
 }  // namespace
 
-std::string no_trees_for(const v1::Data& data) {
+std::string no_trees_for(const v1::JobSpec& spec) {
+  const v1::Data& data = spec.data();
+  // Their categories are numbered by the job's own version, and a script keeps that to itself.
+  if (spec.train().command_size() > 0)
+    return "boosted trees are held beside built-in kinds, not beside a script";
   if (data.label().kind() == v1::Label::MULTILABEL) return "boosted trees fit one label, not several at once";
   if (!data.image().empty() || !data.tokens().empty())
     return "boosted trees see numbers and categories, not images or tokens";

@@ -9,7 +9,7 @@
 namespace rekindle::backtest {
 
 // Why trees say nothing of such a job; empty: they do.
-std::string no_trees_for(const v1::Data& data);
+std::string no_trees_for(const v1::JobSpec& spec);
 
 class TreesReference {
  public:

@@ -3,48 +3,21 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "artifacts/store.h"
 #include "base/clock.h"
-#include "base/files.h"
-#include "base/hash.h"
 #include "cli/exit_codes.h"
+#include "cli/job_file.h"
 #include "cli/output.h"
 #include "cli/verbs/verbs.h"
 #include "jobs/explain.h"
 #include "jobs/spec.h"
 #include "jobs/task.h"
 #include "rekindle/v1/api.pb.h"
-#include "runtime/code.h"
 
 namespace rekindle::cli {
 namespace {
-
-constexpr uint64_t kSpecBytesMax = 2 << 20;  // the reader refuses what is over 1 MiB, in its own words
-
-Result<std::string> read_spec(const std::string& file) {
-  if (file != "-") return read_file(file, kSpecBytesMax);
-  return std::string(std::istreambuf_iterator<char>(std::cin), {});
-}
-
-Result<v1::JobSpec> load_job(const std::string& file) {
-  const std::string text = TRY(read_spec(file));
-  return jobs::parse_job(text, file == "-" ? "standard input" : file);
-}
-
-// Packs train.code, a folder relative to the spec's own; `store` null: only what it would be.
-Status add_code(const std::string& file, artifacts::Store* store, v1::JobSpec& spec) {
-  if (spec.train().code().empty()) return ok_status();
-  const fs::path folder = (file == "-" ? fs::path() : fs::path(file).parent_path()) / spec.train().code();
-  const std::string tar = TRY(runtime::pack_code(folder));
-  v1::Code& code = *spec.mutable_code();
-  code.set_sha256(store == nullptr ? sha256_hex(tar) : TRY(store->put(tar)));
-  runtime::record_commit(fs::absolute(folder), code);
-  return ok_status();
-}
 
 Status add_codes(const std::vector<std::string>& files, net::ConnectClient& client,
                  std::vector<v1::JobSpec>& specs) {

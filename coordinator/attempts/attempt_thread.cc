@@ -12,7 +12,7 @@ namespace rekindle::coordinator {
 namespace {
 
 // A rank that was seen last at work says more than a signal's number.
-Ending with_last_work(Ending ending, const HangWatch& watch) {
+launch::Ending with_last_work(launch::Ending ending, const HangWatch& watch) {
   if (!ending.rank || ending.end != v1::END_CRASH) return ending;
   const std::string doing = watch.doing(static_cast<uint32_t>(*ending.rank));
   if (!doing.empty()) ending.message += fmt::format("; rank {} was last seen {}", *ending.rank, doing);
@@ -99,7 +99,7 @@ void AttemptThread::do_start(const AttemptId& id, const v1::Plan& plan, launch::
 
 // A start that failed, or took too long, may have brought up a gang that is only slow, or an earlier one may
 // have: the next attempt must wait until its folder keeps it out.
-void AttemptThread::give_up(const AttemptId& id, Watched& attempt, Ending why) {
+void AttemptThread::give_up(const AttemptId& id, Watched& attempt, launch::Ending why) {
   if (!fs::exists(attempt.folder.plan())) return finish(id, std::move(why));  // without one no gang begins
   attempt.handed_over = clock_.monotonic();  // if not now, it is tried again when as much time has passed
   v1::ExitRecord record;
@@ -179,7 +179,8 @@ void AttemptThread::poll(const AttemptId& id, Watched& attempt) {
       return;
     case launch::GangState::kEnded:
     case launch::GangState::kLost:  // the launcher has seen that no rank is left
-      return finish(id, with_last_work(ending_of(attempt.folder, *state, world, attempt.task), attempt.hang));
+      return finish(
+          id, with_last_work(launch::ending_of(attempt.folder, *state, world, attempt.task), attempt.hang));
     case launch::GangState::kAlive:
       break;
   }
@@ -255,7 +256,7 @@ void AttemptThread::read_reports(const AttemptId& id, Watched& attempt) {
 }
 
 // What a script said last stands in the journal, which holds UTF-8 alone, and on terminals.
-void AttemptThread::finish(const AttemptId& id, Ending ending) {
+void AttemptThread::finish(const AttemptId& id, launch::Ending ending) {
   ending.message = printable(ending.message);
   if (auto it = watched_.find(id); it != watched_.end()) {
     folders_.remove(it->second.folder.root());

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "base/worker.h"
-#include "coordinator/attempts/ending.h"
 #include "coordinator/attempts/folder_watch.h"
 #include "coordinator/attempts/hang.h"
+#include "launch/ending.h"
 #include "launch/launcher.h"
 #include "launch/report_log.h"
 
@@ -34,7 +34,7 @@ struct Observation {
   Kind kind = kStarted;
   AttemptId id;
   v1::GangRecord gang;              // kStarted
-  Ending ending;                    // kEnded
+  launch::Ending ending;            // kEnded
   std::string message;              // kHang, kNote; kQueue: what it waits for outside, empty: no more
   v1::EndClass end = v1::END_HANG;  // kHang: the class that fits
   std::optional<int> rank;          // kHang: that keeps the others waiting
@@ -90,9 +90,9 @@ class AttemptThread {
   void read_reports(const AttemptId& id, Watched& attempt);
   void examine(const AttemptId& id, Watched& attempt);
   void tell_queue(const AttemptId& id, Watched& attempt, std::string waits_for);
-  void finish(const AttemptId& id, Ending ending);
+  void finish(const AttemptId& id, launch::Ending ending);
   void do_start(const AttemptId& id, const v1::Plan& plan, launch::Sync sync);
-  void give_up(const AttemptId& id, Watched& attempt, Ending why);
+  void give_up(const AttemptId& id, Watched& attempt, launch::Ending why);
 
   launch::Launcher& launcher_;
   const Clock& clock_;

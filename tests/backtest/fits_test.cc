@@ -33,6 +33,13 @@ train: {model: linear, seed: 3}
 retrain: {when: [drift], cooldown: 7d}
 )";
 
+constexpr const char* kScript = R"(rekindle: 1
+name: m
+data: {initial: d@a, time: at, label: {column: late, matures: 2h}, numeric: [temp]}
+train: {command: [python, train.py], code: .}
+predict: {command: [python, predict.py]}
+)";
+
 std::string with(std::string text, const std::string& from, const std::string& to) {
   return text.replace(text.find(from), from.size(), to);
 }
@@ -50,6 +57,22 @@ TEST(FitKey, IsOfWhatIsTrainedOnAndNotOfWhenAndWhy) {
   EXPECT_EQ(key, fit_key(plan(with(kSpec, "cooldown: 7d", "cooldown: 9d")))) << "a policy trains nothing";
   EXPECT_EQ(key, fit_key(plan(with(kSpec, "matures: 2h", "matures: 3d")))) << "the rows tell";
   EXPECT_EQ(key, fit_key(plan(std::string(kSpec) + "serve: {canary: 50%}\n")));
+}
+
+TEST(FitKey, IsOfAScriptsCodeAndNotOfWhereItLay) {
+  v1::Plan script = plan(kScript);
+  script.mutable_spec()->mutable_code()->set_sha256(std::string(64, 'c'));
+  const std::string key = fit_key(script);
+  v1::Plan other = script;
+  other.mutable_spec()->mutable_code()->set_commit("abc");
+  other.mutable_spec()->mutable_code()->set_dirty(true);
+  other.mutable_spec()->mutable_train()->set_code("../elsewhere");
+  EXPECT_EQ(key, fit_key(other));
+  other.mutable_spec()->mutable_code()->set_sha256(std::string(64, 'd'));
+  EXPECT_NE(key, fit_key(other));
+  other = script;
+  other.mutable_spec()->mutable_train()->add_command("--more");
+  EXPECT_NE(key, fit_key(other));
 }
 
 TEST(FitKey, ChangesWithAnythingThatChangesTheFit) {

@@ -90,13 +90,17 @@ TEST(LightGbm, SaysWhereItWasLookedForAndWhatIsNone) {
 }
 
 TEST(TreesReference, SaysOfWhichJobsItKnowsNothing) {
-  v1::Data data;
-  EXPECT_EQ("", no_trees_for(data));
+  v1::JobSpec spec;
+  v1::Data& data = *spec.mutable_data();
+  EXPECT_EQ("", no_trees_for(spec));
   data.set_image("picture");
-  EXPECT_THAT(no_trees_for(data), HasSubstr("images"));
+  EXPECT_THAT(no_trees_for(spec), HasSubstr("images"));
   data.clear_image();
   data.mutable_label()->set_kind(v1::Label::MULTILABEL);
-  EXPECT_THAT(no_trees_for(data), HasSubstr("one label"));
+  EXPECT_THAT(no_trees_for(spec), HasSubstr("one label"));
+  data.clear_label();
+  spec.mutable_train()->add_command("python");
+  EXPECT_THAT(no_trees_for(spec), HasSubstr("not beside a script"));
 }
 
 }  // namespace

@@ -251,7 +251,8 @@ TEST_F(Whole, RefusesWhatNoBacktestCanDo) {
   wanted = request(35);
   wanted.mutable_spec()->mutable_train()->clear_model();
   wanted.mutable_spec()->mutable_train()->add_command("python");
-  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("needs a built-in kind"));
+  wanted.mutable_spec()->clear_data();
+  EXPECT_THAT(backtest(wanted).status().message(), HasSubstr("is a plain task"));
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class GivingUp : public testing::Test {
   launch::FakeLauncher launcher_;
   ManualClock clock_{time_from_micros(0)};
   OneHand hand_;
-  std::vector<Ending> endings_;
+  std::vector<launch::Ending> endings_;
   AttemptThread attempts_{launcher_, clock_, {.hands = &hand_}, [this](const Observation& seen) {
                             if (seen.kind == Observation::kEnded) endings_.push_back(seen.ending);
                           }};
@@ -71,9 +71,9 @@ TEST_F(GivingUp, WhatWasBarredIsToldAsItWasAfterARestart) {
   launcher_.fail_starts(failed_precondition("the pool allows one rank"));
   start();
   ASSERT_EQ(endings_.size(), 1u);
-  const Ending before = endings_[0];
+  const launch::Ending before = endings_[0];
   EXPECT_EQ(before.end, v1::END_SPEC_REFUSED);
-  const Ending after = ending_of(folder_, launcher_.probe(folder_).value(), 1);
+  const launch::Ending after = launch::ending_of(folder_, launcher_.probe(folder_).value(), 1);
   EXPECT_EQ(after.end, before.end);
   EXPECT_EQ(after.message, before.message);
 }

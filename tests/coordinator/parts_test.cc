@@ -5,13 +5,13 @@
 #include <boost/asio/executor_work_guard.hpp>
 
 #include "base/files/passing_files.h"
-#include "coordinator/attempts/ending.h"
 #include "coordinator/attempts/folder_watch.h"
 #include "coordinator/attempts/logs.h"
 #include "coordinator/core_loop.h"
 #include "coordinator/doctor.h"
 #include "coordinator/journal/fake_journal.h"
 #include "coordinator/loop/nodes.h"
+#include "launch/ending.h"
 #include "rekindle/v1/confined.pb.h"
 #include "tests/coordinator/harness.h"
 
@@ -68,7 +68,7 @@ TEST_P(Endings, AreClassed) {
   state.exit.emplace();
   state.exit->set_code(c.code);
   state.exit->set_signal(c.signal);
-  EXPECT_EQ(ending_of(folder, state, 2).end, c.end);
+  EXPECT_EQ(launch::ending_of(folder, state, 2).end, c.end);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -94,7 +94,7 @@ TEST(EndingsOf, ADamagedOutcomeIsACrashThatNamesIt) {
   launch::GangState state;
   state.kind = launch::GangState::kEnded;
   state.exit.emplace();
-  Ending ending = ending_of(folder, state, 1);
+  launch::Ending ending = launch::ending_of(folder, state, 1);
   EXPECT_EQ(ending.end, v1::END_CRASH);
   EXPECT_NE(ending.message.find("outcome.pb"), std::string::npos) << ending.message;
 }
@@ -108,11 +108,11 @@ TEST(EndingsOf, APipeInTheOutcomesPlaceIsACrash) {
   launch::GangState state;
   state.kind = launch::GangState::kEnded;
   state.exit.emplace();
-  const Ending ending = ending_of(folder, state, 1);
+  const launch::Ending ending = launch::ending_of(folder, state, 1);
   EXPECT_EQ(ending.end, v1::END_CRASH);
   EXPECT_NE(ending.message.find("outcome.pb is a pipe"), std::string::npos) << ending.message;
   EXPECT_TRUE(fs::remove(folder.outcome()));
-  EXPECT_EQ(ending_of(folder, state, 1).message, "the ranks left with 0 but wrote no outcome.pb");
+  EXPECT_EQ(launch::ending_of(folder, state, 1).message, "the ranks left with 0 but wrote no outcome.pb");
 }
 
 struct MemoryCase {
@@ -149,7 +149,7 @@ TEST_P(Memory, IsToldFromACrash) {
     state.exit->add_ranks()->set_rank(1);
     state.exit->mutable_ranks(0)->set_code(c.code);
   }
-  const Ending ending = ending_of(folder, state, 2);
+  const launch::Ending ending = launch::ending_of(folder, state, 2);
   EXPECT_EQ(ending.end, c.end) << ending.message;
   EXPECT_NE(ending.message.find(c.says), std::string::npos) << ending.message;
 }
@@ -209,7 +209,7 @@ TEST(EndingsOf, AnOutcomeNamesTheRankThatDiverged) {
   state.kind = launch::GangState::kEnded;
   state.exit.emplace();
   state.exit->set_code(70);
-  Ending ending = ending_of(folder, state, 4);
+  launch::Ending ending = launch::ending_of(folder, state, 4);
   EXPECT_EQ(ending.end, v1::END_DIVERGED);
   EXPECT_EQ(ending.rank, 2);
   EXPECT_EQ(ending.message, outcome.message());
@@ -221,41 +221,42 @@ TEST(EndingsOf, APlainTaskIsDoneWhenEachRankSaidSo) {
   launch::GangState state;
   state.kind = launch::GangState::kEnded;
   state.exit.emplace();
-  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH) << "a torn record is no success";
+  EXPECT_EQ(launch::ending_of(attempt, state, 2, true).end, v1::END_CRASH) << "a torn record is no success";
   state.exit->add_ranks()->set_rank(0);
-  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH);
+  EXPECT_EQ(launch::ending_of(attempt, state, 2, true).end, v1::END_CRASH);
   state.exit->add_ranks()->set_rank(1);
-  const Ending done = ending_of(attempt, state, 2, true);
+  const launch::Ending done = launch::ending_of(attempt, state, 2, true);
   EXPECT_EQ(done.end, v1::END_FINISHED);
   EXPECT_EQ(done.outcome->kind(), v1::Outcome::FINISHED);
-  EXPECT_EQ(ending_of(attempt, state, 2).end, v1::END_CRASH) << "whoever trains has an outcome";
+  EXPECT_EQ(launch::ending_of(attempt, state, 2).end, v1::END_CRASH) << "whoever trains has an outcome";
   state.exit->mutable_ranks(1)->set_code(3);
   state.exit->set_code(3);
-  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_CRASH);
+  EXPECT_EQ(launch::ending_of(attempt, state, 2, true).end, v1::END_CRASH);
   state.exit->set_code(65);
-  EXPECT_EQ(ending_of(attempt, state, 2, true).end, v1::END_DATA_REFUSED);
+  EXPECT_EQ(launch::ending_of(attempt, state, 2, true).end, v1::END_DATA_REFUSED);
 }
 
 TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {
-  auto killed = first_to_end(kKilledLog);
+  auto killed = launch::first_to_end(kKilledLog);
   ASSERT_TRUE(killed.has_value());
   EXPECT_EQ(killed->rank(), 1);
   EXPECT_EQ(killed->signal(), 9);
-  auto left = first_to_end(kLeftLog);
+  auto left = launch::first_to_end(kLeftLog);
   ASSERT_TRUE(left.has_value());
   EXPECT_EQ(left->rank(), 12);
   EXPECT_EQ(left->code(), 3);
-  const auto of_srun = first_to_end(
+  const auto of_srun = launch::first_to_end(
       "srun: launch/slurm: launch_p_step_launch: StepId=4.0\nsrun: error: localhost: task 1: Killed\n"
       "srun: error: localhost: task 0: Exited with exit code 1\n");
   ASSERT_TRUE(of_srun.has_value());
   EXPECT_EQ(of_srun->rank(), 1);
   EXPECT_EQ(of_srun->signal(), 9);
-  EXPECT_EQ(first_to_end("srun: error: n[1-2]: tasks 3-5: Exited with exit code 65\n")->code(), 65);
-  EXPECT_EQ(first_to_end("srun: error: n1: task 0: Segmentation fault (core dumped)\n")->signal(), 11);
-  EXPECT_FALSE(first_to_end("srun: error: n1: task 0: Something of 2031\n").has_value());
-  EXPECT_FALSE(first_to_end("").has_value());
-  EXPECT_FALSE(first_to_end("process rank ? exited on signal").has_value());
+  EXPECT_EQ(launch::first_to_end("srun: error: n[1-2]: tasks 3-5: Exited with exit code 65\n")->code(), 65);
+  EXPECT_EQ(launch::first_to_end("srun: error: n1: task 0: Segmentation fault (core dumped)\n")->signal(),
+            11);
+  EXPECT_FALSE(launch::first_to_end("srun: error: n1: task 0: Something of 2031\n").has_value());
+  EXPECT_FALSE(launch::first_to_end("").has_value());
+  EXPECT_FALSE(launch::first_to_end("process rank ? exited on signal").has_value());
 
   TempFolder temp;
   launch::AttemptFolder folder(temp.path());
@@ -265,7 +266,7 @@ TEST(EndingsOf, MpirunNamesTheRankThatEndedFirst) {
   state.kind = launch::GangState::kEnded;
   state.exit.emplace();
   state.exit->set_code(137);
-  Ending ending = ending_of(folder, state, 2);
+  launch::Ending ending = launch::ending_of(folder, state, 2);
   EXPECT_EQ(ending.end, v1::END_CRASH);
   EXPECT_EQ(ending.rank, 1);
   EXPECT_EQ(ending.message, "rank 1 ended by signal 9 (Killed): out of memory");

@@ -34,11 +34,15 @@ class Command : public AttemptTest {
     return plan({"/bin/sh", "-c", script}, world);
   }
 
-  AttemptFolder started(v1::Plan plan) {
+  AttemptFolder made(v1::Plan plan) {
     const AttemptFolder folder(base_ / "runs" / std::to_string(made_.size() + 1));
     plan.set_attempt(static_cast<uint32_t>(made_.size() + 1));
     EXPECT_TRUE(folder.create(plan).ok());
     made_.push_back(folder.root());
+    return folder;
+  }
+  AttemptFolder started(v1::Plan plan) {
+    const AttemptFolder folder = made(std::move(plan));
     EXPECT_TRUE(launcher_->start(folder).ok());
     return folder;
   }

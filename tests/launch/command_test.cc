@@ -1,9 +1,11 @@
 // Command jobs under the real gang, with scripts of /bin/sh and Python that do as they please; rows and score
 // are the test rank's.
 #include <gmock/gmock.h>
+#include <sys/wait.h>
 
 #include "artifacts/store.h"
 #include "base/clock.h"
+#include "launch/ending.h"
 #include "runtime/code.h"
 #include "tests/launch/command_fixture.h"
 
@@ -277,6 +279,34 @@ TEST_F(Command, TheGangsDeathEndsTheScript) {
   ::kill(folder.read_gang().value()->pid(), SIGKILL);
   wait_for(*launcher_, folder, GangState::kLost);
   EXPECT_TRUE(processes_of(folder).empty());
+}
+
+TEST_F(Command, AGangThatIsWaitedForTellsHowItEnded) {
+  const AttemptFolder good = made(shell("printf done >\"$REKINDLE_OUT/f\""));
+  const Result<GangState> ended = run_gang_here(programs(), good);
+  ASSERT_TRUE(ended.ok()) << ended.status().message();
+  EXPECT_EQ(ending_of(good, *ended, 1).end, v1::END_FINISHED) << log(good);
+  EXPECT_EQ(outcome(good).message(), "f=done;");
+  EXPECT_TRUE(processes_of(good).empty());
+
+  const AttemptFolder refused = made(shell("echo too few rows; exit 65"));
+  const Ending ending = ending_of(refused, run_gang_here(programs(), refused).value(), 1);
+  EXPECT_EQ(ending.end, v1::END_DATA_REFUSED);
+  EXPECT_THAT(ending.message, HasSubstr("too few rows"));
+
+  LauncherOptions nowhere = programs();
+  nowhere.gang_program = base_ / "nowhere";
+  EXPECT_FALSE(run_gang_here(nowhere, made(shell("true"))).ok());
+}
+
+TEST_F(Command, AGangThatIsWaitedForDiesWithWhoWaits) {
+  const AttemptFolder folder = made(shell("echo running; while :; do sleep 0.05; done"));
+  const pid_t waiting = ::fork();
+  if (waiting == 0) ::_exit(run_gang_here(programs(), folder).ok() ? 0 : 1);
+  ASSERT_TRUE(in_script(folder, 1)) << log(folder);
+  ::kill(waiting, SIGKILL);
+  ::waitpid(waiting, nullptr, 0);
+  EXPECT_TRUE(eventually([&] { return processes_of(folder).empty(); }));
 }
 
 }  // namespace

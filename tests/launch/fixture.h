@@ -37,9 +37,12 @@ inline bool eventually(const std::function<bool()>& condition,
 
 class AttemptTest : public testing::Test {
  public:
+  static LauncherOptions programs(std::chrono::milliseconds grace = std::chrono::milliseconds(300)) {
+    return {
+        .gang_program = bin_folder() / "rekindle-gang", .trainer_program = test_rank(), .stop_grace = grace};
+  }
   static std::unique_ptr<Launcher> local(std::chrono::milliseconds grace = std::chrono::milliseconds(300)) {
-    return make_local_launcher(LauncherOptions{
-        .gang_program = bin_folder() / "rekindle-gang", .trainer_program = test_rank(), .stop_grace = grace});
+    return make_local_launcher(programs(grace));
   }
 
  protected:

@@ -28,6 +28,7 @@ CONFINED = {
     "cuda": ["trainer/collectives/nccl", "trainer/gpu/plugin"],
     "c10/cuda": ["trainer/collectives/nccl", "trainer/gpu/plugin"],
     "ATen/cuda": ["trainer/gpu/plugin"],
+    "datasketches/": ["drift/sketch"],
     "sqlite3.h": ["coordinator", "events", "base/sqlite"],
     "yaml-cpp": ["jobs"],
     "CLI/": ["cli", "coordinator", "serving", "launch", "trainer"],

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cli/daemon_process.h"
 #include "cli/exit_codes.h"
+#include "cli/job_file.h"
 #include "cli/output.h"
 #include "cli/rows/permute.h"
 #include "cli/rows/verbs.h"
@@ -34,19 +35,22 @@ struct BacktestArguments {
   std::vector<std::string> changed;
 };
 
+// Where the backtest keeps blobs: of fits, of the job's code, of rows that no coordinator has.
+fs::path kept_in(const v1::BacktestRequest& request) {
+  return fs::path(request.cache()) / "artifacts";
+}
+
 // Rows of files, without a coordinator. Importing them again stores nothing twice.
-Status import_rows(const Context& context, const BacktestArguments& args, v1::BacktestRequest& request) {
+Status import_rows(const Context& context, const BacktestArguments& args, artifacts::Store& store,
+                   v1::BacktestRequest& request) {
   const v1::ImportSpec spec = TRY(jobs::parse_import(TRY(read_file(args.import, 2 << 20)), args.import));
-  const fs::path folder = fs::path(request.cache()) / "artifacts";
-  TRY_STATUS(make_folders_durably(folder));
-  const auto store = TRY(artifacts::open_folder_store(folder));
   const auto say = [&context](std::string_view line) {
     if (!context.json && !context.quiet) print_error(line);
   };
-  std::vector<v1::DatasetSnapshot> snapshots = TRY(dataio::import_dataset(spec, args.source, *store, say));
-  if (args.permute_seed) snapshots = TRY(permute_times(snapshots, *args.permute_seed, *store));
+  std::vector<v1::DatasetSnapshot> snapshots = TRY(dataio::import_dataset(spec, args.source, store, say));
+  if (args.permute_seed) snapshots = TRY(permute_times(snapshots, *args.permute_seed, store));
   request.mutable_snapshots()->Add(snapshots.begin(), snapshots.end());
-  request.set_artifacts(folder.string());
+  request.set_artifacts(kept_in(request).string());
   return ok_status();
 }
 
@@ -67,7 +71,7 @@ Status ask_coordinator(const Context& context, v1::BacktestRequest& request) {
 
 Result<v1::BacktestRequest> request_of(const Context& context, const BacktestArguments& args) {
   v1::BacktestRequest request;
-  *request.mutable_spec() = TRY(jobs::parse_job(TRY(read_file(args.spec, 2 << 20)), args.spec));
+  *request.mutable_spec() = TRY(load_job(args.spec));
   request.set_data(args.data);
   request.mutable_policies()->Add(args.policies.begin(), args.policies.end());
   *request.mutable_slice() = to_proto(TRY(parse_duration(args.slice)));
@@ -85,10 +89,13 @@ Result<v1::BacktestRequest> request_of(const Context& context, const BacktestArg
   for (const std::string& time : args.changed) request.add_changed_us(to_micros(TRY(parse_time(time))));
   const fs::path cache = args.cache.empty() ? context.cache_folder() / "backtest" : fs::path(args.cache);
   request.set_cache(fs::absolute(cache).string());
+  TRY_STATUS(make_folders_durably(kept_in(request)));
+  const auto store = TRY(artifacts::open_folder_store(kept_in(request)));
+  TRY_STATUS(add_code(args.spec, store.get(), *request.mutable_spec()));
   if (args.import.empty())
     TRY_STATUS(ask_coordinator(context, request));
   else
-    TRY_STATUS(import_rows(context, args, request));
+    TRY_STATUS(import_rows(context, args, *store, request));
   return request;
 }
 

@@ -1,4 +1,4 @@
-#include "coordinator/attempts/ending.h"
+#include "launch/ending.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "base/units.h"
 #include "launch/confine/confinement.h"
 
-namespace rekindle::coordinator {
+namespace rekindle::launch {
 
 namespace {
 
@@ -42,14 +42,14 @@ std::string how(int code, int signal) {
 }
 
 // The first rank that ended badly: as its supervisor recorded it, else as mpirun tells it.
-std::optional<v1::RankExit> culprit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit) {
+std::optional<v1::RankExit> culprit(const AttemptFolder& folder, const v1::ExitRecord& exit) {
   for (const v1::RankExit& rank : exit.ranks())
     if (rank.code() != 0 || rank.signal() != 0) return rank;
   return first_to_end(tail_of(folder.gang_log(), kGangTailBytes));
 }
 
 // Without a culprit it was the launcher itself.
-Ending crash(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
+Ending crash(const AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
   Ending out{v1::END_CRASH, "", {}, {}, {}};
   if (const std::optional<v1::RankExit> rank = culprit(folder, exit)) {
     std::string words = last_words(folder.log(rank->rank()));
@@ -124,10 +124,10 @@ bool slurm_ran_out(std::string_view gang_log) {
 }
 
 // What was short, and who can give more; empty: nothing says that memory was.
-std::string short_of_memory(const launch::AttemptFolder& folder, const std::string& words) {
+std::string short_of_memory(const AttemptFolder& folder, const std::string& words) {
   if (slurm_ran_out(tail_of(folder.gang_log(), kGangTailBytes)))
     return "Slurm ended it; raise train.ranks.memory, or `memory` of the pool in pools.yaml, or ask for less";
-  const auto confined = launch::read_confinement(folder);
+  const auto confined = read_confinement(folder);
   if (!confined) return "";
   const std::string raise = confined->policy().memory_field().empty()
                                 ? "the limit is nine tenths of what this host has: ask for less"
@@ -140,7 +140,7 @@ std::string short_of_memory(const launch::AttemptFolder& folder, const std::stri
   return "";
 }
 
-Ending crash_or_memory(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
+Ending crash_or_memory(const AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world) {
   Ending out = crash(folder, exit, world);
   const std::string words = last_words(folder.log(out.rank.value_or(0)));
   const std::string memory = short_of_memory(folder, words);
@@ -152,25 +152,25 @@ Ending crash_or_memory(const launch::AttemptFolder& folder, const v1::ExitRecord
   return out;
 }
 
-Ending of_exit(const launch::AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world, bool task) {
+Ending of_exit(const AttemptFolder& folder, const v1::ExitRecord& exit, uint32_t world, bool task) {
   if (task && finished(exit, world)) return of_outcome(done());
   if (exit.end() != 0) return {static_cast<v1::EndClass>(exit.end()), exit.note(), {}, {}, exit.host()};
   Ending out = crash_or_memory(folder, exit, world);
   if (exit.signal() != 0) return out;
   switch (exit.code()) {
-    case launch::kExitFinished:
+    case kExitFinished:
       return {v1::END_CRASH, "the ranks left with 0 but wrote no outcome.pb", {}, {}, {}};
-    case launch::kExitYielded:
+    case kExitYielded:
       return {v1::END_YIELDED, "left on request", {}, {}, {}};
-    case launch::kExitSpecRefused:
+    case kExitSpecRefused:
       out = crash(folder, exit, world);
       out.end = v1::END_SPEC_REFUSED;
       return out;
-    case launch::kExitDataRefused:
+    case kExitDataRefused:
       out = crash(folder, exit, world);
       out.end = v1::END_DATA_REFUSED;
       return out;
-    case launch::kExitDiverged:
+    case kExitDiverged:
       out = crash(folder, exit, world);
       out.end = v1::END_DIVERGED;
       return out;
@@ -220,14 +220,13 @@ std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log) {
   return rank;
 }
 
-Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world,
-                 bool task) {
-  CHECK(state.kind == launch::GangState::kEnded || state.kind == launch::GangState::kLost);
+Ending ending_of(const AttemptFolder& folder, const GangState& state, uint32_t world, bool task) {
+  CHECK(state.kind == GangState::kEnded || state.kind == GangState::kLost);
   auto outcome = folder.read_outcome();
   if (!outcome.ok()) return {v1::END_CRASH, outcome.status().message(), {}, {}, {}};
   if (outcome->has_value()) return of_outcome(**outcome);
   if (state.end != v1::END_UNSPECIFIED) return {state.end, state.detail, {}, {}, {}};
-  if (state.kind == launch::GangState::kLost || !state.exit)
+  if (state.kind == GangState::kLost || !state.exit)
     return {v1::END_NODE_LOST,
             "the gang's supervisor is gone without a word" +
                 (state.detail.empty() ? std::string() : ": " + state.detail),
@@ -239,4 +238,4 @@ Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& s
   return of_exit(folder, *state.exit, world, task);
 }
 
-}  // namespace rekindle::coordinator
+}  // namespace rekindle::launch

@@ -9,7 +9,7 @@
 #include "rekindle/v1/attempt.pb.h"
 #include "rekindle/v1/run.pb.h"
 
-namespace rekindle::coordinator {
+namespace rekindle::launch {
 
 struct Ending {
   v1::EndClass end = v1::END_UNSPECIFIED;
@@ -24,7 +24,6 @@ std::optional<v1::RankExit> first_to_end(std::string_view mpirun_log);
 
 // Of a gang that has ended or is lost (our CHECK otherwise). `task`: a plain task (jobs/task.h), whose ranks
 // write no outcome: when all left with 0, it is done.
-Ending ending_of(const launch::AttemptFolder& folder, const launch::GangState& state, uint32_t world,
-                 bool task = false);
+Ending ending_of(const AttemptFolder& folder, const GangState& state, uint32_t world, bool task = false);
 
-}  // namespace rekindle::coordinator
+}  // namespace rekindle::launch
