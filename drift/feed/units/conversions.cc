@@ -7,13 +7,6 @@
 
 namespace rekindle::drift {
 
-namespace {
-
-constexpr double kSmallScale = 2.5;
-constexpr double kManyValues = 5;  // a slot
-
-}  // namespace
-
 std::span<const Conversion> conversions() {
   static const std::vector<Conversion> all = [] {
     std::vector<Conversion> out;
@@ -50,10 +43,9 @@ std::span<const Conversion> conversions() {
   return all;
 }
 
-bool can_be_told(const Conversion& conversion, size_t values, size_t slots) {
-  const double scale = std::abs(conversion.scale);
-  const bool small = conversion.offset == 0 && scale < kSmallScale && scale > 1 / kSmallScale;
-  return !small || static_cast<double>(values) >= kManyValues * static_cast<double>(slots);
+bool Conversion::small() const {
+  constexpr double kSmallScale = 2.5;
+  return offset == 0 && std::abs(scale) < kSmallScale && std::abs(scale) > 1 / kSmallScale;
 }
 
 std::string in_words(const Conversion& c) {

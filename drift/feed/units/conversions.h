@@ -2,7 +2,6 @@
 // together that any drift of that size would look like one of them: they are left out.
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,12 +14,9 @@ struct Conversion {
   std::string_view words;  // what it may be: "minutes to seconds, hours to minutes"
   double of(double x) const { return scale * x + offset; }
   double back(double y) const { return (y - offset) / scale; }
+  bool small() const;  // a factor so near 1 that the world may do as much: a wind that doubles is no unit
 };
 std::span<const Conversion> conversions();
-
-// Whether so many values of so many slots can tell it from the world: a wind that doubles is no unit, so a
-// small factor is told on columns alone of which each slot has many values.
-bool can_be_told(const Conversion& conversion, size_t values, size_t slots);
 
 std::string in_words(const Conversion& conversion);  // "multiplied by 60 (minutes to seconds, ...?)"
 

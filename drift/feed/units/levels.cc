@@ -11,10 +11,13 @@ namespace rekindle::drift {
 
 namespace {
 
-constexpr double kAnewRatio = 0.8;  // von Neumann's: 1 where slots have nothing to do with each other
-constexpr double kJump = 2;         // times the widest move that there was: no move of the world
-constexpr size_t kLevelsMin = 90;   // so many must have shown what moves there are
-constexpr size_t kMovesMin = 40;    // of them
+// Von Neumann's ratio, 1 - the correlation of a slot and the next: 1 where they have nothing to do with each
+// other, and below the second where the one explains more than half of the other's variance.
+constexpr double kAnewRatio = 0.8;
+constexpr double kSlowRatio = 0.29;
+constexpr double kJump = 2;        // times the widest move that there was: no move of the world
+constexpr size_t kLevelsMin = 90;  // so many must have shown what moves there are
+constexpr size_t kMovesMin = 40;   // of them
 
 std::vector<double> moves_of(std::span<const Level> levels) {
   std::vector<double> out;
@@ -64,11 +67,9 @@ std::optional<Jump> jump_at(std::span<const Level> levels, size_t at) {
   const auto before = levels.first(at);
   if (pace_of(before) != Pace::kSlow) return std::nullopt;
   const Density moves(moves_of(before));
-  size_t values = 0;
-  for (const Level& level : levels.subspan(at)) values += level.values;
   std::optional<Jump> best;
   for (const Conversion& conversion : conversions()) {
-    if (!jumps_onto(levels, at, conversion) || !can_be_told(conversion, values, levels.size() - at)) continue;
+    if (conversion.small() || !jumps_onto(levels, at, conversion)) continue;
     const Course course = course_of(levels, at, conversion, moves);
     if (course.until == levels.size() && (!best || course.gain > best->gain))
       best = Jump{at, conversion, course.gain};
@@ -89,7 +90,7 @@ std::vector<Level> levels_of(std::span<const SlotHealth> slots, size_t feature,
     std::transform(f.sample.begin(), f.sample.begin() + f.sampled, values.begin(), number_of);
     const auto middle = values.begin() + f.sampled / 2;
     std::nth_element(values.begin(), middle, values.begin() + f.sampled);
-    out.push_back({i, *middle, f.sampled});
+    out.push_back({i, *middle});
   }
   return out;
 }
@@ -100,7 +101,8 @@ Pace pace_of(std::span<const Level> levels) {
   for (const Level& level : levels) variance += (level.value - mean) * (level.value - mean);
   for (const double move : moves_of(levels)) moves += move * move;
   if (moves > kAnewRatio * 2 * variance) return Pace::kAnew;
-  return moves_of(levels).size() >= kMovesMin ? Pace::kSlow : Pace::kStill;
+  const bool slow = moves < kSlowRatio * 2 * variance && moves_of(levels).size() >= kMovesMin;
+  return slow ? Pace::kSlow : Pace::kBetween;
 }
 
 bool jumps_onto(std::span<const Level> levels, size_t at, const Conversion& conversion) {
@@ -134,8 +136,7 @@ std::optional<std::vector<Part>> converted_levels(std::span<const SlotHealth> sl
     const int64_t at_us = slots[level.slot].slot_us;
     if (at_us >= until_us) break;
     from += at_us < from_us ? 1 : 0;
-    before.push_back(
-        {level.slot, at_us < from_us ? level.value : conversion.back(level.value), level.values});
+    before.push_back({level.slot, at_us < from_us ? level.value : conversion.back(level.value)});
   }
   if (before.size() < kLevelsMin || pace_of(before) != Pace::kSlow) return std::nullopt;
   const size_t until = course_of(levels, from, conversion, Density(moves_of(before))).until;

@@ -18,15 +18,14 @@ namespace rekindle::drift {
 struct Level {
   size_t slot;  // its place
   double value;
-  size_t values;
 };
 std::vector<Level> levels_of(std::span<const SlotHealth> slots, size_t feature,
                              const std::vector<bool>& usable);
 
 enum class Pace {
-  kAnew,   // a slot says nothing of the next
-  kSlow,   // a slot is near the one before
-  kStill,  // likewise, but it moves too seldom to know how
+  kAnew,     // a slot says nothing of the next
+  kSlow,     // it says more of it than all other slots do, and there are moves enough to know them
+  kBetween,  // neither
 };
 Pace pace_of(std::span<const Level> levels);
 
@@ -34,7 +33,8 @@ Pace pace_of(std::span<const Level> levels);
 // Never without some days before it.
 bool jumps_onto(std::span<const Level> levels, size_t at, const Conversion& conversion);
 
-// The newest jump of a slow column onto a conversion from which it has not come back.
+// The newest jump of a slow column onto a conversion, none of the small ones, from which it has not come
+// back.
 struct Jump {
   size_t at;  // the first level after it
   Conversion conversion;

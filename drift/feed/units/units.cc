@@ -32,6 +32,7 @@ constexpr double kFitSlack = 1.25;  // over the largest distance of a part of th
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;       // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;  // beyond the narrowest and the widest part of the past
+constexpr double kManyValues = 5;     // a slot: without them no small factor is told
 
 // The conversion that the newest values of a feature seem to have been through, and since which slot.
 struct UnitChange {
@@ -171,7 +172,8 @@ class Look {
     std::sort(after.begin(), after.end());
     if (!says_enough(from, conversion)) return std::nullopt;
     UnitChange change{conversion, from, past.median(), order_statistic(after, 0.5)};
-    change.sure = can_be_told(conversion, after.size(), with_values) && alike(after, past, conversion, from);
+    const bool many = static_cast<double>(after.size()) >= kManyValues * static_cast<double>(with_values);
+    change.sure = (many || !conversion.small()) && alike(after, past, conversion, from);
     return change.sure || lately(from) ? std::optional(change) : std::nullopt;
   }
 
@@ -185,13 +187,14 @@ class Look {
     return beyond || since(from) >= kInsideMin.count();
   }
 
-  // Whether the values from a slot on say enough: not of a column that moves slowly. One that mostly stands
-  // still must have jumped.
+  // Whether the values from a slot on say enough: where slots come anew. Others must have jumped, and of slow
+  // ones the levels say it but for small factors.
   bool says_enough(size_t from, const Conversion& conversion) const {
     size_t at = 0;
     while (at < levels_.size() && levels_[at].slot < from) ++at;
     const Pace pace = pace_of(std::span(levels_).first(at));
-    if (pace != Pace::kStill) return pace == Pace::kAnew && at >= kSlotsMin;
+    if (pace == Pace::kAnew) return at >= kSlotsMin;
+    if (pace == Pace::kSlow && !conversion.small()) return false;
     for (size_t i = at; i < at + kBadSlotsMin; ++i)
       if (jumps_onto(levels_, i, conversion)) return true;
     return false;
