@@ -65,17 +65,16 @@ inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts)
   drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
   slot.add_rows(record.rows());
   drift::RowContents contents(record.rows());
-  for (int c = 1; c < record.columns_size(); ++c) {
-    const v1::ColumnValues& column = record.columns(c);
-    const auto feature = static_cast<size_t>(c) - 1;
-    if (column.texts_size() == 0) {
-      slot.add_numbers(feature, {column.numbers().data(), record.rows()});
+  for (size_t f = 0; f < counts.bins().features.size(); ++f) {
+    const v1::ColumnValues& column = record.columns(static_cast<int>(f) + 1);
+    if (!counts.bins().features[f].categorical()) {
+      slot.add_numbers(f, {column.numbers().data(), record.rows()});
       contents.add_numbers(column.name(), {column.numbers().data(), record.rows()});
       continue;
     }
     drift::RowContents::Texts texts = contents.texts(column.name());
     for (int i = 0; i < column.texts_size(); ++i) {
-      slot.add_text(feature, column.texts(i));
+      slot.add_text(f, column.texts(i));
       texts.add(static_cast<size_t>(i), column.texts(i));
     }
   }
