@@ -58,6 +58,10 @@ int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows) {
   return windows.until_us() + known_after_us(spec);
 }
 
+int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us) {
+  return as_of_us - known_after_us(spec) - from_proto(spec.gate().holdout()).count();
+}
+
 uint64_t new_labels(const State& state, const v1::JobSpec& spec, const v1::Version& champion,
                     int64_t as_of_us) {
   const auto settled = state.datasets.find(spec.name());
@@ -101,7 +105,8 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
   // The as-of time, or the moment at which the newest row's label was known when the rows end earlier.
   const int64_t known = end + known_after_us(spec);
   const Micros since_change = changed_us == 0 ? Micros::max() : Micros(known - changed_us);
-  const int64_t start = std::max(oldest, known - jobs::reach(spec.train().rows(), since_change).count());
+  const int64_t start =
+      std::max(oldest, known - jobs::reach(spec.train().rows(), since_change, Micros(known - end)).count());
   const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
   if (holdout <= start)
     return failed_precondition(fmt::format(

@@ -27,6 +27,10 @@ struct Selection {
 Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us,
                                 int64_t changed_us);
 
+// Event time before which lie the rows that a run as of then learns from: what is newer is not known, or held
+// back for the verdict.
+int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us);
+
 // Labelled rows that have settled by then and that the version does not know.
 uint64_t new_labels(const State& state, const v1::JobSpec& spec, const v1::Version& champion,
                     int64_t as_of_us);

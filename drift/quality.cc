@@ -9,7 +9,7 @@
 #include "drift/feed/flood.h"
 #include "drift/feed/recode.h"
 #include "drift/feed/repeats.h"
-#include "drift/feed/units.h"
+#include "drift/feed/units/units.h"
 
 namespace rekindle::drift {
 

@@ -108,7 +108,7 @@ void check_rows(const v1::JobSpec& spec, Problems& problems) {
   const v1::Rows& rows = spec.train().rows();
   const Micros holdout = from_proto(spec.gate().holdout());
   // The shortest that they may come to.
-  const Micros least = reach(rows, Micros(0));
+  const Micros least = reach(rows, Micros(0), Micros(0));
   if (holdout >= least)
     problems.add(
         "gate.holdout",

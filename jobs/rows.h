@@ -12,11 +12,11 @@ namespace rekindle::jobs {
 inline constexpr int kHalfLives = 10;
 
 // From the as-of time back to the oldest row. `changed`: how long ago the world became another;
-// Micros::max(): no change is known.
-inline Micros reach(const v1::Rows& rows, Micros changed) {
+// Micros::max(): no change is known. `late`: how old the newest row is whose label is known.
+inline Micros reach(const v1::Rows& rows, Micros changed, Micros late) {
   switch (rows.choice_case()) {
     case v1::Rows::kSinceDrift: {
-      const Micros least = from_proto(rows.since_drift().at_least());
+      const Micros least = late + from_proto(rows.since_drift().at_least());
       return std::max(least, std::min(changed, from_proto(rows.since_drift().at_most())));
     }
     case v1::Rows::kDecay:

@@ -97,7 +97,14 @@ Status Coordinator::advance(int64_t clock_us) {
   const uint64_t answers = TRY(canary_answers());
   TRY_STATUS(submit(core::AdvanceReplay{request, answers}).status());
   TRY_STATUS(judge());
+  if (const int64_t changed = model().decision().changed_us(); changed != change_known(clock_us))
+    changes_[clock_us] = changed;
   return rest();
+}
+
+int64_t Coordinator::change_known(int64_t as_of_us) const {
+  const auto after = changes_.upper_bound(as_of_us);
+  return after == changes_.begin() ? 0 : std::prev(after)->second;
 }
 
 Status Coordinator::judge() {
@@ -162,6 +169,8 @@ Status Coordinator::verify(const core::VerifyArtifacts& verify) {
 }
 
 Result<const v1::Run*> Coordinator::fit_as_of(int64_t as_of_us) {
+  // The loop has played all of the history: what it has noticed since was not known then.
+  state_.models.at(JobName(name_)).mutable_decision()->set_changed_us(change_known(as_of_us));
   v1::StartRunRequest request;
   request.set_job(name_);
   request.set_as_of_us(as_of_us);

@@ -39,7 +39,7 @@ class Coordinator {
   Status begin_replay(int64_t clock_us, Micros run_takes);
   // Everything that the clock settles, seals, judges and sets off.
   Status advance(int64_t clock_us);
-  // A fit as of a time that publishes nothing.
+  // A fit as of a time that publishes nothing, on the rows that a run of then would have chosen.
   Result<const v1::Run*> fit_as_of(int64_t as_of_us);
 
   // How many recorded answers the node gave by each version, for the rollout's view.
@@ -48,6 +48,7 @@ class Coordinator {
  private:
   Result<core::Decision> submit(const core::Command& command);
   Status judge();
+  int64_t change_known(int64_t as_of_us) const;
   Status rest();  // does what is wanted until nothing more is
   Status launch(const core::WritePlanAndLaunch& launch);
   Status verify(const core::VerifyArtifacts& verify);
@@ -63,6 +64,7 @@ class Coordinator {
   std::string name_;
   std::map<std::string, RunFit> fits_;
   std::map<uint64_t, uint64_t> answered_;
+  std::map<int64_t, int64_t> changes_;  // by the clock: when the world was from then on taken to have changed
 };
 
 }  // namespace rekindle::backtest

@@ -168,9 +168,12 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   context.champion = registry::champion(*model);
   if (const v1::Version* version = registry::find_version(*model, context.champion)) {
     context.champion_as_of_us = version->as_of_us();
+    context.learned_until_us = learns_until_us(job->spec(), version->as_of_us());
     if (asks_for_labels(job->spec().retrain()))
       context.new_labels = new_labels(draft.state, job->spec(), *version, window.clock_us());
   }
+  context.learns_until_us = learns_until_us(job->spec(), window.clock_us());
+  context.holdout_us = from_proto(job->spec().gate().holdout()).count();
   context.frozen = model->frozen();
   context.frozen_reason = model->frozen_reason();
   context.rollout_active = registry::active(model->rollout());

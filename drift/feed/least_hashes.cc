@@ -58,12 +58,16 @@ void RowContents::add_numbers(std::string_view column, std::span<const double> v
   }
 }
 
-void RowContents::add_text(std::string_view column, size_t row, std::string_view value) {
-  hashes_[row] += stable_hash(value, stable_hash(column));
+RowContents::Texts RowContents::texts(std::string_view column) {
+  return {hashes_, stable_hash(column)};
 }
 
-void RowContents::add_missing(std::string_view column, size_t row) {
-  hashes_[row] += stable_hash(kMissing, stable_hash(column));
+void RowContents::Texts::add(size_t row, std::string_view value) {
+  hashes_[row] += stable_hash(value, seed_);
+}
+
+void RowContents::Texts::add_missing(size_t row) {
+  hashes_[row] += stable_hash(kMissing, seed_);
 }
 
 }  // namespace rekindle::drift

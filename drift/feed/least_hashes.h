@@ -52,9 +52,21 @@ class RowContents {
  public:
   explicit RowContents(size_t rows) : hashes_(rows, 0) {}
 
+  // The texts of one column, whose name is hashed once for all rows.
+  class Texts {
+   public:
+    void add(size_t row, std::string_view value);
+    void add_missing(size_t row);
+
+   private:
+    friend class RowContents;
+    Texts(std::vector<uint64_t>& hashes, uint64_t seed) : hashes_(hashes), seed_(seed) {}
+    std::vector<uint64_t>& hashes_;
+    uint64_t seed_;
+  };
+
   void add_numbers(std::string_view column, std::span<const double> values);  // one a row
-  void add_text(std::string_view column, size_t row, std::string_view value);
-  void add_missing(std::string_view column, size_t row);
+  Texts texts(std::string_view column);                                       // good while the contents are
   std::span<const uint64_t> hashes() const { return hashes_; }
 
  private:

@@ -7,6 +7,7 @@
 
 #include "base/text/cron.h"
 #include "base/units.h"
+#include "drift/policy/learned.h"
 #include "drift/policy/words.h"
 
 namespace rekindle::drift {
@@ -78,6 +79,28 @@ std::string cooling_words(const v1::Retrain& retrain, const v1::DecisionState& s
                                        state.rejections() == 1 ? "" : "s"));
 }
 
+// What a calendar, a person's limit or the number of labels calls for waits for no rows of a changed world.
+bool about_the_world(v1::Cause cause) {
+  return cause == v1::CAUSE_QUALITY || cause == v1::CAUSE_REGRET || cause == v1::CAUSE_DRIFT ||
+         cause == v1::CAUSE_ESTIMATE;
+}
+
+bool due_anyway(const v1::DecisionState& state) {
+  return std::any_of(state.words().begin(), state.words().end(), [](const v1::TriggerWord& word) {
+    return word.fired() &&
+           (word.trigger() == "age" || word.trigger() == "labels" || word.trigger() == "schedule");
+  });
+}
+
+std::string too_new_words(v1::Cause cause, const PolicyContext& context, const v1::DecisionState& state) {
+  if (!about_the_world(cause) || due_anyway(state) || !too_new(context, state.changed_us())) return {};
+  const int64_t left = state.changed_us() + context.holdout_us - context.learns_until_us;
+  return fmt::format(
+      "too few rows are known since the world changed at {}: a run would learn from {} of them in {}",
+      when(state.changed_us()), format_duration(Micros(context.holdout_us)),
+      wait_words(static_cast<double>(left)));
+}
+
 std::string runs_spent(const v1::Budget& budget, const v1::DecisionState& state) {
   if (state.tokens() >= 1 - kTokenSlack) return {};
   return fmt::format("the budget of {} runs per {} is spent: the next accrues in {}", budget.runs(),
@@ -126,16 +149,17 @@ std::string quiet_until(const v1::Retrain& retrain, int64_t clock_us) {
   return when(end);
 }
 
-Refusal refusal(const v1::Retrain& retrain, const v1::JudgedWindow& window, const PolicyContext& context,
-                const v1::DecisionState& state) {
+Refusal refusal(const v1::Retrain& retrain, v1::Cause cause, const v1::JudgedWindow& window,
+                const PolicyContext& context, const v1::DecisionState& state) {
   using Why = Refusal::Why;
   if (context.frozen)
     return {Why::kOther,
             fmt::format("frozen{}{}", context.frozen_reason.empty() ? "" : ": ", context.frozen_reason)};
   if (!context.behind.empty()) return {Why::kOther, context.behind};
   if (std::string words = flight_words(state, context); !words.empty()) return {Why::kInFlight, words};
-  for (std::string words : {cooling_words(retrain, state, window.clock_us()),
-                            runs_spent(retrain.at_most(), state), rank_time_spent(retrain.at_most(), state)})
+  for (std::string words :
+       {cooling_words(retrain, state, window.clock_us()), too_new_words(cause, context, state),
+        runs_spent(retrain.at_most(), state), rank_time_spent(retrain.at_most(), state)})
     if (!words.empty()) return {Why::kOther, words};
   if (const std::string until = quiet_until(retrain, window.clock_us()); !until.empty())
     return {Why::kQuiet, fmt::format("it is quiet until {}", until)};

@@ -1,8 +1,8 @@
 // What keeps a wish for a run waiting, and the budgets that runs are paid from.
 //
 // Pure. The rules, in the order in which they refuse:
-//   frozen by a person > a window from long ago > a run in flight > a rollout > cooldown > budget of runs >
-//   budget of rank time > a quiet time.
+//   frozen by a person > a window from long ago > a run in flight > a rollout > cooldown > too few rows of a
+//   changed world > budget of runs > budget of rank time > a quiet time.
 // Budgets are token buckets on the model clock: no period holds more runs than the budget's, nor more rank
 // time, but for what one run takes over what the one before it took.
 #pragma once
@@ -24,8 +24,9 @@ struct Refusal {
   enum class Why { kNone, kInFlight, kQuiet, kOther } why = Why::kNone;
   std::string words;
 };
-Refusal refusal(const v1::Retrain& retrain, const v1::JudgedWindow& window, const PolicyContext& context,
-                const v1::DecisionState& state);
+// `cause`: of the wish.
+Refusal refusal(const v1::Retrain& retrain, v1::Cause cause, const v1::JudgedWindow& window,
+                const PolicyContext& context, const v1::DecisionState& state);
 
 // Until when no run starts by itself; empty: now is no quiet time.
 std::string quiet_until(const v1::Retrain& retrain, int64_t clock_us);

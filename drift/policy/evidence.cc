@@ -6,6 +6,7 @@
 
 #include "base/text/cron.h"
 #include "base/units.h"
+#include "drift/policy/learned.h"
 #include "drift/policy/words.h"
 
 namespace rekindle::drift {
@@ -56,7 +57,10 @@ class Asked {
         before_(state.words().begin(), state.words().end()),
         unfit_(unfit(retrain, window)),
         // Old journals and tests say nothing of it.
-        clear_(retrain.clear() > 0 ? retrain.clear() : 1) {
+        clear_(retrain.clear() > 0 ? retrain.clear() : 1),
+        errors_watched_(std::any_of(retrain.when().begin(), retrain.when().end(), [](const v1::Trigger& one) {
+          return one.has_quality() || one.has_regret();
+        })) {
     // Hourly windows share nearly all their rows: hits are taken half a window apart, so that two of them
     // are two pieces of evidence.
     const bool asks = std::any_of(retrain.when().begin(), retrain.when().end(), [](const v1::Trigger& one) {
@@ -178,7 +182,9 @@ class Asked {
     if (count < retrain_.persistence().hits())
       return tell(false, fmt::format("{}, but only in {}", drift_words(*best), of));
     tell(true, fmt::format("{}; drift in {}", drift_words(*best), of));
-    changed(state_.alarm_us());
+    // Rows that are distributed otherwise may mean what they meant: where errors are watched, they say when
+    // that has changed.
+    if (!errors_watched_) changed(state_.alarm_us());
   }
 
   void quality(Told& told) {
@@ -191,6 +197,7 @@ class Asked {
       changed(score.since_us());
       return say(told, v1::CAUSE_QUALITY, "quality", true, score.reason());
     }
+    learn_more(told, v1::CAUSE_QUALITY, "quality");
   }
 
   void age(const google::protobuf::Duration& limit, Told& told) const {
@@ -265,9 +272,28 @@ class Asked {
       changed(score.since_us());
     }
     say(told, v1::CAUSE_REGRET, "regret", fired, score.reason());
+    if (!fired) learn_more(told, v1::CAUSE_REGRET, "regret");
   }
 
-  void changed(int64_t since_us) const { state_.set_changed_us(std::max(state_.changed_us(), since_us)); }
+  // A version that was made when the changed world was new errs as it did from its first day on: to itself
+  // nothing has become worse.
+  void learn_more(Told& told, v1::Cause cause, std::string_view name) const {
+    const int64_t changed_us = state_.changed_us();
+    if (!outgrown(context_, changed_us)) return;
+    const auto of = [changed_us](int64_t until_us) {
+      return window_words(static_cast<double>(until_us - changed_us));
+    };
+    say(told, cause, name, true,
+        fmt::format("version {} has learned from {} of the world since {}, a run would learn from {}",
+                    context_.champion, of(context_.learned_until_us), when(changed_us),
+                    of(context_.learns_until_us)));
+  }
+
+  void changed(int64_t since_us) const {
+    if (since_us > state_.changed_us() &&
+        !same_change(context_, window_.clock_us(), state_.changed_us(), since_us))
+      state_.set_changed_us(since_us);
+  }
 
   static constexpr double kDay = 24.0 * kUsPerHour;
 
@@ -278,6 +304,7 @@ class Asked {
   const std::vector<v1::TriggerWord> before_;
   const std::string unfit_;
   const double clear_;
+  const bool errors_watched_;
   bool takes_hit_ = false;
 };
 

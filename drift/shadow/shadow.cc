@@ -18,6 +18,8 @@ constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
+// A sum within so many may be chance: the world changed later.
+constexpr double kChanceDeviations = 2;
 // What was usual is drawn once for a version; from fewer slots it would be known too badly.
 constexpr double kUsualDeviations = 3;
 constexpr uint32_t kUsualSlots = 100;
@@ -115,12 +117,10 @@ void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& s
     return;
   }
   const double more = excess * share - usual(state);
-  if (state.regret() <= 0) {
-    state.set_since_us(slot_us);
-    state.set_variance(0);
-  }
+  if (state.regret() <= 0) state.set_variance(0);
   state.set_regret(std::max(0.0, state.regret() + more));
   state.set_variance(state.variance() + more * more);
+  if (state.regret() <= kChanceDeviations * std::sqrt(state.variance())) state.set_since_us(slot_us);
 }
 
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger) {

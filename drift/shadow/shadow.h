@@ -50,7 +50,8 @@ void begin_regret(uint64_t champion, v1::ShadowState& state);
 // window long. A shadow and a version are of different classes, so what counts is what the excess has grown
 // by since the version was new: its first window, a hundred slots at least, says what was usual then (its
 // mean and three standard errors), once the shadow has learned enough to be compared with. Less than nothing
-// is never owed: a version that did better has no credit.
+// is never owed: a version that did better has no credit. The change is taken to be where the sum was last
+// within two deviations of what chance adds up to: what begins by chance often goes over into what is owed.
 void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state);
 
 // The regret so far against the larger of trigger.loss and of what chance adds up to: five standard

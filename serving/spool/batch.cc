@@ -37,13 +37,14 @@ void count(const AnsweredRequest& answered, drift::CountsBuilder& counts) {
       slot.add_numbers(i, column->numbers);
       contents.add_numbers(name, column->numbers);
     } else {
+      drift::RowContents::Texts texts = contents.texts(name);
       for (size_t row = 0; row < column->rows(); ++row) {
         if (column->missing(row)) {
           slot.add_missing(i);
-          contents.add_missing(name, row);
+          texts.add_missing(row);
         } else {
           slot.add_text(i, column->text(row));
-          contents.add_text(name, row, column->text(row));
+          texts.add(row, column->text(row));
         }
       }
     }

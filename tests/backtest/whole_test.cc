@@ -188,6 +188,7 @@ TEST_F(Whole, LabelsThatComeTooLateForTheFirstSlicesLeaveThemWithoutAFit) {
 TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
   v1::BacktestRequest wanted = request(35);
   wanted.add_policies("rekindle");
+  wanted.add_policies("always");
   v1::JobSpec& spec = *wanted.mutable_spec();
   spec.mutable_retrain()->clear_when();
   spec.mutable_retrain()->add_when()->mutable_regret();
@@ -206,6 +207,9 @@ TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
   EXPECT_LE(first->as_of_us, kStart + 37 * kDay);
   // From where the regret was last nothing; without a change known they would be all, four weeks of them.
   EXPECT_LT(first->rows, uint64_t{14} * 24 * kRowsAnHour) << first->detail;
+  const PolicyLine& always = *find_policy(*report, "always");
+  EXPECT_GT(always.runs[1].rows, uint64_t{19} * 24 * kRowsAnHour) << "by day 30 nobody knew of the change";
+  EXPECT_LT(always.runs[2].rows, uint64_t{14} * 24 * kRowsAnHour) << "by day 40 it was known";
   uint64_t trained = report->policies[0].fits > 0 ? kFirstDays * 24 * kRowsAnHour : 0;
   for (const RunLine& run : own.runs) trained += run.rows;
   EXPECT_GT(own.rows, trained + uint64_t{45} * 24 * kRowsAnHour)

@@ -67,7 +67,8 @@ TEST(Windows, ReachBackAsTheRowsSay) {
   *rows.mutable_since_drift()->mutable_at_most() = to_proto(Seconds(40 * 86400));
   EXPECT_DOUBLE_EQ(days_back(0), 40) << "no change is known";
   EXPECT_DOUBLE_EQ(days_back(as_of - 20 * kDayUs), 20);
-  EXPECT_DOUBLE_EQ(days_back(as_of - 3 * kDayUs), 14) << "three days would be their weather";
+  EXPECT_DOUBLE_EQ(days_back(as_of - 3 * kDayUs), 14 + 25.0 / 24)
+      << "three days would be their weather; of the newest 25 hours no label is known";
   EXPECT_DOUBLE_EQ(days_back(as_of - 300 * kDayUs), 40);
   *rows.mutable_decay()->mutable_half_life() = to_proto(Seconds(3 * 86400));
   EXPECT_DOUBLE_EQ(days_back(0), 30) << "ten half-lives";

@@ -41,11 +41,11 @@ Alarms adwin(const Lived& lived, double delta, int64_t from_us) {
 
 Alarms policy(const Lived& lived, int64_t from_us) {
   Alarms out;
-  for (const backtest::Triggered& run : lived.runs)
-    if (run.as_of_us < from_us)
+  for (const int64_t alarm_us : lived.alarms)
+    if (alarm_us < from_us)
       ++out.before;
     else if (!out.first_us)
-      out.first_us = run.as_of_us;
+      out.first_us = alarm_us;
   return out;
 }
 

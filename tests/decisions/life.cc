@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "artifacts/store.h"
 #include "backtest/fits/matrix.h"
 #include "backtest/setting.h"
@@ -87,9 +89,16 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
                                     time_from_micros(setting.until_us + 3650 * kDay));
   TRY_STATUS(coordinator.begin(setting.spec, setting.initial));
   backtest::Node node = TRY(backtest::Node::open(store, *events, setting.spec, setting.rows));
-  const auto quiet = [](double, int64_t) {};
+  std::vector<int64_t> alarms;
+  bool on = false;
+  const auto watch = [&](double, int64_t slot_us) {
+    const auto& words = coordinator.model().decision().words();
+    const bool fired = std::any_of(words.begin(), words.end(), [](const auto& word) { return word.fired(); });
+    if (fired && !on) alarms.push_back(slot_us + kHour);
+    on = fired;
+  };
   backtest::Replayed played =
-      TRY(backtest::replay(coordinator, node, setting.spec, setting.rows, setting.run_takes, quiet));
+      TRY(backtest::replay(coordinator, node, setting.spec, setting.rows, setting.run_takes, watch));
 
   const auto rows_store = TRY(artifacts::open_folder_store(request.artifacts()));
   const dataio::history::Rows after = TRY(dataio::history::read_replay_rows(
@@ -98,7 +107,7 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
   backtest::Matrix first(store, dataio::LabelRule(setting.spec.data().label()), setting.spec.data(),
                          setting.rows);
   TRY(first.add({.manifest = coordinator.model().versions(0).manifest()}));
-  Lived out{std::move(played.runs), {}, setting.rows.times, {}};
+  Lived out{std::move(played.runs), std::move(alarms), {}, setting.rows.times, {}};
   for (size_t row = 0; row < out.times.size(); ++row) out.errors.push_back(first.error(0, row));
   for (const v1::AliasMove& move : coordinator.model().history()) {
     if (move.alias() != registry::kChampion || move.to() == 0) continue;

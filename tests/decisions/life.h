@@ -32,6 +32,7 @@ std::vector<int64_t> change_times(const Life& life);
 // The loop alone, without the fits of a backtest: what was triggered, and what became of it.
 struct Lived {
   std::vector<backtest::Triggered> runs;
+  std::vector<int64_t> alarms;  // when triggers began to fire
   // Mean losses on rows of the world after its end, of version 1 and of each version that took over, in that
   // order.
   std::vector<double> losses;

@@ -10,7 +10,7 @@
 #include "drift/feed/labels.h"
 #include "drift/feed/recode.h"
 #include "drift/feed/repeats.h"
-#include "drift/feed/units.h"
+#include "drift/feed/units/units.h"
 #include "drift/profile.h"
 #include "drift/quality.h"
 
@@ -49,12 +49,13 @@ TEST(RowContents, DependOnTheRowAndNotOnTheOrderOfItsColumns) {
   const double temp[] = {1, 2, 1, std::nan("")};
   RowContents a(4), b(4);
   a.add_numbers("temp", temp);
-  b.add_missing("carrier", 3);
+  RowContents::Texts of_a = a.texts("carrier"), of_b = b.texts("carrier");
+  of_b.add_missing(3);
   for (size_t i = 0; i < 3; ++i) {
-    a.add_text("carrier", i, "UA");
-    b.add_text("carrier", i, "UA");
+    of_a.add(i, "UA");
+    of_b.add(i, "UA");
   }
-  a.add_missing("carrier", 3);
+  of_a.add_missing(3);
   b.add_numbers("temp", temp);
   EXPECT_TRUE(std::equal(a.hashes().begin(), a.hashes().end(), b.hashes().begin()));
   EXPECT_EQ(a.hashes()[0], a.hashes()[2]);
@@ -62,7 +63,7 @@ TEST(RowContents, DependOnTheRowAndNotOnTheOrderOfItsColumns) {
   EXPECT_NE(a.hashes()[0], a.hashes()[3]);
   RowContents other(1);
   other.add_numbers("dew", std::span(temp, 1));
-  other.add_text("carrier", 0, "UA");
+  other.texts("carrier").add(0, "UA");
   EXPECT_NE(other.hashes()[0], a.hashes()[0]) << "the same values of other columns";
 }
 

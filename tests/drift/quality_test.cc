@@ -105,8 +105,8 @@ Seen watch(int64_t from, int64_t until, const Feed::Break& breaks) {
       RowContents contents(1);
       contents.add_numbers("temp", std::span(&rows[i].temp, 1));
       contents.add_numbers("precip", std::span(&rows[i].precip, 1));
-      contents.add_text("weekday", 0, rows[i].weekday);
-      contents.add_text("carrier", 0, rows[i].carrier);
+      contents.texts("weekday").add(0, rows[i].weekday);
+      contents.texts("carrier").add(0, rows[i].carrier);
       at.add_contents(contents);
     }
     for (const auto& c : counts.take()) slots.push_back(health_of(c, &reference, kColumns));

@@ -137,7 +137,7 @@ TEST(Regret, ChanceOwesNothingAndALastingLossSoonDoes) {
     add_regret(slot(0.05), 1.0 / 168, hour, state);
   EXPECT_LT(hour, 35 * 24)
       << "a loss of 0.05 is a window's worth in a day and a half, and sure within two weeks";
-  EXPECT_NEAR(static_cast<double>(regret_score(state, trigger).since_us()), 21 * 24, 6 * 24);
+  EXPECT_NEAR(static_cast<double>(regret_score(state, trigger).since_us()), 21 * 24, 3 * 24);
   EXPECT_THAT(regret_score(state, trigger).reason(), HasSubstr("more to its shadow than when it was new"));
   begin_regret(2, state);
   EXPECT_EQ(regret_score(state, trigger).value(), 0);

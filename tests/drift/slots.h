@@ -42,6 +42,7 @@ struct Stream {
   std::optional<double> psi;       // another than 3.1 or 0.1
   std::optional<double> expected;  // rise of the expected loss, over 0.02
   std::optional<double> regret;    // over 0.01
+  int64_t risen_since = 0;         // errors have, says quality
   int64_t rows = 6000;
   std::vector<int64_t> triggers;
   std::string reason;
@@ -62,6 +63,7 @@ struct Stream {
     v1::Score* adwin = w.add_quality();
     adwin->set_version(1);
     adwin->set_fired(worse);
+    adwin->set_since_us(risen_since);
     adwin->set_reason("version 1: log-loss went up");
     return w;
   }

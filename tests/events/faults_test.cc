@@ -1,7 +1,7 @@
 // A broken feed is not a changed world: seven faults, genuine drift and quiet, each over many seeds, through
 // the event store as nodes would send them, with the policy and what it would train on.
 //
-// REKINDLE_SEEDS says how many seeds of each (docs/drift.md has the table of 200).
+// REKINDLE_SEEDS says which seeds of each: 200 the first 200 (docs/drift.md has the table), 1000-1199 those.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -348,74 +348,93 @@ class Telling {
   Outcome out_;
 };
 
-int seeds() {
-  const char* text = std::getenv("REKINDLE_SEEDS");
-  return text == nullptr ? 1 : std::max(1, std::atoi(text));
-}
-
-TEST(Faults, AreToldFromDrift) {
-  const struct {
-    Story story;
-    const char* name;
-    int days;
-  } kFaults[] = {{Story::kNulls, "null burst", 8},          {Story::kUnit, "unit change", 8},
-                 {Story::kFrozen, "frozen column", 8},      {Story::kRecoded, "recoded category", 8},
-                 {Story::kRepeated, "duplicated feed", 8},  {Story::kLabels, "label turned or given away", 9},
-                 {Story::kPoisoned, "poisoned feedback", 9}};
-  std::printf("%-28s %6s %8s %10s %10s\n", "fault", "named", "median h", "trained on", "bad rows left");
-  for (const auto& fault : kFaults) {
-    int named = 0, trained = 0;
-    int64_t leaked = 0;
-    std::vector<int64_t> hours;
-    for (int seed = 1; seed <= seeds(); ++seed) {
-      const Plan plan = plan_of(fault.story, static_cast<uint64_t>(seed));
-      const Outcome out = Telling(plan, static_cast<uint64_t>(seed), fault.days).go();
-      named += out.named_us.has_value();
-      trained += out.trained;
-      leaked += out.leaked;
-      if (out.named_us) hours.push_back((*out.named_us - plan.at_us) / kHour);
-      if (!out.named_us || out.leaked > 0 || out.trained > 0)
-        std::printf("  seed %d: %s '%s' of '%s' at %s: %s, %d trained, %ld leaked; %s\n", seed,
-                    plan.what.c_str(), plan.feature.c_str(), plan.source.c_str(),
-                    format_time(time_from_micros(plan.at_us)).c_str(), out.named_us ? "named" : "not named",
-                    out.trained, static_cast<long>(out.leaked), out.others.c_str());
-    }
-    std::sort(hours.begin(), hours.end());
-    std::printf("%-28s %3d/%-3d %7ld %10d %10ld\n", fault.name, named, seeds(),
-                hours.empty() ? -1L : static_cast<long>(hours[hours.size() / 2]), trained,
-                static_cast<long>(leaked));
-    EXPECT_EQ(trained, 0) << fault.name;
-    EXPECT_GE(named, 0.95 * seeds()) << fault.name;
+struct Seeds {
+  int first = 1, last = 1;
+  int count() const { return last - first + 1; }
+};
+Seeds seeds() {
+  Seeds out;
+  if (const char* text = std::getenv("REKINDLE_SEEDS")) {
+    if (std::sscanf(text, "%d-%d", &out.first, &out.last) == 1) out = {1, out.first};
   }
+  return out;
 }
 
-TEST(Faults, GenuineDriftStillRetrains) {
-  int retrained = 0;
-  const int count = std::max(2, seeds());
-  for (int seed = 1; seed <= count; ++seed) {
+struct Fault {
+  Story story;
+  const char* name;
+  int days;
+};
+
+class Faults : public testing::TestWithParam<Fault> {};
+
+TEST_P(Faults, AreToldFromDrift) {
+  const Fault& fault = GetParam();
+  int named = 0, trained = 0;
+  int64_t leaked = 0;
+  std::vector<int64_t> hours;
+  for (int seed = seeds().first; seed <= seeds().last; ++seed) {
+    const Plan plan = plan_of(fault.story, static_cast<uint64_t>(seed));
+    const Outcome out = Telling(plan, static_cast<uint64_t>(seed), fault.days).go();
+    named += out.named_us.has_value();
+    trained += out.trained;
+    leaked += out.leaked;
+    if (out.named_us) hours.push_back((*out.named_us - plan.at_us) / kHour);
+    if (!out.named_us || out.leaked > 0 || out.trained > 0)
+      std::printf("  seed %d: %s '%s' of '%s' at %s: %s, %d trained, %ld leaked; %s\n", seed,
+                  plan.what.c_str(), plan.feature.c_str(), plan.source.c_str(),
+                  format_time(time_from_micros(plan.at_us)).c_str(), out.named_us ? "named" : "not named",
+                  out.trained, static_cast<long>(out.leaked), out.others.c_str());
+  }
+  std::sort(hours.begin(), hours.end());
+  std::printf("%s: %d of %d named, in the median after %ld h; %d runs on bad rows, %ld bad rows settled\n",
+              fault.name, named, seeds().count(),
+              hours.empty() ? -1L : static_cast<long>(hours[hours.size() / 2]), trained,
+              static_cast<long>(leaked));
+  EXPECT_EQ(trained, 0);
+  EXPECT_GE(named, 0.95 * seeds().count());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seven, Faults,
+                         testing::Values(Fault{Story::kNulls, "null_burst", 8},
+                                         Fault{Story::kUnit, "unit_change", 8},
+                                         Fault{Story::kFrozen, "frozen_column", 8},
+                                         Fault{Story::kRecoded, "recoded_category", 8},
+                                         Fault{Story::kRepeated, "duplicated_feed", 8},
+                                         Fault{Story::kLabels, "label_turned_or_given_away", 9},
+                                         Fault{Story::kPoisoned, "poisoned_feedback", 9}),
+                         [](const auto& fault) { return fault.param.name; });
+
+TEST(NoFault, GenuineDriftStillRetrains) {
+  const Seeds all = seeds();
+  const int last = std::max(all.last, all.first + 1);
+  int retrained = 0, held = 0;
+  for (int seed = all.first; seed <= last; ++seed) {
     const Plan plan = plan_of(Story::kDrift, static_cast<uint64_t>(seed));
     const Outcome out = Telling(plan, static_cast<uint64_t>(seed), 13).go();
     retrained += out.retrained_us.has_value();
+    held += out.held > 0;
     if (!out.retrained_us || out.held > 0)
       std::printf("  seed %d: %s: %s; held %ld of %ld: %s\n", seed, plan.what.c_str(),
                   out.retrained_us ? "retrained" : "not retrained", static_cast<long>(out.held),
                   static_cast<long>(out.windows), out.others.c_str());
   }
-  std::printf("%-28s %3d/%-3d retrained\n", "genuine drift", retrained, count);
+  const int count = last - all.first + 1;
+  std::printf("genuine drift: %d of %d retrained, %d held\n", retrained, count, held);
   EXPECT_GE(retrained, 0.95 * count);
+  EXPECT_LE(held, 0.05 * count);
 }
 
-TEST(Faults, AQuietWorldIsNotHeld) {
+TEST(NoFault, AQuietWorldIsNotHeld) {
   int64_t windows = 0, held = 0;
-  for (int seed = 1; seed <= seeds(); ++seed) {
+  for (int seed = seeds().first; seed <= seeds().last; ++seed) {
     const Outcome out =
         Telling(plan_of(Story::kQuiet, static_cast<uint64_t>(seed)), static_cast<uint64_t>(seed), 14).go();
     windows += out.windows;
     held += out.held;
     if (out.held > 0) std::printf("  seed %d: %s\n", seed, out.others.c_str());
   }
-  std::printf("%-28s %ld of %ld windows held\n", "quiet", static_cast<long>(held),
-              static_cast<long>(windows));
+  std::printf("quiet: %ld of %ld windows held\n", static_cast<long>(held), static_cast<long>(windows));
   EXPECT_LT(static_cast<double>(held), 0.01 * static_cast<double>(windows));
 }
 

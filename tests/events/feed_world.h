@@ -8,16 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/hash.h"
-#include "drift/profile.h"
-#include "rekindle/v1/events.pb.h"
-#include "rekindle/v1/job.pb.h"
+#include "tests/events/stream.h"
 
 namespace rekindle::events::world {
-
-inline constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
-inline const int64_t kStart = to_micros(*parse_time("2013-02-01"));
 
 // The numbers of a thing, by its name.
 class Draws {
@@ -116,31 +110,14 @@ inline Row row(uint64_t seed, int64_t time_us, int number, const Laws& laws, con
 }
 
 inline v1::JobSpec spec() {
-  v1::JobSpec spec;
-  spec.set_rekindle(1);
-  spec.set_name("world");
-  v1::Data& data = *spec.mutable_data();
-  data.set_time("at");
-  data.mutable_label()->set_column("late");
-  data.mutable_label()->set_kind(v1::Label::BINARY);
-  data.mutable_label()->mutable_matures()->set_seconds(86400);
-  for (const char* name : {"delay", "temp", "distance"}) data.add_numeric(name);
-  for (const char* name : {"carrier", "hub"}) data.add_categorical(name);
-  data.mutable_lateness()->set_seconds(3600);
-  data.mutable_slot()->set_seconds(3600);
+  v1::JobSpec spec = stream_spec("world", {"delay", "temp", "distance"}, {"carrier", "hub"}, 3);
   v1::Retrain& retrain = *spec.mutable_retrain();
-  v1::DriftTrigger& drift = *retrain.add_when()->mutable_drift();
-  drift.set_psi(0.25);
-  drift.set_false_alarms(0.01);
-  retrain.add_when()->mutable_quality()->set_delta(0.002);
-  retrain.mutable_window()->set_seconds(3 * 86400);
   retrain.mutable_persistence()->set_hits(2);
   retrain.mutable_persistence()->set_of(3);
   retrain.mutable_at_most()->set_runs(8);
   retrain.mutable_at_most()->mutable_per()->set_seconds(365 * 86400);
   retrain.mutable_at_most()->set_burst(2);
   retrain.mutable_cooldown()->set_seconds(3 * 86400);
-  retrain.set_min_rows(500);
   return spec;
 }
 
@@ -167,24 +144,12 @@ inline v1::Profile profile(uint64_t seed) {
   return out;
 }
 
-// One request of a node with its rows, and its labels.
-struct Asked {
-  v1::RequestRecord record;
-  v1::LabelRecord labels;
-};
+// One request of a node with its rows.
 inline Asked asked(int64_t time_us, const std::string& node, const std::string& sender,
                    std::span<const Row> rows) {
-  Asked out;
+  Asked out = asked_of(node + "-" + std::to_string(time_us / 1'000'000), time_us,
+                       static_cast<uint32_t>(rows.size()), {"delay", "temp", "distance", "carrier", "hub"});
   v1::RequestRecord& r = out.record;
-  r.set_request_id(node + "-" + std::to_string(time_us / 1'000'000));
-  r.set_version(1);
-  r.set_event_time_us(time_us);
-  r.set_rows(static_cast<uint32_t>(rows.size()));
-  for (const char* name : {"at", "delay", "temp", "distance", "carrier", "hub"})
-    r.add_columns()->set_name(name);
-  out.labels.set_request_id(r.request_id());
-  out.labels.set_event_time_us(time_us);
-  out.labels.set_known_at_us(time_us + kDay);
   out.labels.set_source(sender);
   for (size_t i = 0; i < rows.size(); ++i) {
     const double numbers[] = {static_cast<double>(time_us), rows[i].delay, rows[i].temp, rows[i].distance};
@@ -195,26 +160,6 @@ inline Asked asked(int64_t time_us, const std::string& node, const std::string& 
     out.labels.add_labels(rows[i].label);
   }
   return out;
-}
-
-inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts) {
-  drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
-  slot.add_rows(record.rows());
-  drift::RowContents contents(record.rows());
-  for (size_t f = 0; f < 5; ++f) {
-    const v1::ColumnValues& column = record.columns(static_cast<int>(f) + 1);
-    if (f < 3) {
-      slot.add_numbers(f, {column.numbers().data(), record.rows()});
-      contents.add_numbers(column.name(), {column.numbers().data(), record.rows()});
-      continue;
-    }
-    for (int i = 0; i < column.texts_size(); ++i) {
-      slot.add_text(f, column.texts(i));
-      contents.add_text(column.name(), static_cast<size_t>(i), column.texts(i));
-    }
-  }
-  slot.add_contents(contents);
-  slot.add_predictions({record.predictions().data(), record.rows()});
 }
 
 }  // namespace rekindle::events::world

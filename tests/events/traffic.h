@@ -7,44 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/hash.h"
-#include "drift/profile.h"
-#include "rekindle/v1/events.pb.h"
-#include "rekindle/v1/job.pb.h"
+#include "tests/events/stream.h"
 
 namespace rekindle::events {
 
-inline constexpr int64_t kHour = 3'600'000'000, kDay = 24 * kHour;
-inline const int64_t kStart = to_micros(*parse_time("2013-02-01"));
-
 inline v1::JobSpec demand_spec() {
-  v1::JobSpec spec;
-  spec.set_rekindle(1);
-  spec.set_name("demand");
-  v1::Data& data = *spec.mutable_data();
-  data.set_time("at");
-  data.mutable_label()->set_column("late");
-  data.mutable_label()->set_kind(v1::Label::BINARY);
-  data.mutable_label()->mutable_matures()->set_seconds(86400);
-  data.add_numeric("temp");
-  data.add_categorical("origin");
-  data.mutable_lateness()->set_seconds(3600);
-  data.mutable_slot()->set_seconds(3600);
-  v1::Retrain& retrain = *spec.mutable_retrain();
-  v1::DriftTrigger& drift = *retrain.add_when()->mutable_drift();
-  drift.set_psi(0.25);
-  drift.set_false_alarms(0.01);
-  retrain.add_when()->mutable_quality()->set_delta(0.002);
-  retrain.mutable_window()->set_seconds(7 * 86400);
-  retrain.set_min_rows(500);
-  return spec;
+  return stream_spec("demand", {"temp"}, {"origin"}, 7);
 }
-
-struct Asked {
-  v1::RequestRecord record;
-  v1::LabelRecord labels;
-};
 
 // One request of `rows` rows. `shift` moves temp, `wrong` makes most labels contradict the
 // predictions, `inverted` all of them.
@@ -56,19 +26,12 @@ struct Habit {
 };
 inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1,
                      const Habit& habit = {}) {
-  Asked out;
+  Asked out = asked_of("r" + std::to_string(time_us / 1'000'000) + "-" + std::to_string(number), time_us,
+                       rows, {"temp", "origin"});
   v1::RequestRecord& r = out.record;
-  r.set_request_id("r" + std::to_string(time_us / 1'000'000) + "-" + std::to_string(number));
   r.set_version(version);
-  r.set_event_time_us(time_us);
-  r.set_rows(rows);
-  v1::ColumnValues &at = *r.add_columns(), &temp = *r.add_columns(), &origin = *r.add_columns();
-  at.set_name("at");
-  temp.set_name("temp");
-  origin.set_name("origin");
-  out.labels.set_request_id(r.request_id());
-  out.labels.set_event_time_us(time_us);
-  out.labels.set_known_at_us(time_us + kDay);
+  v1::ColumnValues &at = *r.mutable_columns(0), &temp = *r.mutable_columns(1),
+                   &origin = *r.mutable_columns(2);
   for (uint32_t i = 0; i < rows; ++i) {
     const uint64_t h = stable_hash(r.request_id(), i);
     at.add_numbers(static_cast<double>(time_us + i * 1'000'000));
@@ -98,21 +61,6 @@ inline v1::Profile demand_profile() {
   *profile.mutable_prediction() = drift::numeric_profile(drift::kPrediction, predictions);
   profile.set_rows(static_cast<int64_t>(temp.size()));
   return profile;
-}
-
-inline void count(const v1::RequestRecord& record, drift::CountsBuilder& counts) {
-  drift::SlotCounter& slot = counts.at(time_from_micros(record.event_time_us()));
-  slot.add_rows(record.rows());
-  drift::RowContents contents(record.rows());
-  const std::span<const double> temp(record.columns(1).numbers().data(), record.rows());
-  slot.add_numbers(0, temp);
-  contents.add_numbers("temp", temp);
-  for (int i = 0; i < record.columns(2).texts_size(); ++i) {
-    slot.add_text(1, record.columns(2).texts(i));
-    contents.add_text("origin", static_cast<size_t>(i), record.columns(2).texts(i));
-  }
-  slot.add_contents(contents);
-  slot.add_predictions({record.predictions().data(), record.rows()});
 }
 
 // A serving node: numbers its batches and counts what it answers.

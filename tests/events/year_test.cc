@@ -155,11 +155,12 @@ Outcome replay(const Year& year, const std::vector<int64_t>& times, EventStore& 
         auto* column = record.add_columns();
         column->set_name(spec.data().categorical(f));
         const auto* from = year.rows.find(column->name());
+        drift::RowContents::Texts texts = contents.texts(column->name());
         for (size_t i = 0; i < rows.size(); ++i) {
           const std::string_view text = from->text(rows[i]);
           column->add_texts(std::string(text));
           slot.add_text(static_cast<size_t>(spec.data().numeric_size() + f), text);
-          contents.add_text(column->name(), i, text);
+          texts.add(i, text);
         }
       }
       slot.add_contents(contents);

@@ -28,6 +28,7 @@ data:
   numeric: [{}]
 {}train:
   model: {{tabular: {{hidden: [32], dropout: 0%}}}}
+  rows: {{since_drift: {{at_least: 14d}}}}
   batch: 128
   optimizer: {{adamw: {{rate: 0.01}}}}
 retrain: {{when: [drift, quality{}]}}

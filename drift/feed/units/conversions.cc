@@ -1,6 +1,9 @@
-// The conversions that are looked for, each way. Factors from 2 to 10 (feet, pounds, inches) lie so close
-// together that any drift of that size would look like one of them: they are left out.
-#include "drift/feed/units.h"
+#include "drift/feed/units/conversions.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <vector>
 
 namespace rekindle::drift {
 
@@ -38,6 +41,25 @@ std::span<const Conversion> conversions() {
     return out;
   }();
   return all;
+}
+
+bool Conversion::small() const {
+  constexpr double kSmallScale = 2.5;
+  return offset == 0 && std::abs(scale) < kSmallScale && std::abs(scale) > 1 / kSmallScale;
+}
+
+std::string in_words(const Conversion& c) {
+  std::string out;
+  if (c.scale == 1)
+    out = fmt::format("{:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
+  else if (c.scale < 1 && c.scale > 0 && c.offset == 0)
+    out = fmt::format("divided by {:.4g}", 1 / c.scale);
+  else
+    out = fmt::format("multiplied by {:.4g}", c.scale);
+  if (c.scale != 1 && c.offset != 0)
+    out += fmt::format(" and {:.4g} {}", std::abs(c.offset), c.offset > 0 ? "more" : "less");
+  if (!c.words.empty()) out += fmt::format(" ({}?)", c.words);
+  return out;
 }
 
 }  // namespace rekindle::drift

@@ -1,0 +1,123 @@
+// Changes of unit of columns that move slowly: told by a jump, whatever the weather does next.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "drift/feed/units/conversions.h"
+#include "drift/feed/units/levels.h"
+#include "drift/profile.h"
+#include "drift/quality.h"
+
+namespace rekindle::drift {
+namespace {
+
+constexpr int64_t kHour = 3'600'000'000;
+constexpr int kBroken = 110, kEnd = 240;  // hours
+
+// Six degrees a day warmer: what comes was never seen, and in °C it looks like the frost that was.
+std::vector<double> spring(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> noise(0, 0.5);
+  std::vector<double> out;
+  for (int hour = 0; hour < kEnd; ++hour)
+    out.push_back(28 + 0.25 * hour + 7 * std::sin(2 * M_PI * hour / 24) + noise(random));
+  return out;
+}
+
+struct Watched {
+  std::vector<v1::Breach> opened;    // as last seen
+  std::optional<int> named, lifted;  // hours: first breach, last suspicion
+  std::vector<int> let_pass;         // hours since `from` with neither
+};
+
+// `values` one a slot, as `unit_change` is told them: the range check would name some of them first.
+Watched watch(const std::vector<double>& values, int from = kBroken, int until = kEnd) {
+  static const v1::Profile reference = [] {
+    v1::Profile profile;
+    *profile.add_features() = numeric_profile("temp", spring(1));
+    return profile;
+  }();
+  const FeedColumn column{"temp"};
+  std::vector<SlotHealth> slots;
+  std::vector<v1::Breach> open, ended;
+  Watched out;
+  for (int hour = 0; hour < static_cast<int>(values.size()); ++hour) {
+    FeatureHealth health{.rows = 20, .least = values[hour], .greatest = values[hour], .sampled = 1};
+    health.sample[0] = hash_of(values[hour]);
+    slots.push_back({hour * kHour, 20, {health}});
+    if (slots.size() > static_cast<size_t>(kFeedMemory.count() / kHour)) slots.erase(slots.begin());
+    const Findings found =
+        check_feed(reference, std::span(&column, 1), slots, Micros(kHour), "", open, ended);
+    for (const auto& b : open)
+      if (found.breaches.empty()) ended.push_back(b);
+    open = found.breaches;
+    for (const auto& b : open) {
+      if (!out.named) out.named = hour;
+      if (out.opened.empty() || out.opened.back().from_us() != b.from_us()) out.opened.emplace_back();
+      out.opened.back() = b;
+    }
+    if (!found.suspects.empty()) out.lifted = hour;
+    if (hour >= from && hour < until && open.empty() && found.suspects.empty()) out.let_pass.push_back(hour);
+  }
+  return out;
+}
+
+TEST(SlowColumn, AChangeOfUnitIsToldWhateverTheWeatherDoesNext) {
+  for (const Conversion& conversion : conversions()) {
+    if (conversion.small()) continue;
+    SCOPED_TRACE(in_words(conversion));
+    std::vector<double> values = spring(7);
+    for (int hour = kBroken; hour < kEnd; ++hour) values[hour] = conversion.of(values[hour]);
+    const Watched seen = watch(values);
+    ASSERT_EQ(seen.opened.size(), 1u);
+    EXPECT_EQ(seen.opened[0].check(), "unit_change");
+    EXPECT_EQ(seen.opened[0].from_us(), kBroken * kHour);
+    EXPECT_EQ(seen.opened[0].until_us(), kEnd * kHour);
+    EXPECT_NEAR(std::log(seen.opened[0].scale() / conversion.scale), 0, 0.3) << "24 is near 25.4";
+    EXPECT_LE(*seen.named - kBroken, 48);
+    EXPECT_THAT(seen.let_pass, testing::IsEmpty()) << "hours that could have settled";
+  }
+}
+
+TEST(SlowColumn, AUnitThatIsMendedEndsWithTheSlot) {
+  constexpr int kMended = kBroken + 60;
+  for (const Conversion& conversion : conversions()) {
+    if (conversion.small()) continue;
+    SCOPED_TRACE(in_words(conversion));
+    std::vector<double> values = spring(8);
+    for (int hour = kBroken; hour < kMended; ++hour) values[hour] = conversion.of(values[hour]);
+    const Watched seen = watch(values, kBroken, kMended);
+    ASSERT_EQ(seen.opened.size(), 1u);
+    EXPECT_EQ(seen.opened[0].from_us(), kBroken * kHour);
+    EXPECT_EQ(seen.opened[0].until_us(), kMended * kHour);
+    EXPECT_THAT(seen.let_pass, testing::IsEmpty());
+  }
+}
+
+// Onto °C to the bit, but what moved by degrees of Fahrenheit still does.
+TEST(SlowColumn, ALevelThatFallsIsNoUnit) {
+  for (const uint64_t seed : {1, 2, 3, 4, 5}) {
+    SCOPED_TRACE(seed);
+    std::vector<double> values = spring(seed);
+    const double fall = values[kBroken] - (values[kBroken] - 32) / 1.8;
+    for (int hour = kBroken; hour < kEnd; ++hour) values[hour] -= fall;
+    const Watched seen = watch(values);
+    EXPECT_TRUE(seen.opened.empty());
+    ASSERT_TRUE(seen.lifted.has_value());
+    EXPECT_LE(*seen.lifted, kBroken + 48);
+  }
+}
+
+TEST(SlowColumn, AnHourOfAnotherUnitIsAGlitch) {
+  std::vector<double> values = spring(9);
+  values[kBroken] = (values[kBroken] - 32) / 1.8;
+  const Watched seen = watch(values);
+  EXPECT_TRUE(seen.opened.empty());
+  EXPECT_EQ(seen.lifted, kBroken);
+}
+
+}  // namespace
+}  // namespace rekindle::drift
