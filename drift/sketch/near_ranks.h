@@ -1,6 +1,6 @@
 // What Ranks tells, of more numbers than one wants to copy and sort: a KLL sketch (Apache DataSketches) finds
-// numbers near the wanted ranks in some 20 kB, however many there are. Numbers above them, and how many lie below
-// them, are exact: the numbers are gone through again, twice.
+// numbers near the wanted ranks in some 20 kB, however many there are. Numbers above them, and how many lie
+// below them, are exact: the numbers are gone through again, twice.
 //
 // Equal numbers in the same order give equal answers.
 #pragma once
