@@ -111,6 +111,19 @@ TEST(SlowColumn, ALevelThatFallsIsNoUnit) {
   }
 }
 
+// Who is not taken as coming anew must have jumped, and an independent column does not.
+TEST(Pace, ChanceAloneMakesNoColumnSlow) {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  int taken_for_slow = 0;
+  for (int column = 0; column < 5'000; ++column) {
+    std::vector<Level> levels;
+    for (size_t slot = 0; slot < 100; ++slot) levels.push_back({slot, normal(random)});
+    taken_for_slow += pace_of(levels) != Pace::kAnew;
+  }
+  EXPECT_LE(taken_for_slow, 2);
+}
+
 TEST(SlowColumn, AnHourOfAnotherUnitIsAGlitch) {
   std::vector<double> values = spring(9);
   values[kBroken] = (values[kBroken] - 32) / 1.8;

@@ -11,10 +11,11 @@ namespace rekindle::drift {
 
 namespace {
 
-// Von Neumann's ratio, 1 - the correlation of a slot and the next: 1 where they have nothing to do with each
-// other, and below the second where the one explains more than half of the other's variance.
-constexpr double kAnewRatio = 0.8;
+// Von Neumann's ratio is 1 - the correlation of a slot and the next. Where they have nothing to do with each
+// other it is 1 with a standard error of 1 / sqrt(slots); below this the one explains more than half of the
+// other's variance.
 constexpr double kSlowRatio = 0.29;
+constexpr double kChance = 4;      // standard errors
 constexpr double kJump = 2;        // times the widest move that there was: no move of the world
 constexpr size_t kLevelsMin = 90;  // so many must have shown what moves there are
 constexpr size_t kMovesMin = 40;   // of them
@@ -100,8 +101,9 @@ Pace pace_of(std::span<const Level> levels) {
   for (const Level& level : levels) mean += level.value / static_cast<double>(levels.size());
   for (const Level& level : levels) variance += (level.value - mean) * (level.value - mean);
   for (const double move : moves_of(levels)) moves += move * move;
-  if (moves > kAnewRatio * 2 * variance) return Pace::kAnew;
-  const bool slow = moves < kSlowRatio * 2 * variance && moves_of(levels).size() >= kMovesMin;
+  const double by_chance = 1 - kChance / std::sqrt(static_cast<double>(std::max<size_t>(levels.size(), 1)));
+  if (moves > std::max(kSlowRatio, by_chance) * 2 * variance) return Pace::kAnew;
+  const bool slow = moves <= kSlowRatio * 2 * variance && moves_of(levels).size() >= kMovesMin;
   return slow ? Pace::kSlow : Pace::kBetween;
 }
 
