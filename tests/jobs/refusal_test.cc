@@ -259,7 +259,7 @@ std::vector<Case> cases() {
             "linear\n  candidates: [{start: {version: 1}}, {start: {version: 2}}, {start: {version: 3}}, "
             "{start: {version: 4}}, {start: {version: 5}}, {start: {version: 6}}, {start: {version: 7}}, "
             "{start: {version: 8}}, {start: {version: 9}}]"),
-       "s.yaml:10:15: 9 entries; at most 8: every run makes a fit of each"},
+       "s.yaml:10:3: 9 entries; at most 8: every run makes a fit of each"},
       {"candidate_unknown_key", with("linear", "linear\n  candidates: [{row: {last: 90d}}]"),
        "unknown key 'row'; did you mean 'rows'?"},
       {"candidate_with_another_seed", with("linear", "linear\n  candidates: [{seed: 2}]"),
@@ -269,7 +269,7 @@ std::vector<Case> cases() {
        "s.yaml:12:7: gate.holdout: holding back 7d leaves nothing to train on of the 7d"},
       {"candidate_since_drift_upside_down",
        with("linear", "linear\n  candidates: [{rows: {since_drift: {at_least: 90d, at_most: 60d}}}]"),
-       "s.yaml:10:48: more than at_most: no window is both"},
+       "s.yaml:10:38: more than at_most: no window is both"},
       {"candidate_of_another_world", with("linear", "linear\n  candidates: [{rows: balanced}]"),
        "probabilities learned from balanced classes are wrong by log_loss"},
       {"candidate_that_reads_images", with("linear", "linear\n  candidates: [{model: cnn}]"),
