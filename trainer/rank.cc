@@ -7,6 +7,7 @@
 #include "runtime/environment.h"
 #include "trainer/command/version.h"
 #include "trainer/context.h"
+#include "trainer/gpu/device.h"
 #include "trainer/publish/evaluate.h"
 #include "trainer/publish/judge.h"
 #include "trainer/publish/score.h"
