@@ -40,8 +40,13 @@ class EventFile {
   fs::path path_;
 };
 
+// That were trained on: by all fits of a run with train.candidates, as its seconds are those of all.
 uint64_t rows_of(const v1::Outcome& outcome) {
-  return outcome.train_rows() + outcome.valid_rows();
+  if (outcome.candidates().empty()) return outcome.train_rows() + outcome.valid_rows();
+  uint64_t rows = 0;
+  for (const v1::CandidateFit& fit : outcome.candidates())
+    if (fit.steps() > 0) rows += fit.train_rows() + fit.valid_rows();
+  return rows;
 }
 
 class Backtest {

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "jobs/spec.h"
+#include "jobs/values.h"
 
 namespace rekindle::cli {
 namespace {
@@ -117,6 +118,30 @@ std::string verdict_lines(const v1::Verdict& verdict) {
   return text;
 }
 
+// What a candidate says in the spec: "{start: champion}".
+std::string candidate_words(const v1::Run& run, uint32_t number) {
+  if (number == 0) return "train as it stands";
+  const auto& candidates = run.spec().train().candidates();
+  const std::string name = fmt::format("candidate {}", number);
+  if (number > static_cast<uint32_t>(candidates.size())) return name;
+  return fmt::format("{} {}", name, jobs::format_message(candidates[static_cast<int>(number) - 1]));
+}
+
+// The chosen one with a star, figures by the gate's metric on the validation rows.
+std::string candidate_lines(const v1::Run& run) {
+  std::string text;
+  for (const v1::CandidateFit& fit : run.outcome().candidates()) {
+    text += text.empty() ? "candidates  " : "            ";
+    text += fmt::format("{} {}", fit.chosen() ? "*" : " ", candidate_words(run, fit.number()));
+    if (fit.passed_over().empty())
+      text += fmt::format(": {:.4f}, {} rows from {}, {} steps in {:.1f} s\n", fit.figure(), fit.train_rows(),
+                          time_text(fit.train_from_us()), fit.steps(), fit.train_seconds());
+    else
+      text += fmt::format(": passed over, {}\n", fit.passed_over());
+  }
+  return text;
+}
+
 std::string outcome_lines(const v1::Run& run) {
   const v1::Outcome& o = run.outcome();
   std::string text;
@@ -126,6 +151,7 @@ std::string outcome_lines(const v1::Run& run) {
         "{:.4f}\n",
         o.train_rows(), o.train_seconds(), o.rows_per_second(), o.steps(), o.epochs(), o.best_epoch(),
         o.valid_loss());
+  text += candidate_lines(run);
   if (o.resumed_from_step() > 0) text += fmt::format("resumed     from step {}\n", o.resumed_from_step());
   if (!o.started_from().empty()) text += fmt::format("began with  {}\n", o.started_from());
   if (!o.reduction().empty()) text += fmt::format("reduction   {}\n", o.reduction());
@@ -262,6 +288,7 @@ std::string versions_table(const v1::ModelState& model) {
 // What the ranks did not say is left out: a script tells less than a built-in kind.
 std::string progress_text(const v1::Progress& p) {
   std::vector<std::string> parts;
+  if (p.fits() > 0) parts.push_back(fmt::format("fit {}/{}", p.fit(), p.fits()));
   if (p.epochs() > 0) parts.push_back(fmt::format("epoch {}/{}", p.epoch(), p.epochs()));
   parts.push_back(p.steps() > 0 ? fmt::format("step {}/{}", p.step(), p.steps())
                                 : fmt::format("step {}", p.step()));

@@ -4,6 +4,7 @@
 
 #include "core/leaving.h"
 #include "core/schedule.h"
+#include "proto/candidates.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -25,16 +26,26 @@ void fill_placement(const State& state, const v1::Run& run, const v1::Attempt& a
 
 // A first version has no champion to start from: it begins from scratch. A version that was named and is not
 // there keeps its number without a manifest: the trainer refuses it.
-void set_start(const v1::ModelState* model, const v1::Version* champion, v1::Plan& plan) {
-  const v1::Start& start = plan.spec().train().start();
+v1::Beginning beginning(const v1::Start& start, const v1::ModelState* model, const v1::Version* champion) {
+  v1::Beginning out;
   const v1::Version* from = start.has_champion() ? champion : nullptr;
   if (start.has_version()) {
     from = model ? registry::find_version(*model, start.version()) : nullptr;
-    plan.set_start_version(start.version());
+    out.set_version(start.version());
   }
-  if (!from) return;
-  plan.set_start_version(from->number());
-  plan.set_start_manifest(from->manifest());
+  if (!from) return out;
+  out.set_version(from->number());
+  out.set_manifest(from->manifest());
+  return out;
+}
+
+void set_starts(const v1::ModelState* model, const v1::Version* champion, v1::Plan& plan) {
+  const v1::Train& train = plan.spec().train();
+  const v1::Beginning own = beginning(train.start(), model, champion);
+  plan.set_start_version(own.version());
+  plan.set_start_manifest(own.manifest());
+  for (int number = 1; number <= train.candidates_size(); ++number)
+    *plan.add_candidate_starts() = beginning(train_of(train, number).start(), model, champion);
 }
 
 // A run that was started by itself looks at the newest of the older versions first.
@@ -75,7 +86,7 @@ v1::Plan plan_of(const State& state, const v1::Run& run, uint32_t attempt) {
     plan.set_champion_version(champion->number());
     plan.set_champion_manifest(champion->manifest());
   }
-  set_start(model, champion, plan);
+  set_starts(model, champion, plan);
   if (model && champion) add_older(*model, run, plan);
   return plan;
 }

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "jobs/rows.h"
 #include "jobs/spec.h"
+#include "proto/candidates.h"
 #include "proto/time.h"
 
 namespace rekindle::core {
@@ -45,6 +46,17 @@ bool by_time(const v1::DatasetSnapshot& a, const v1::DatasetSnapshot& b) {
 
 std::string when(int64_t us) {
   return format_time(time_from_micros(us));
+}
+
+// Where training rows begin by what `train` says itself, then by each of its candidates.
+std::vector<int64_t> starts_of(const v1::Train& train, int64_t oldest, int64_t known, int64_t changed_us,
+                               Micros late) {
+  const Micros since_change = changed_us == 0 ? Micros::max() : Micros(known - changed_us);
+  std::vector<int64_t> starts;
+  for (int number = 0; number <= train.candidates_size(); ++number)
+    starts.push_back(
+        std::max(oldest, known - jobs::reach(train_of(train, number).rows(), since_change, late).count()));
+  return starts;
 }
 
 // Knowing the label takes this long after the event.
@@ -104,9 +116,9 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
   const int64_t end = std::min(cut, newest + 1);
   // The as-of time, or the moment at which the newest row's label was known when the rows end earlier.
   const int64_t known = end + known_after_us(spec);
-  const Micros since_change = changed_us == 0 ? Micros::max() : Micros(known - changed_us);
-  const int64_t start =
-      std::max(oldest, known - jobs::reach(spec.train().rows(), since_change, Micros(known - end)).count());
+  const std::vector<int64_t> starts = starts_of(spec.train(), oldest, known, changed_us, Micros(known - end));
+  const auto [longest, shortest] = std::minmax_element(starts.begin(), starts.end());
+  const int64_t start = *shortest;
   const int64_t holdout = end - from_proto(spec.gate().holdout()).count();
   if (holdout <= start)
     return failed_precondition(fmt::format(
@@ -116,12 +128,14 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
         any_initial ? "" : " (the initial snapshot has none)"));
   const auto validation =
       static_cast<int64_t>(std::llround(static_cast<double>(holdout - start) * spec.train().validation()));
-  selection.windows.set_train_from_us(start);
+  selection.windows.set_train_from_us(starts.front());
+  selection.windows.mutable_candidates_from_us()->Assign(starts.begin() + 1, starts.end());
   selection.windows.set_valid_from_us(holdout - validation);
   selection.windows.set_holdout_from_us(holdout);
   selection.windows.set_until_us(end);
   // Whole snapshots that lie before the window are of no use to the ranks.
-  std::erase_if(selection.data, [&](const auto& snapshot) { return snapshot.last_time_us() < start; });
+  std::erase_if(selection.data,
+                [from = *longest](const auto& snapshot) { return snapshot.last_time_us() < from; });
   std::sort(selection.data.begin(), selection.data.end(), by_time);
   return selection;
 }

@@ -20,6 +20,8 @@ struct Selection {
 //   end = min(cut, newest row + 1 us); holdout = [end - gate.holdout, end);
 //   train and validation = [max(oldest row, known - reach), end - gate.holdout), the newest
 //   train.validation share of that span being validation; reach is what train.rows says (jobs/rows.h);
+//   with train.candidates the validation of all is that of the one that reaches back least, so that they can
+//   be compared and none is fitted on it;
 //   known = the as-of time, or when the newest row's label was known where the rows end earlier: a first run
 //   on an old import sees its rows.
 // `changed_us`: event time from which on the world is taken to be another; 0: no change is known.

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/text/printable.h"
 #include "base/units.h"
+#include "jobs/candidates/check.h"
 #include "jobs/check_command.h"
 #include "jobs/check_fit.h"
 #include "jobs/check_kinds.h"
@@ -175,6 +176,7 @@ void check_rules(const v1::JobSpec& spec, Problems& problems) {
   check_label(spec, problems);
   check_metric(spec, problems);
   check_serve(spec, problems);
+  check_candidates(spec, problems);
 }
 
 void check_rules(const v1::ImportSpec& spec, Problems& problems) {

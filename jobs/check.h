@@ -1,4 +1,4 @@
-// Rules that join several fields of a resolved spec; used by spec.cc alone.
+// Rules that join several fields of a resolved spec; used by spec.cc and by candidates/check.cc.
 #pragma once
 
 #include "jobs/problems.h"

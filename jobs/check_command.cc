@@ -55,7 +55,7 @@ void check_unused(const v1::Train& train, Problems& problems) {
         "the built-in trainer's: a script decides this itself; hand it over as a word of train.command");
   };
   for (const char* field : {"batch", "stop", "optimizer", "start", "precision", "accumulate", "reduction",
-                            "deterministic", "tf32"})
+                            "deterministic", "tf32", "candidates"})
     if (only(train, field) != only(plain(), field)) unused(fmt::format("train.{}", field));
   if (train.checkpoints().best() != plain().checkpoints().best()) unused("train.checkpoints.best");
   if (train.limits().digest() != plain().limits().digest()) unused("train.limits.digest");
@@ -153,6 +153,7 @@ const std::vector<std::string>& unused_by_tasks() {
                                                  "train.stop",
                                                  "train.optimizer",
                                                  "train.start",
+                                                 "train.candidates",
                                                  "train.precision",
                                                  "train.accumulate",
                                                  "train.reduction",

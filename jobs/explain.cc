@@ -150,8 +150,11 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 | field | what | default | why |
 |---|---|---|---|
 )";
+  std::string told_elsewhere = "?";
   each_field(*v1::JobSpec::descriptor(), "", [&](const std::string& path, const Field& field) {
     const v1::SpecField& spec = options_of(field);
+    if (path.starts_with(told_elsewhere)) return;
+    told_elsewhere = spec.keys_as().empty() ? "?" : path + ".";
     std::string what = fmt::format("{} ({}", spec.help(), type_words(field));
     if (const std::string bounds = bounds_words(field); !bounds.empty()) what += "; " + bounds;
     const std::string why = spec.required_example().empty()
@@ -169,6 +172,8 @@ grow, tags, a second document, more than 64 levels or 1 MiB.
 - `data.initial` names an imported dataset, not the job's own name (under which its settled rows are kept).
 - `data.slot` divides a day; `retrain.window` is a multiple of it.
 - `gate.holdout` is shorter than `train.rows.last`; `train.ranks.count` is at most `train.batch`; at most 16 hidden layers.
+- `train.candidates` has at most 8 entries. Each, in place of what `train` says under the same names, must be a spec that would be
+  taken, and another than `train` itself and the entries before it.
 - A job has `train.model` or `train.command`. With a command goes `predict` (a command or a package), and what is the
   built-in trainer's is not said: [command jobs](command-jobs.md). `code` is for `rekindle apply` to fill in.
 - A command without `data` and `predict` is a [plain task](command-jobs.md#plain-tasks): it makes no version, so `gate`, `serve`

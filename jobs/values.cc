@@ -330,4 +330,24 @@ std::string format_value(const Message& message, const Field& field) {
   return fmt::format("[{}]", fmt::join(words, ", "));
 }
 
+std::string format_message(const Message& message) {
+  constexpr std::string_view kAllDefaults = "{}";
+  std::vector<std::string> entries;
+  std::string bare;  // a kind whose defaults will do
+  const auto& type = *message.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const Field& field = *type.field(i);
+    if (!is_written(message, field) || field.is_map()) continue;
+    CHECK(!is_group(field) || !field.is_repeated(), "a list of messages is not written in one line");
+    const std::string value = is_group(field)
+                                  ? format_message(message.GetReflection()->GetMessage(message, &field))
+                                  : format_value(message, field);
+    if (value == options_of(field).default_()) continue;
+    if (value == kAllDefaults && field.real_containing_oneof()) bare = field.name();
+    entries.push_back(fmt::format("{}: {}", field.name(), value));
+  }
+  if (entries.size() == 1 && !bare.empty()) return bare;
+  return fmt::format("{{{}}}", fmt::join(entries, ", "));
+}
+
 }  // namespace rekindle::jobs

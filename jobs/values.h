@@ -42,4 +42,8 @@ bool leaves_folder(std::string_view path);
 // As its author would write it: "60s", "10%", "[128, 64]".
 std::string format_value(const Message& message, const Field& field);
 
+// The same of a whole message, without what is as by default and without maps: "{rows: {last: 90d}, start:
+// champion}".
+std::string format_message(const Message& message);
+
 }  // namespace rekindle::jobs

@@ -12,6 +12,12 @@
 
 namespace rekindle::trainer {
 
+// Where a fit stands in its run.
+struct FitPlace {
+  uint32_t fit = 0, fits = 0;  // from 1; 0: the run makes one alone
+  uint64_t steps_before = 0;   // of the fits before it
+};
+
 struct Context {
   const v1::Plan& plan;
   const launch::AttemptFolder& folder;
@@ -20,6 +26,7 @@ struct Context {
   Reporter& reporter;
   const Faults& faults;
   const std::atomic<bool>& yield;  // somebody asked this rank to leave
+  FitPlace place;
 
   bool first() const { return collectives.rank() == 0; }
   // A folder of this rank alone, which need not be there yet.

@@ -10,7 +10,8 @@
 //   "flip rank=1 step=20"   after that step, one bit of one of its parameters is another
 //   "slow ms=20"            every step takes that much longer
 //   "record"                rows and loss of each step are written down (trainer/record.h)
-// Each may carry attempt=N (default 1: a retry is spared; 0: every attempt). Several are separated by ';'.
+// Steps are counted over all fits of a run. Each may carry attempt=N (default 1: a retry is spared; 0: every
+// attempt). Several are separated by ';'.
 #pragma once
 
 #include <optional>

@@ -68,15 +68,17 @@ std::string fit_key(const v1::Plan& plan) {
   what.clear_leave_by_us();
   what.clear_champion_version();
   what.clear_start_version();
+  for (v1::Beginning& start : *what.mutable_candidate_starts()) start.clear_version();
   // What rules over a fit and is no part of it.
   v1::JobSpec& spec = *what.mutable_spec();
   spec.clear_retrain();
   spec.clear_serve();
   // The holdout's bounds are among the windows; what the serving program makes of a version is told by the
-  // trainer.
-  const bool served = spec.gate().has_serving();
+  // trainer, which also chooses among candidates by the metric.
+  const v1::Gate gate = spec.gate();
   spec.clear_gate();
-  if (served) spec.mutable_gate()->mutable_serving();
+  if (gate.has_serving()) spec.mutable_gate()->mutable_serving();
+  if (spec.train().candidates_size() > 0) spec.mutable_gate()->set_metric(gate.metric());
   spec.clear_priority();
   spec.mutable_data()->clear_initial();
   spec.mutable_data()->mutable_label()->clear_matures();

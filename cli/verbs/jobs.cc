@@ -108,6 +108,9 @@ void print_placement(const v1::PlanRunResponse& plan, bool task) {
     const v1::Windows& w = plan.windows();
     print(fmt::format("train       {} to {}{}\n", time_text(w.train_from_us()), time_text(w.valid_from_us()),
                       plan.train_rows() > 0 ? fmt::format(", {} rows", plan.train_rows()) : ""));
+    for (int i = 0; i < w.candidates_from_us_size(); ++i)
+      print(fmt::format("candidate {} {} to {}\n", i + 1, time_text(w.candidates_from_us(i)),
+                        time_text(w.valid_from_us())));
     print(
         fmt::format("validation  {} to {}\n", time_text(w.valid_from_us()), time_text(w.holdout_from_us())));
     print(fmt::format("holdout     {} to {}\n", time_text(w.holdout_from_us()), time_text(w.until_us())));

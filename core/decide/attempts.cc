@@ -1,6 +1,8 @@
 // Attempts: what is seen of them, and the verdict on what they made.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "core/decide/draft.h"
 #include "core/leaving.h"
@@ -9,6 +11,7 @@
 #include "jobs/retry.h"
 #include "jobs/task.h"
 #include "registry/aliases.h"
+#include "registry/choice.h"
 #include "registry/gate.h"
 
 namespace rekindle::core {
@@ -72,11 +75,22 @@ std::string yield_text(const Draft& draft, const v1::Run& run, const v1::Attempt
   return joined(fmt::format("was to grow from {} ranks, but others took the room", from), seen);
 }
 
+// Of several fits the one that is judged.
+void tell_choice(v1::Gate::Metric metric, const v1::Outcome& outcome, v1::Verdict& verdict) {
+  const auto& fits = outcome.candidates();
+  if (std::none_of(fits.begin(), fits.end(), [](const v1::CandidateFit& fit) { return fit.chosen(); }))
+    return;
+  v1::GateCheck& check = *verdict.add_checks();
+  check = registry::choice_told(metric, fits);
+  verdict.set_reason(joined(verdict.reason(), check.text()));
+}
+
 v1::Verdict verdict_of(const State& state, const v1::Run& run, const v1::ModelState& model) {
   v1::Gate gate = spec_of(state, run).gate();
   // A version that serves again need not show that it can be served.
   if (registry::version_of_manifest(model, run.outcome().manifest()) != nullptr) gate.clear_serving();
   v1::Verdict verdict = registry::judge(gate, run.outcome().evaluation(), run.champion() != 0);
+  tell_choice(gate.metric(), run.outcome(), verdict);
   if (verdict.kind() != v1::Verdict::PASS) return verdict;
   // Promotion is compare-and-swap on the champion that was judged: against another nothing was proved.
   if (uint64_t now = registry::champion(model); now != run.champion()) {

@@ -11,6 +11,7 @@
 #include "core/schedule.h"
 #include "core/windows.h"
 #include "jobs/task.h"
+#include "proto/candidates.h"
 #include "registry/aliases.h"
 
 namespace rekindle::core {
@@ -169,6 +170,19 @@ Status decide_one(Draft& draft, const Apply& command) {
 
 namespace {
 
+Status check_starts(const v1::Train& train, const v1::ModelState& model) {
+  for (int number = 0; number <= train.candidates_size(); ++number) {
+    const v1::Start start = train_of(train, number).start();
+    if (!start.has_version() || registry::find_version(model, start.version())) continue;
+    return failed_precondition(
+        fmt::format("train.{}start names version {}, which model '{}' does not have; `rekindle versions {}` "
+                    "lists them",
+                    number == 0 ? "" : fmt::format("candidates[{}].", number - 1), start.version(),
+                    model.name(), model.name()));
+  }
+  return ok_status();
+}
+
 // A run as the request wishes it, with the number that comes next; its key is the caller's to set.
 Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& request) {
   const v1::Job* job = find_job(draft.state, request.job());
@@ -193,12 +207,7 @@ Result<v1::Run> wished_run(const Draft& draft, const v1::StartRunRequest& reques
   }
   if (!request.dataset().empty())
     return invalid_argument("a dataset is named only for scoring; what a run trains on is in the job's spec");
-  const v1::Start& begin = job->spec().train().start();
-  if (begin.has_version() && !registry::find_version(*model, begin.version()))
-    return failed_precondition(
-        fmt::format("train.start names version {}, which model '{}' does not have; `rekindle versions {}` "
-                    "lists them",
-                    begin.version(), model->name(), model->name()));
+  TRY_STATUS(check_starts(job->spec().train(), *model));
   if (std::string missing = gpus_missing(job->spec(), *draft.world.cluster); !missing.empty())
     return failed_precondition(missing);
   const bool task = jobs::is_task(job->spec());

@@ -95,5 +95,23 @@ TEST(FitKey, ChangesWithAnythingThatChangesTheFit) {
   EXPECT_NE(key, fit_key(world));
 }
 
+TEST(FitKey, OfCandidatesIsOfAllOfThemAndOfWhatChooses) {
+  const std::string several = with(kSpec, "seed: 3", "seed: 3, candidates: [{start: champion}]");
+  const std::string key = fit_key(plan(several));
+  EXPECT_NE(key, fit_key(plan(kSpec)));
+  EXPECT_NE(key, fit_key(plan(with(several, "start: champion", "rows: {last: 90d}"))));
+  EXPECT_NE(key, fit_key(plan(several + "gate: {metric: auroc}\n"))) << "another may be chosen";
+  EXPECT_EQ(fit_key(plan(kSpec)), fit_key(plan(std::string(kSpec) + "gate: {metric: auroc}\n")));
+  v1::Plan windows = plan(several);
+  windows.mutable_windows()->add_candidates_from_us(7);
+  EXPECT_NE(key, fit_key(windows));
+  v1::Plan start = plan(several);
+  start.add_candidate_starts()->set_manifest(std::string(64, 'c'));
+  EXPECT_NE(key, fit_key(start));
+  v1::Plan other = start;
+  other.mutable_candidate_starts(0)->set_version(7);
+  EXPECT_EQ(fit_key(start), fit_key(other)) << "whatever number it has";
+}
+
 }  // namespace
 }  // namespace rekindle::backtest

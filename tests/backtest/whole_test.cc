@@ -216,6 +216,31 @@ TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
       << "what the shadow has learned from is charged";
 }
 
+TEST_F(Whole, TheRowsSinceAChangeAreChosenByEvidenceAndAllFitsAreCharged) {
+  v1::BacktestRequest wanted = request(35);
+  wanted.add_policies("rekindle");
+  v1::Train& train = *wanted.mutable_spec()->mutable_train();
+  *train.mutable_rows()->mutable_last() = to_proto(Micros(30 * kDay));
+  const auto alone = backtest(wanted);
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  v1::SinceDrift& since = *train.add_candidates()->mutable_rows()->mutable_since_drift();
+  *since.mutable_at_least() = to_proto(Micros(2 * kDay));
+  *since.mutable_at_most() = to_proto(Micros(30 * kDay));
+  const auto several = backtest(wanted);
+  ASSERT_TRUE(several.ok()) << several.status().message();
+  SCOPED_TRACE(table_of(*several));
+  const PolicyLine &one = *find_policy(*alone, kOwn), &best = *find_policy(*several, kOwn);
+  EXPECT_LT(best.loss, one.loss - 0.005);
+  ASSERT_FALSE(best.runs.empty() || one.runs.empty());
+  EXPECT_EQ(best.runs[0].as_of_us, one.runs[0].as_of_us) << "what is tried decides nothing about when";
+  EXPECT_GT(best.runs[0].rows, one.runs[0].rows) << "the fit that was not chosen is charged";
+  EXPECT_EQ(best.fits, best.runs.size() + 1);
+  const auto again = backtest(wanted);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(0u, again->fits_made);
+  EXPECT_EQ(best.loss, find_policy(*again, kOwn)->loss);
+}
+
 TEST_F(Whole, AWorldThatComesBackFindsItsOldVersion) {
   v1::BacktestRequest wanted = request(25, true, 45);
   wanted.add_policies("rekindle");

@@ -98,11 +98,42 @@ TEST(Describe, AGangThatGrows) {
   EXPECT_THAT(runs_table(runs), HasSubstr("2 (2 sizes)"));
 }
 
+TEST(Describe, TheFitsThatARunChoseFrom) {
+  v1::RunUpdate update;
+  v1::Run& run = *update.mutable_run();
+  run = finished_run();
+  v1::Train& train = *run.mutable_spec()->mutable_train();
+  train.add_candidates()->mutable_start()->mutable_champion();
+  train.add_candidates()->mutable_rows()->mutable_last()->set_seconds(90 * 86400);
+  for (const double figure : {0.5, 0.4, 0.0}) {
+    v1::CandidateFit& fit = *run.mutable_outcome()->add_candidates();
+    fit.set_number(static_cast<uint32_t>(run.outcome().candidates_size()) - 1);
+    fit.set_figure(figure);
+    fit.set_train_rows(1200);
+    fit.set_train_from_us(86'400'000'000);
+    fit.set_steps(40);
+    fit.set_train_seconds(1.25);
+  }
+  run.mutable_outcome()->mutable_candidates(1)->set_chosen(true);
+  run.mutable_outcome()->mutable_candidates(2)->set_passed_over("no labelled rows to train on");
+  EXPECT_THAT(
+      describe_run(update),
+      HasSubstr(
+          "candidates    train as it stands: 0.5000, 1200 rows from 1970-01-02T00:00:00Z, 40 steps in 1.2 s\n"
+          "            * candidate 1 {start: champion}: 0.4000, 1200 rows from 1970-01-02T00:00:00Z, 40 "
+          "steps in 1.2 s\n"
+          "              candidate 2 {rows: {last: 90d}}: passed over, no labelled rows to train on\n"));
+}
+
 TEST(Describe, ProgressSaysWhatIsKnown) {
   v1::Progress progress;
   progress.set_step(12);
   progress.set_loss(0.5);
   EXPECT_EQ(progress_text(progress), "step 12  loss 0.5000");
+  progress.set_fit(2);
+  progress.set_fits(3);
+  EXPECT_EQ(progress_text(progress), "fit 2/3  step 12  loss 0.5000");
+  progress.clear_fits();
   progress.set_epoch(2);
   progress.set_epochs(10);
   progress.set_steps(1700);

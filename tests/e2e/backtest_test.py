@@ -16,10 +16,11 @@ ROWS = ["--import", ROOT / "jobs/imports/flights.yaml", "--source", DATA]
 
 class Backtest(LoopTest):
     def spec(self):
-        """One rank: several sum in another order, to another last digit. Every trigger is asked."""
+        """One rank: several sum in another order, to another last digit. Every trigger is asked, two fits are made."""
         text = (ROOT / "tests/e2e/flight-delay-weeks.yaml").read_text()
         for ours, words in (("ranks: {count: 2}", "ranks: {count: 1}"),
-                            ("rows: {last: 60d}", "rows: {decay: {half_life: 20d}}"),
+                            ("rows: {last: 60d}", "rows: {decay: {half_life: 20d}}\n"
+                             "  candidates: [{rows: {since_drift: {at_least: 10d, at_most: 60d}}}]"),
                             ("when: [drift, quality]",
                              "when: [drift, quality, regret, estimate, {labels: 12000}, {schedule: {cron: '0 4 * * 2'}}],"
                              " quiet: ['* 8-17 * * 1-5'], clear: 80%, reuse: true")):
@@ -57,6 +58,9 @@ class Backtest(LoopTest):
         self.assertEqual(theirs["rows"], ours["rows"])
         self.assertAlmostEqual(theirs["logloss_served"], own["loss"], 12)
         self.assertAlmostEqual(theirs["auroc_served"], own["score"], 12)
+        chosen = loop.json("get", f"{JOB}-2")["outcome"]["candidates"]
+        self.assertEqual(1, sum(fit["chosen"] for fit in chosen))
+        self.assertRegex(loop.run("describe", f"{JOB}-2").stdout, r"candidates  . train as it stands: 0\.\d+, \d+ rows")
 
         # The same through the coordinator's own datasets; all fits were made by the first.
         again = json.loads(self.backtest("--data", "flights", *WEEKS, "--slice", "7d", "--policy", "rekindle",

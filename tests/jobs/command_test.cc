@@ -106,6 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"precision", script_with("precision: bf16"), "a script decides this itself"},
         Case{"reduction", script_with("reduction: {kind: flat}"), "a script decides this itself"},
         Case{"start", script_with("start: champion"), "a script decides this itself"},
+        Case{"candidates", script_with("candidates: [{start: champion}]"), "a script decides this itself"},
         Case{"deterministic", script_with("deterministic: false"), "a script decides this itself"},
         Case{"best", script_with("checkpoints: {best: false}"), "a script decides this itself"},
         Case{"digest", script_with("limits: {digest: 5}"), "a script decides this itself"}),

@@ -77,6 +77,8 @@ class Loop {
   void save();
   void settle() { state_.set_stall_seconds(state_.stall_seconds() + writer_.taken()); }
   Groups groups() const;
+  // Counted over all fits of the run.
+  uint64_t step_of_run() const { return context_.place.steps_before + state_.step(); }
   // Of the epoch so far, in the unit of the label as the validation loss is.
   double train_loss() const {
     return head_.loss_unit() * state_.epoch_loss_sum() / static_cast<double>(state_.epoch_rows());
@@ -175,7 +177,7 @@ Wishes Loop::wishes() {
 }
 
 Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
-  context_.faults.before_step(state_.step());
+  context_.faults.before_step(step_of_run());
   const auto batch_at = [&](uint64_t at) {
     const auto slice = dataio::batch_slice(order.size(), spec_.batch(), at);
     return order.subspan(slice.begin, slice.size());
@@ -183,9 +185,9 @@ Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
   const auto batch = batch_at(state_.batch());
   const bool last = state_.batch() + 1 == batches_ || state_.step() + 1 == steps_max_;
   const auto next = last ? std::span<const int64_t>() : batch_at(state_.batch() + 1);
-  recorder_.rows(state_.epoch(), state_.step(), stepper_.part(batch));
+  recorder_.rows(state_.epoch(), step_of_run(), stepper_.part(batch));
   const auto sums = stepper_.gradients(data_.train, batch, state_.step(), wishes(), next,
-                                       context_.faults.poisons(state_.step()));
+                                       context_.faults.poisons(step_of_run()));
   if (!std::isfinite(sums.loss)) {
     std::string problem = "the loss is not finite at step " + std::to_string(state_.step()) + ": lower " +
                           rate_field(spec_.optimizer()) + ", set train.optimizer.clip";
@@ -197,8 +199,8 @@ Result<Loop::Ended> Loop::step(std::span<const int64_t> order) {
   settle();  // a checkpoint may still be copying what changes now
   const bool report_due = context_.first() && pace_.due();
   stepper_.update(state_.step(), report_due || last);
-  recorder_.loss(state_.step(), sums.loss / static_cast<double>(batch.size()), stepper_.rate());
-  if (context_.faults.flips(state_.step())) module_.parameters().values()[0].add_(0.5);
+  recorder_.loss(step_of_run(), sums.loss / static_cast<double>(batch.size()), stepper_.rate());
+  if (context_.faults.flips(step_of_run())) module_.parameters().values()[0].add_(0.5);
   if (state_.step() == 0) state_.set_first_step_us(to_micros(SystemClock().wall()));
   state_.set_step(state_.step() + 1);
   state_.set_batch(state_.batch() + 1);
@@ -288,6 +290,8 @@ void Loop::report() {
   progress.set_epochs(spec_.stop().epochs());
   progress.set_step(state_.step());
   progress.set_steps(steps_max_);
+  progress.set_fit(context_.place.fit);
+  progress.set_fits(context_.place.fits);
   if (state_.epoch_rows() > 0) progress.set_loss(train_loss());
   progress.set_rate(stepper_.rate());
   progress.set_gradient_norm(stepper_.norm());
@@ -298,8 +302,8 @@ void Loop::report() {
 
 void Loop::report_epoch(double train_loss, double valid_loss) {
   report();
-  context_.reporter.metric("train_loss", state_.step(), train_loss);
-  context_.reporter.metric("valid_loss", state_.step(), valid_loss);
+  context_.reporter.metric("train_loss", step_of_run(), train_loss);
+  context_.reporter.metric("valid_loss", step_of_run(), valid_loss);
   log_info("epoch ended", {{"epoch", state_.epoch() + 1},
                            {"step", state_.step()},
                            {"train_loss", train_loss},
