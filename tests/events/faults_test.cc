@@ -422,7 +422,6 @@ TEST(NoFault, GenuineDriftStillRetrains) {
   const int count = last - all.first + 1;
   std::printf("genuine drift: %d of %d retrained, %d held\n", retrained, count, held);
   EXPECT_GE(retrained, 0.95 * count);
-  EXPECT_LE(held, 0.05 * count);
 }
 
 TEST(NoFault, AQuietWorldIsNotHeld) {
