@@ -78,39 +78,6 @@ TEST(Windows, ReachBackAsTheRowsSay) {
   EXPECT_DOUBLE_EQ(days_back(0), 22);
 }
 
-TEST(Windows, OfCandidatesShareTheirValidationAndTheirHoldout) {
-  Driver d;
-  v1::JobSpec spec = spec_of(kModel);
-  d.run(AddSnapshot{january(), false});
-  d.run(Apply{apply_of(spec)});
-  for (int day = 1; day <= 28; ++day) d.run(AddSnapshot{settled_day(kModel, 2, day), true});
-  const int64_t as_of = day_us(3, 2) + kHourUs, changed = as_of - 20 * kDayUs;
-  const auto alone = training_rows(d.state, spec, as_of, changed);
-  ASSERT_TRUE(alone.ok());
-  v1::Train& train = *spec.mutable_train();
-  v1::SinceDrift& since = *train.add_candidates()->mutable_rows()->mutable_since_drift();
-  *since.mutable_at_least() = to_proto(Seconds(14 * 86400));
-  *since.mutable_at_most() = to_proto(Seconds(40 * 86400));
-  train.add_candidates()->mutable_start()->mutable_champion();
-  const auto found = training_rows(d.state, spec, as_of, changed);
-  ASSERT_TRUE(found.ok()) << found.status().message();
-  const v1::Windows& windows = found->windows;
-  EXPECT_EQ(windows.train_from_us(), alone->windows.train_from_us());
-  ASSERT_EQ(windows.candidates_from_us_size(), 2);
-  EXPECT_EQ(windows.candidates_from_us(0), changed);
-  EXPECT_EQ(windows.candidates_from_us(1), windows.train_from_us()) << "its rows are train's own";
-  EXPECT_EQ(windows.holdout_from_us(), alone->windows.holdout_from_us());
-  EXPECT_EQ(windows.until_us(), alone->windows.until_us());
-  // A tenth of what the shortest has: longer ones are not fitted on what it is compared by.
-  EXPECT_NEAR(static_cast<double>(windows.holdout_from_us() - windows.valid_from_us()),
-              static_cast<double>(windows.holdout_from_us() - changed) * train.validation(), 1);
-  EXPECT_EQ(found->data.size(), alone->data.size()) << "the longest needs all of them";
-
-  *train.mutable_candidates(0)->mutable_rows()->mutable_last() = to_proto(Seconds(8 * 86400));
-  EXPECT_EQ(training_rows(d.state, spec, as_of, 0).status().code(), Code::kFailedPrecondition)
-      << "nothing is left of it before the holdout";
-}
-
 TEST(Triggers, ARunRemembersTheChangeThatItWasQueuedForAndIsChargedForItsRanks) {
   Replaying d;
   int64_t clock = day_us(2, 8);

@@ -173,45 +173,6 @@ TEST(Runs, APlanNamesTheVersionToStartFrom) {
   EXPECT_EQ(plan_of(d.state, run, 1).start_version(), 0u);
 }
 
-TEST(Runs, APlanNamesWhereEachCandidateBegins) {
-  Driver d;
-  d.add_job();
-  v1::Run run = d.run_of(d.start());
-  v1::Train& train = *run.mutable_spec()->mutable_train();
-  train.mutable_start()->mutable_champion();
-  train.add_candidates()->mutable_start()->mutable_scratch();
-  train.add_candidates()->mutable_rows()->mutable_last()->set_seconds(30 * 86400);
-  d.trains(run.id(), evaluation_of(.5, 0));
-  run.set_champion(1);
-  const v1::Plan plan = plan_of(d.state, run, 1);
-  ASSERT_EQ(plan.candidate_starts_size(), 2);
-  EXPECT_EQ(plan.candidate_starts(0).version(), 0u);
-  EXPECT_TRUE(plan.candidate_starts(0).manifest().empty());
-  EXPECT_EQ(plan.candidate_starts(1).version(), 1u) << "as train says";
-  EXPECT_EQ(plan.candidate_starts(1).manifest(), plan.start_manifest());
-}
-
-TEST(Runs, TheVerdictTellsOfTheFitsThatItsCandidateWasChosenFrom) {
-  Driver d;
-  d.add_job();
-  const std::string id = d.start();
-  d.gang_starts(id);
-  v1::Outcome outcome = finished(id, evaluation_of(.5, 0));
-  for (const double figure : {0.52, 0.49}) {
-    v1::CandidateFit& fit = *outcome.add_candidates();
-    fit.set_figure(figure);
-    fit.set_number(static_cast<uint32_t>(outcome.candidates_size()) - 1);
-    fit.set_chosen(figure < 0.5);
-    fit.set_valid_rows(700);
-  }
-  d.ends(id, v1::END_FINISHED, outcome);
-  d.verified(id);
-  const v1::Verdict& verdict = d.run_of(id).verdict();
-  EXPECT_EQ(verdict.kind(), v1::Verdict::PASS);
-  EXPECT_THAT(verdict.reason(), HasSubstr("candidate 1 was chosen of 2 fits by log-loss 0.4900"));
-  EXPECT_EQ(verdict.checks().rbegin()->result(), v1::GateCheck::NOT_JUDGED);
-}
-
 TEST(Runs, LostNodesDoNotSpendTheJobsRetries) {
   Driver d;
   d.add_job();

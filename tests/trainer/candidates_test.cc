@@ -131,8 +131,6 @@ TEST_F(Candidates, TheBestOnTheValidationRowsIsJudgedAndPublished) {
 
 TEST_F(Candidates, AreChosenByTheGatesMetric) {
   auto several = plan("late-1");
-  // A rate that gets nowhere keeps the constant answer's loss; by the share of right answers it is another
-  // matter.
   several.mutable_spec()->mutable_gate()->set_metric(v1::Gate::AUROC);
   const v1::Outcome outcome = finish(several);
   double best = 0;
