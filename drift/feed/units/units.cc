@@ -62,19 +62,25 @@ double gain_of(std::span<const double> values, const Density& past, const Conver
   return gain;
 }
 
-// Slots that are better explained by the conversion than without it, given the past.
-std::vector<Part> converted_slots(std::span<const SlotHealth> slots, size_t feature, const Density& past,
-                                  const Conversion& conversion) {
-  std::vector<Part> out(slots.size());
+// By slot, in nats: how much better the conversion explains it than no conversion, given the past.
+std::vector<double> gains_of(std::span<const SlotHealth> slots, size_t feature, const Density& past,
+                             const Conversion& conversion) {
+  std::vector<double> out;
+  out.reserve(slots.size());
   std::vector<double> values;
-  for (size_t i = 0; i < slots.size(); ++i) {
+  for (const SlotHealth& slot : slots) {
     values.clear();
-    add_values(slots[i], feature, values);
-    const double gain = gain_of(values, past, conversion);
-    if (gain == 0) continue;
-    out[i].of = slots[i].rows;
-    out[i].bad = gain > 0 ? slots[i].rows : 0;
+    add_values(slot, feature, values);
+    out.push_back(gain_of(values, past, conversion));
   }
+  return out;
+}
+
+// Slots that are better explained by the conversion than without it.
+std::vector<Part> converted_slots(std::span<const SlotHealth> slots, std::span<const double> gains) {
+  std::vector<Part> out(slots.size());
+  for (size_t i = 0; i < slots.size(); ++i)
+    if (gains[i] != 0) out[i] = {gains[i] > 0 ? slots[i].rows : 0, slots[i].rows};
   return out;
 }
 
@@ -151,18 +157,22 @@ class Look {
   }
 
   std::optional<UnitChange> closer(const Density& density, const Conversion& conversion) const {
-    const std::vector<Part> parts = converted_slots(slots_, feature_, density, conversion);
+    const std::vector<double> gains = gains_of(slots_, feature_, density, conversion);
+    // From where on the conversion explains most: slots before that look converted do so by chance, and half
+    // a stretch of the past would make any drift look like the past.
     size_t from = slots_.size(), with_values = 0;
+    double sum = 0, most = 0;
     int sound = 0;
+    size_t converted = 0;
     for (size_t i = slots_.size(); i-- > 0 && sound < kGoodSlotsToEnd;) {
-      if (parts[i].of == 0 || !usable_[i]) continue;
-      if (parts[i].bad == 0) {
-        ++sound;
-        continue;
-      }
-      sound = 0;
+      if (gains[i] == 0 || !usable_[i]) continue;
+      sum += gains[i];
+      sound = gains[i] > 0 ? 0 : sound + 1;
+      converted += gains[i] > 0;
+      if (sum <= most) continue;
+      most = sum;
       from = i;
-      ++with_values;
+      with_values = converted;
     }
     if (with_values < kSlotsMin) return std::nullopt;
     std::vector<double> after = values(from, slots_.size());
@@ -315,9 +325,9 @@ void check_units(Stretches& stretches, const v1::FeatureProfile& reference, std:
   const int64_t until = open ? open->until_us() : stretches.end_us();
   const auto by_levels = converted_levels(slots, feature, usable, change->conversion, since, until);
   const std::vector<Part> parts =
-      by_levels
-          ? *by_levels
-          : converted_slots(slots, feature, past_of(slots, feature, since, reference), change->conversion);
+      by_levels ? *by_levels
+                : converted_slots(slots, gains_of(slots, feature, past_of(slots, feature, since, reference),
+                                                  change->conversion));
   Stretches::Rule rule;
   rule.check = kCheck;
   rule.feature = column;
