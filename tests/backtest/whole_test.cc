@@ -204,7 +204,8 @@ TEST_F(Whole, AShadowsRegretStartsARunOnTheRowsSinceTheChange) {
   ASSERT_NE(first, own.runs.end());
   EXPECT_EQ(first, own.runs.begin()) << "a shadow of a better class is no reason to train again and again";
   EXPECT_EQ("regret", first->cause) << first->detail;
-  EXPECT_LE(first->as_of_us, kStart + 37 * kDay);
+  EXPECT_GE(first->as_of_us, kStart + 37 * kDay) << "a day is held back, and a day learned from";
+  EXPECT_LE(first->as_of_us, kStart + 38 * kDay);
   // From where the regret was last nothing; without a change known they would be all, four weeks of them.
   EXPECT_LT(first->rows, uint64_t{14} * 24 * kRowsAnHour) << first->detail;
   const PolicyLine& always = *find_policy(*report, "always");
