@@ -80,10 +80,9 @@ TEST(Windows, ReachBackAsTheRowsSay) {
 
 TEST(Triggers, ARunRemembersTheChangeThatItWasQueuedForAndIsChargedForItsRanks) {
   Replaying d;
-  v1::JobSpec spec = spec_of(kModel);
-  // Where errors are watched, drift does not say since when the world is another.
+  v1::JobSpec spec = spec_of(kModel);  // without errors, which would say themselves since when
   spec.mutable_retrain()->clear_when();
-  spec.mutable_retrain()->add_when()->mutable_drift()->set_psi(0.25);
+  spec.mutable_retrain()->add_when()->mutable_drift();
   d.run(Apply{apply_of(spec)});
   int64_t clock = day_us(2, 8);
   const std::string id = d.until_triggered(clock);
