@@ -156,25 +156,38 @@ class Look {
     return out;
   }
 
+  // The stretch of slots that look converted, and the part of it from which on the conversion explains most:
+  // slots before that may look converted by chance, and half a stretch of the past makes any drift look like
+  // it; but to have chosen the part is a chance too. It is sure when both are.
   std::optional<UnitChange> closer(const Density& density, const Conversion& conversion) const {
     const std::vector<double> gains = gains_of(slots_, feature_, density, conversion);
-    // From where on the conversion explains most: slots before that look converted do so by chance, and half
-    // a stretch of the past would make any drift look like the past.
-    size_t from = slots_.size(), with_values = 0;
+    size_t first = slots_.size(), best = slots_.size(), converted = 0, converted_best = 0;
     double sum = 0, most = 0;
     int sound = 0;
-    size_t converted = 0;
     for (size_t i = slots_.size(); i-- > 0 && sound < kGoodSlotsToEnd;) {
       if (gains[i] == 0 || !usable_[i]) continue;
       sum += gains[i];
-      sound = gains[i] > 0 ? 0 : sound + 1;
-      converted += gains[i] > 0;
+      if (gains[i] < 0) {
+        ++sound;
+        continue;
+      }
+      sound = 0;
+      first = i;
+      ++converted;
       if (sum <= most) continue;
       most = sum;
-      from = i;
-      with_values = converted;
+      best = i;
+      converted_best = converted;
     }
-    if (with_values < kSlotsMin) return std::nullopt;
+    std::optional<UnitChange> change = changed_since(best, converted_best, conversion);
+    if (!change || best == first || !change->sure) return change;
+    const auto whole = changed_since(first, converted, conversion);
+    change->sure = whole && whole->sure;
+    return change->sure || lately(best) ? change : std::nullopt;
+  }
+
+  std::optional<UnitChange> changed_since(size_t from, size_t converted, const Conversion& conversion) const {
+    if (converted < kSlotsMin) return std::nullopt;
     std::vector<double> after = values(from, slots_.size());
     std::vector<double> before = values(0, from);
     if (after.size() < kValuesMin || before.size() < kPastValuesMin) return std::nullopt;
@@ -182,7 +195,7 @@ class Look {
     std::sort(after.begin(), after.end());
     if (!says_enough(from, conversion)) return std::nullopt;
     UnitChange change{conversion, from, past.median(), order_statistic(after, 0.5)};
-    const bool many = static_cast<double>(after.size()) >= kManyValues * static_cast<double>(with_values);
+    const bool many = static_cast<double>(after.size()) >= kManyValues * static_cast<double>(converted);
     change.sure = (many || !conversion.small()) && alike(after, past, conversion, from);
     return change.sure || lately(from) ? std::optional(change) : std::nullopt;
   }
