@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "jobs/spec.h"
 #include "jobs/values.h"
+#include "proto/candidates.h"
 
 namespace rekindle::cli {
 namespace {
@@ -120,10 +121,9 @@ std::string verdict_lines(const v1::Verdict& verdict) {
 
 // What a candidate says in the spec: "{start: champion}".
 std::string candidate_words(const v1::Run& run, uint32_t number) {
-  if (number == 0) return "train as it stands";
+  const std::string name = candidate_name(number);
   const auto& candidates = run.spec().train().candidates();
-  const std::string name = fmt::format("candidate {}", number);
-  if (number > static_cast<uint32_t>(candidates.size())) return name;
+  if (number == 0 || number > static_cast<uint32_t>(candidates.size())) return name;
   return fmt::format("{} {}", name, jobs::format_message(candidates[static_cast<int>(number) - 1]));
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "proto/candidates.h"
 #include "registry/gate/figures.h"
 
 namespace rekindle::registry {
@@ -26,10 +27,6 @@ int next_best(v1::Gate::Metric metric, CandidateFits fits, int chosen) {
 }
 
 }  // namespace
-
-std::string candidate_name(uint32_t number) {
-  return number == 0 ? "train as it stands" : fmt::format("candidate {}", number);
-}
 
 int best_of(v1::Gate::Metric metric, const CandidateFits& fits) {
   const bool more = kind_of(metric).more_is_better;

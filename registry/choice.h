@@ -6,17 +6,12 @@
 
 #include <google/protobuf/repeated_ptr_field.h>
 
-#include <string>
-
 #include "rekindle/v1/job.pb.h"
 #include "rekindle/v1/run.pb.h"
 
 namespace rekindle::registry {
 
 using CandidateFits = google::protobuf::RepeatedPtrField<v1::CandidateFit>;
-
-// "train as it stands", "candidate 2".
-std::string candidate_name(uint32_t number);
 
 // Place of the best of those that were not passed over, of equals the first; -1: there is none.
 int best_of(v1::Gate::Metric metric, const CandidateFits& fits);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "proto/candidates.h"
 #include "registry/choice.h"
 #include "registry/gate/figures.h"
 #include "trainer/fit/start.h"
@@ -87,8 +88,7 @@ Context Training::context_of(const PlannedFit& planned) const {
 Result<Training::Ended> Training::pass_over(v1::Outcome::Kind kind, const Status& status) {
   if (!lasting(status)) return status;
   told().set_passed_over(status.message());
-  if (several())
-    run_.reporter.note(registry::candidate_name(told().number()) + " is passed over: " + status.message());
+  if (several()) run_.reporter.note(candidate_name(told().number()) + " is passed over: " + status.message());
   if (!refusal_) refusal_ = refusal(kind, status.message());
   return Ended();
 }
@@ -103,7 +103,7 @@ Result<Training::Ended> Training::one(const PlannedFit& planned) {
   told_.Add()->set_number(planned.number);
   told().set_train_from_us(planned.plan.windows().train_from_us());
   if (planned.same_as) {
-    told().set_passed_over("it comes to the same fit as " + registry::candidate_name(*planned.same_as));
+    told().set_passed_over("it comes to the same fit as " + candidate_name(*planned.same_as));
     return Ended();
   }
   // Rows of one fit at a time are held.
@@ -166,7 +166,7 @@ Result<Training::Ended> Training::after_fit(Context& context, const PlannedFit& 
     case Fitted::End::kYielded:
       out.set_kind(v1::Outcome::YIELDED);
       out.set_message(fitted.problem + ", after step " + std::to_string(fitted.state.step()));
-      if (several()) out.set_message(out.message() + " of " + registry::candidate_name(planned.number));
+      if (several()) out.set_message(out.message() + " of " + candidate_name(planned.number));
       break;
     case Fitted::End::kRefused:
       if (several()) return pass_over(v1::Outcome::SPEC_REFUSED, failed_precondition(fitted.problem));
@@ -213,7 +213,7 @@ Result<v1::Outcome> Training::finish() {
     v1::Outcome out = *refusal_;
     if (several()) {
       out.set_message("none of " + std::to_string(fits_.size()) + " fits could be made; " +
-                      registry::candidate_name(told_[0].number()) + ": " + out.message());
+                      candidate_name(told_[0].number()) + ": " + out.message());
       *out.mutable_candidates() = told_;
     }
     return out;
