@@ -2,10 +2,11 @@
 // order in which specs came, and mean nothing outside the state.
 #pragma once
 
-#include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "rekindle/v1/job.pb.h"
@@ -17,7 +18,7 @@ class KeptSpecs {
   // The spec's number; one that is kept already stays as it is.
   uint32_t keep(const std::string& sha256, const v1::JobSpec& spec) {
     const auto [found, fresh] = numbers_.try_emplace(sha256, static_cast<uint32_t>(specs_.size()) + 1);
-    if (fresh) specs_.emplace_back(sha256, spec);
+    if (fresh) specs_.push_back(std::make_shared<const Kept>(sha256, spec));
     return found->second;
   }
   uint32_t number(const std::string& sha256) const {  // 0: not kept
@@ -34,10 +35,10 @@ class KeptSpecs {
   using Kept = std::pair<std::string, v1::JobSpec>;
   const Kept& at(uint32_t number) const {
     CHECK(has(number), "the spec of every run is kept");
-    return specs_[number - 1];
+    return *specs_[number - 1];
   }
 
-  std::deque<Kept> specs_;  // whose elements stay where they are
+  std::vector<std::shared_ptr<const Kept>> specs_;  // shared by all copies of a state, and stay where they are
   std::map<std::string, uint32_t> numbers_;
 };
 
