@@ -37,12 +37,21 @@ struct Mean {
   int64_t rows = 0;
 };
 
+// A version's detector goes on from that of the version before it: one that is no better leaves the evidence
+// as it stands, one that is better is told from what it replaced.
 v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
-  for (auto& detector : *state.mutable_detectors())
+  const v1::DetectorState* before = nullptr;
+  for (auto& detector : *state.mutable_detectors()) {
     if (detector.version() == version) return detector;
-  v1::DetectorState& made = *state.add_detectors();
+    if (before == nullptr || detector.last_us() >= before->last_us()) before = &detector;
+  }
+  v1::DetectorState made;
   made.set_version(version);
-  return made;
+  if (before != nullptr) {
+    made.set_adwin(before->adwin());
+    made.set_begun_us(before->begun_us());
+  }
+  return *state.add_detectors() = std::move(made);
 }
 
 void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {

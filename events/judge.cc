@@ -117,7 +117,7 @@ class SlotJudge {
     const int64_t scored_before = log_.state.scored_until_us();
     std::optional<Regret> regret;
     if (t_.regret && profile_ != nullptr)
-      regret.emplace(*log_.state.mutable_shadow(), terms, input_.champion, *profile_, t_.window);
+      regret.emplace(*log_.state.mutable_shadow(), terms, input_.champion, *profile_, *t_.regret, t_.window);
     TRY_STATUS(score_matured(db_, log_, terms, until_, rows_apart(), regret ? &*regret : nullptr));
     if (profile_ != nullptr) check_labels();
     v1::JudgedWindow window;

@@ -61,13 +61,13 @@ std::vector<double> labels_of(std::span<const LabelledRequest> requests, const d
 }  // namespace
 
 Regret::Regret(v1::ShadowState& state, const ErrorTerms& terms, uint64_t champion, const v1::Profile& profile,
-               int64_t window_us)
+               const v1::RegretTrigger& trigger, int64_t window_us)
     : state_(state),
       terms_(terms),
       champion_(champion),
       profile_(profile),
       share_(static_cast<double>(terms.slot_us) / static_cast<double>(window_us)) {
-  if (state_.version() != champion) drift::begin_regret(champion, state_);
+  if (state_.version() != champion) drift::begin_regret(champion, share_, trigger, state_);
 }
 
 // Labelled rows in an order that follows from what they say alone: ids are drawn anew in every replay, and
@@ -106,24 +106,26 @@ Status Regret::see(int64_t slot_us, std::span<const LabelledRequest> requests,
   if (!(scale > 0)) return ok_status();
   if (state_.weights().empty()) {
     v1::ShadowState fresh = drift::Shadow::begin(profile_, regression, regression ? mean(labels) : 0, scale);
-    drift::begin_regret(champion_, fresh);
+    fresh.set_version(champion_);
     state_ = std::move(fresh);
   }
   drift::Shadow shadow = TRY(drift::Shadow::of(state_, regression));
-  double excess = 0;
+  drift::SlotLosses lost;
   int64_t compared = 0;
   for (const Row& row : ordered(shadow.features(), requests, excluded)) {
     if (!row.answer.empty()) {
       const double own = shadow.answer(row.bins);
-      excess += bounded_loss(terms_.rule, row.label, row.answer, scale) -
-                bounded_loss(terms_.rule, row.label, {&own, 1}, scale);
+      lost.version += bounded_loss(terms_.rule, row.label, row.answer, scale);
+      lost.shadow += bounded_loss(terms_.rule, row.label, {&own, 1}, scale);
       ++compared;
     }
     shadow.learn(row.bins, row.label);
   }
   if (compared == 0) return ok_status();
   state_.set_compared(state_.compared() + compared);
-  drift::add_regret(excess / static_cast<double>(compared), share_, slot_us, state_);
+  lost.version /= static_cast<double>(compared);
+  lost.shadow /= static_cast<double>(compared);
+  drift::add_regret(lost, share_, slot_us, state_);
   return ok_status();
 }
 

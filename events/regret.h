@@ -15,9 +15,9 @@ namespace rekindle::events {
 class Regret {
  public:
   // A state without a shadow begins one over the profile of the champion; another champion begins without
-  // regret. All outlive it.
+  // regret. All but `trigger` outlive it.
   Regret(v1::ShadowState& state, const ErrorTerms& terms, uint64_t champion, const v1::Profile& profile,
-         int64_t window_us);
+         const v1::RegretTrigger& trigger, int64_t window_us);
 
   // One matured slot: each row is answered by the shadow, compared where the champion answered it too, then
   // learned from. Requests whose columns are not of the profile are left out.

@@ -79,10 +79,13 @@ std::string cooling_words(const v1::Retrain& retrain, const v1::DecisionState& s
                                        state.rejections() == 1 ? "" : "s"));
 }
 
-// What a calendar, a person's limit or the number of labels calls for waits for no rows of a changed world.
-bool about_the_world(v1::Cause cause) {
-  return cause == v1::CAUSE_QUALITY || cause == v1::CAUSE_REGRET || cause == v1::CAUSE_DRIFT ||
-         cause == v1::CAUSE_ESTIMATE;
+// From when on the rows are that a run of this cause is to learn from; 0: a calendar, a person's limit or the
+// number of labels waits for no rows of a changed world.
+int64_t called_by_change(v1::Cause cause, const v1::DecisionState& state) {
+  if (cause == v1::CAUSE_QUALITY || cause == v1::CAUSE_REGRET) return state.changed_us();
+  if (cause == v1::CAUSE_DRIFT || cause == v1::CAUSE_ESTIMATE)
+    return std::max(state.changed_us(), state.moved_us());
+  return 0;
 }
 
 bool due_anyway(const v1::DecisionState& state) {
@@ -93,12 +96,12 @@ bool due_anyway(const v1::DecisionState& state) {
 }
 
 std::string too_new_words(v1::Cause cause, const PolicyContext& context, const v1::DecisionState& state) {
-  if (!about_the_world(cause) || due_anyway(state) || !too_new(context, state.changed_us())) return {};
-  const int64_t left = state.changed_us() + context.holdout_us - context.learns_until_us;
+  const int64_t from_us = called_by_change(cause, state);
+  if (due_anyway(state) || !too_new(context, from_us)) return {};
   return fmt::format(
       "too few rows are known since the world changed at {}: a run would learn from {} of them in {}",
-      when(state.changed_us()), format_duration(Micros(context.holdout_us)),
-      wait_words(static_cast<double>(left)));
+      when(from_us), format_duration(Micros(context.holdout_us)),
+      wait_words(static_cast<double>(from_us + context.holdout_us - context.learns_until_us)));
 }
 
 std::string runs_spent(const v1::Budget& budget, const v1::DecisionState& state) {

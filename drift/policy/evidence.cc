@@ -160,6 +160,11 @@ class Asked {
   }
 
   void drift(Told& told) {
+    compare(told);
+    if (!told.word.fired()) learn_more(told, v1::CAUSE_DRIFT, "drift", state_.moved_us(), state_.moved_version());
+  }
+
+  void compare(Told& told) {
     const auto tell = [&told](bool fired, std::string reason) {
       say(told, v1::CAUSE_DRIFT, "drift", fired, std::move(reason));
     };
@@ -182,6 +187,10 @@ class Asked {
     if (count < retrain_.persistence().hits())
       return tell(false, fmt::format("{}, but only in {}", drift_words(*best), of));
     tell(true, fmt::format("{}; drift in {}", drift_words(*best), of));
+    if (news(state_.moved_us(), state_.alarm_us())) {
+      state_.set_moved_us(state_.alarm_us());
+      state_.set_moved_version(window_.version());
+    }
     // Rows that are distributed otherwise may mean what they meant: where errors are watched, they say when
     // that has changed.
     if (!errors_watched_) changed(state_.alarm_us());
@@ -197,7 +206,7 @@ class Asked {
       changed(score.since_us());
       return say(told, v1::CAUSE_QUALITY, "quality", true, score.reason());
     }
-    learn_more(told, v1::CAUSE_QUALITY, "quality");
+    learn_more(told, v1::CAUSE_QUALITY, "quality", state_.changed_us(), state_.changed_version());
   }
 
   void age(const google::protobuf::Duration& limit, Told& told) const {
@@ -272,27 +281,30 @@ class Asked {
       changed(score.since_us());
     }
     say(told, v1::CAUSE_REGRET, "regret", fired, score.reason());
-    if (!fired) learn_more(told, v1::CAUSE_REGRET, "regret");
+    if (!fired) learn_more(told, v1::CAUSE_REGRET, "regret", state_.changed_us(), state_.changed_version());
   }
 
   // A version that was made when the changed world was new errs as it did from its first day on: to itself
   // nothing has become worse.
-  void learn_more(Told& told, v1::Cause cause, std::string_view name) const {
-    const int64_t changed_us = state_.changed_us();
-    if (!outgrown(context_, changed_us)) return;
-    const auto of = [changed_us](int64_t until_us) {
-      return window_words(static_cast<double>(until_us - changed_us));
+  void learn_more(Told& told, v1::Cause cause, std::string_view name, int64_t from_us,
+                  uint64_t noticed_version) const {
+    if (!outgrown(context_, from_us, noticed_version)) return;
+    const auto of = [from_us](int64_t until_us) {
+      return window_words(static_cast<double>(until_us - from_us));
     };
     say(told, cause, name, true,
         fmt::format("version {} has learned from {} of the world since {}, a run would learn from {}",
-                    context_.champion, of(context_.learned_until_us), when(changed_us),
+                    context_.champion, of(context_.learned_until_us), when(from_us),
                     of(context_.learns_until_us)));
   }
 
+  bool news(int64_t known_us, int64_t since_us) const {
+    return since_us > known_us && !same_change(context_, window_.clock_us(), known_us, since_us);
+  }
   void changed(int64_t since_us) const {
-    if (since_us > state_.changed_us() &&
-        !same_change(context_, window_.clock_us(), state_.changed_us(), since_us))
-      state_.set_changed_us(since_us);
+    if (!news(state_.changed_us(), since_us)) return;
+    state_.set_changed_us(since_us);
+    state_.set_changed_version(window_.version());
   }
 
   static constexpr double kDay = 24.0 * kUsPerHour;

@@ -15,26 +15,24 @@ namespace rekindle::drift {
 // chance goes as one over its rows).
 inline constexpr int64_t kTimesTheRows = 4;
 
-// A run would learn from less of the changed world than is held back to judge it by.
-inline bool too_new(const PolicyContext& context, int64_t changed_us) {
-  return changed_us != 0 && context.holdout_us > 0 &&
-         context.learns_until_us - changed_us < context.holdout_us;
+// A run would learn from less of the world since `from_us` than is held back to judge it by.
+inline bool too_new(const PolicyContext& context, int64_t from_us) {
+  return from_us != 0 && context.holdout_us > 0 && context.learns_until_us - from_us < context.holdout_us;
 }
 
 // What goes on changing while a run waits for rows is the change that it waits for: else it might wait for
 // ever.
-inline bool same_change(const PolicyContext& context, int64_t clock_us, int64_t changed_us,
-                        int64_t since_us) {
-  const int64_t learned_by_then_us = since_us - (clock_us - context.learns_until_us) - changed_us;
-  return changed_us != 0 && context.holdout_us > 0 && learned_by_then_us < context.holdout_us;
+inline bool same_change(const PolicyContext& context, int64_t clock_us, int64_t from_us, int64_t since_us) {
+  const int64_t learned_by_then_us = since_us - (clock_us - context.learns_until_us) - from_us;
+  return from_us != 0 && context.holdout_us > 0 && learned_by_then_us < context.holdout_us;
 }
 
-// The version in service was made after the change, when little was known of it, and a run would learn from
-// many times as much.
-inline bool outgrown(const PolicyContext& context, int64_t changed_us) {
-  if (changed_us == 0 || context.holdout_us <= 0 || context.champion_as_of_us <= changed_us) return false;
-  const int64_t learned = std::max<int64_t>(0, context.learned_until_us - changed_us);
-  return context.learns_until_us - changed_us >= std::max(context.holdout_us, kTimesTheRows * learned);
+// The version in service came after the change was noticed, in the time of `noticed_version`, and knows
+// little of it: a run would learn from many times as much. One that was there before speaks for itself.
+inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t noticed_version) {
+  if (from_us == 0 || context.holdout_us <= 0 || context.champion == noticed_version) return false;
+  const int64_t learned = std::max<int64_t>(0, context.learned_until_us - from_us);
+  return context.learns_until_us - from_us >= std::max(context.holdout_us, kTimesTheRows * learned);
 }
 
 }  // namespace rekindle::drift

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/clock.h"
 
@@ -18,19 +19,74 @@ constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
-// A sum within so many may be chance: the world changed later.
-constexpr double kChanceDeviations = 2;
+// Parts of a sum that are kept apart: to within a few hundredths of its length it is known since when it grew.
+constexpr int kPartsMost = 128;
 // What was usual is drawn once for a version; from fewer slots it would be known too badly.
 constexpr double kUsualDeviations = 3;
 constexpr uint32_t kUsualSlots = 100;
 // Fewer, and the shadow is still learning what the version in service knows already.
 constexpr int kRowsAWeight = 50;
 
+bool is_new(const v1::ShadowState& state, double share) {
+  return state.new_slots() < kUsualSlots || state.new_slots() * share < 1;
+}
+
 // What a slot of a new version adds, and as much as its mean may be off by chance.
-double usual(const v1::ShadowState& state) {
+v1::UsualRegret usual_when_new(const v1::ShadowState& state) {
   const double n = state.new_slots(), mean = state.new_sum() / n;
   const double one = std::max(0.0, state.new_square_sum() / n - mean * mean);
-  return mean + kUsualDeviations * std::sqrt(one / n);
+  v1::UsualRegret out;
+  out.set_excess(mean + kUsualDeviations * std::sqrt(one / n));
+  out.set_lost(state.new_lost() / n);
+  return out;
+}
+
+// Nothing: nobody can say yet.
+std::optional<v1::UsualRegret> usual(const v1::ShadowState& state, double share) {
+  std::optional<v1::UsualRegret> out;
+  if (state.has_usual_before()) out = state.usual_before();
+  if (is_new(state, share)) return out;
+  const v1::UsualRegret own = usual_when_new(state);
+  return out && out->excess() < own.excess() ? out : own;
+}
+
+void add_part(int64_t slot_us, double sum, double lost, v1::ShadowState& state) {
+  auto& parts = *state.mutable_parts();
+  if (parts.size() == kPartsMost) {
+    for (int i = 0; i < kPartsMost / 2; ++i) {
+      v1::RegretPart both = parts[2 * i];
+      both.set_slots(both.slots() + parts[2 * i + 1].slots());
+      both.set_sum(both.sum() + parts[2 * i + 1].sum());
+      both.set_lost(both.lost() + parts[2 * i + 1].lost());
+      parts[i] = std::move(both);
+    }
+    parts.DeleteSubrange(kPartsMost / 2, kPartsMost / 2);
+  }
+  v1::RegretPart& part = *parts.Add();
+  part.set_from_us(slot_us);
+  part.set_slots(1);
+  part.set_sum(sum);
+  part.set_lost(lost);
+}
+
+// Where a mean of nothing most likely became one of something: the likelihood ratio of a tail grows with the
+// square of its sum over its length. Nothing where it is the shadow that has become better, not the version
+// that has become worse: there is more to learn, and the world is as it was.
+int64_t grown_since(const v1::ShadowState& state, const v1::UsualRegret& usual, double share) {
+  double sum = 0, slots = 0, lost = 0, most = 0, grown = 0, worse = 0;
+  int64_t since_us = 0;
+  for (int i = state.parts_size(); i-- > 0;) {
+    const v1::RegretPart& part = state.parts(i);
+    sum += part.sum();
+    slots += part.slots();
+    lost += part.lost();
+    if (sum <= 0 || sum * sum / slots < most) continue;
+    most = sum * sum / slots;
+    since_us = part.from_us();
+    grown = sum / slots / share;
+    worse = lost / slots - usual.lost();
+  }
+  return worse >= grown / 2 ? since_us : 0;
 }
 
 }  // namespace
@@ -97,30 +153,43 @@ void Shadow::learn(std::span<const uint32_t> bins, double label) {
   state_->set_rows(state_->rows() + 1);
 }
 
-void begin_regret(uint64_t champion, v1::ShadowState& state) {
+void begin_regret(uint64_t champion, double share, const v1::RegretTrigger& trigger, v1::ShadowState& state) {
+  const std::optional<v1::UsualRegret> before =
+      regret_score(state, trigger).fired() ? std::nullopt : usual(state, share);
   state.set_version(champion);
   state.clear_regret();
   state.clear_compared();
   state.clear_variance();
   state.clear_since_us();
+  state.clear_parts();
   state.clear_new_slots();
   state.clear_new_sum();
   state.clear_new_square_sum();
+  state.clear_new_lost();
+  state.clear_usual_before();
+  if (before) *state.mutable_usual_before() = *before;
 }
 
-void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state) {
+void add_regret(const SlotLosses& slot, double share, int64_t slot_us, v1::ShadowState& state) {
   if (state.rows() < int64_t{kRowsAWeight} * state.weights_size()) return;
-  if (state.new_slots() < kUsualSlots || state.new_slots() * share < 1) {
+  const double excess = (slot.version - slot.shadow) * share;
+  const std::optional<v1::UsualRegret> expected = usual(state, share);
+  if (is_new(state, share)) {
     state.set_new_slots(state.new_slots() + 1);
-    state.set_new_sum(state.new_sum() + excess * share);
-    state.set_new_square_sum(state.new_square_sum() + excess * share * excess * share);
-    return;
+    state.set_new_sum(state.new_sum() + excess);
+    state.set_new_square_sum(state.new_square_sum() + excess * excess);
+    state.set_new_lost(state.new_lost() + slot.version);
   }
-  const double more = excess * share - usual(state);
-  if (state.regret() <= 0) state.set_variance(0);
+  if (!expected) return;
+  const double more = excess - expected->excess();
+  if (state.regret() <= 0) {
+    state.set_variance(0);
+    state.clear_parts();
+  }
   state.set_regret(std::max(0.0, state.regret() + more));
   state.set_variance(state.variance() + more * more);
-  if (state.regret() <= kChanceDeviations * std::sqrt(state.variance())) state.set_since_us(slot_us);
+  add_part(slot_us, more, slot.version, state);
+  state.set_since_us(grown_since(state, *expected, share));
 }
 
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger) {
@@ -139,7 +208,7 @@ v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& tr
       "windows, "
       "in {} rows{}), {} {:.4f}",
       state.version(), state.regret(), state.compared(),
-      state.regret() > 0 ? " since " + format_time(time_from_micros(state.since_us())) : std::string(),
+      score.since_us() > 0 ? " since " + format_time(time_from_micros(state.since_us())) : std::string(),
       score.fired() ? "over" : "within", score.threshold()));
   return score;
 }

@@ -43,16 +43,26 @@ class Shadow {
   std::vector<int> offsets_;  // of each feature's first weight
 };
 
-// The champion is another: what it owes begins anew.
-void begin_regret(uint64_t champion, v1::ShadowState& state);
+// The champion is another: what it owes begins anew. What was usual stays, so that one that comes into a
+// world which it has not learned owes from its first day on; not where regret has fired and this one is the
+// answer to it: then the shadow may be the better one in this world.
+// `share` as of add_regret.
+void begin_regret(uint64_t champion, double share, const v1::RegretTrigger& trigger, v1::ShadowState& state);
 
-// Adds a slot in which the version in service lost `excess` more a row than the shadow, which is `share` of a
-// window long. A shadow and a version are of different classes, so what counts is what the excess has grown
-// by since the version was new: its first window, a hundred slots at least, says what was usual then (its
-// mean and three standard errors), once the shadow has learned enough to be compared with. Less than nothing
-// is never owed: a version that did better has no credit. The change is taken to be where the sum was last
-// within two deviations of what chance adds up to: what begins by chance often goes over into what is owed.
-void add_regret(double excess, double share, int64_t slot_us, v1::ShadowState& state);
+// Mean losses a row of a slot.
+struct SlotLosses {
+  double version = 0;  // in service
+  double shadow = 0;
+};
+
+// Adds a slot, which is `share` of a window long. A shadow and a version are of different classes, so what
+// counts is what the version loses more by since it was new: its first window, a hundred slots at least, says
+// what was usual then (its mean and three standard errors), once the shadow has learned enough to be compared
+// with; or less, where less was usual before it. Less than nothing is never owed: a version that did better
+// has no credit. The world is taken to have changed where it most likely did (the greatest likelihood
+// ratio): what begins by chance often goes over into what is owed. Where the shadow became better and the
+// version no worse, it has not changed.
+void add_regret(const SlotLosses& slot, double share, int64_t slot_us, v1::ShadowState& state);
 
 // The regret so far against the larger of trigger.loss and of what chance adds up to: five standard
 // deviations of as many slots like those since it was last nothing, and two of what is known of the usual.

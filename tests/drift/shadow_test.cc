@@ -124,7 +124,7 @@ TEST(Regret, ChanceOwesNothingAndALastingLossSoonDoes) {
     v1::ShadowState state;
     bool alarmed = false;
     for (int hour = 0; hour < 365 * 24; ++hour) {
-      add_regret(slot(0), 1.0 / 168, hour, state);
+      add_regret({slot(0), 0}, 1.0 / 168, hour, state);
       if (hour % 6 == 0) alarmed |= regret_score(state, trigger).fired();
     }
     alarms += alarmed;
@@ -132,28 +132,76 @@ TEST(Regret, ChanceOwesNothingAndALastingLossSoonDoes) {
   EXPECT_LE(alarms, 1);
   v1::ShadowState state;
   int hour = 0;
-  for (; hour < 21 * 24; ++hour) add_regret(slot(0), 1.0 / 168, hour, state);
+  for (; hour < 21 * 24; ++hour) add_regret({slot(0), 0}, 1.0 / 168, hour, state);
   for (; hour < 365 * 24 && !regret_score(state, trigger).fired(); ++hour)
-    add_regret(slot(0.05), 1.0 / 168, hour, state);
+    add_regret({slot(0.05), 0}, 1.0 / 168, hour, state);
   EXPECT_LT(hour, 35 * 24)
       << "a loss of 0.05 is a window's worth in a day and a half, and sure within two weeks";
-  EXPECT_NEAR(static_cast<double>(regret_score(state, trigger).since_us()), 21 * 24, 3 * 24);
+  EXPECT_NEAR(static_cast<double>(regret_score(state, trigger).since_us()), 21 * 24, 24);
   EXPECT_THAT(regret_score(state, trigger).reason(), HasSubstr("more to its shadow than when it was new"));
-  begin_regret(2, state);
+  begin_regret(2, 1.0 / 168, trigger, state);
   EXPECT_EQ(regret_score(state, trigger).value(), 0);
+}
+
+TEST(Regret, AVersionThatIsBadFromItsFirstDayOwesFromItsFirstDay) {
+  v1::RegretTrigger trigger;
+  trigger.set_loss(0.01);
+  constexpr double kShare = 1.0 / 168;
+  std::mt19937_64 random(12);
+  v1::ShadowState state;
+  int hour = 0;
+  const auto live = [&](int hours, double loss) {
+    for (const int until = hour + hours; hour < until && !regret_score(state, trigger).fired(); ++hour)
+      add_regret({std::normal_distribution<>(loss, 0.05)(random), 0}, kShare, hour, state);
+    return regret_score(state, trigger).fired();
+  };
+  ASSERT_FALSE(live(30 * 24, 0));
+  begin_regret(2, kShare, trigger, state);
+  EXPECT_FALSE(live(30 * 24, 0)) << "as good as the one before it";
+  begin_regret(3, kShare, trigger, state);
+  const int came = hour;
+  EXPECT_TRUE(live(30 * 24, 0.05)) << "it came into a world that it had not learned";
+  EXPECT_LT(hour, came + 14 * 24);
+  // The answer to that is as it is: it may be that the shadow is the better one in this world.
+  begin_regret(4, kShare, trigger, state);
+  EXPECT_FALSE(live(30 * 24, 0.05));
+  // Another one is held to the less of the two.
+  begin_regret(5, kShare, trigger, state);
+  ASSERT_FALSE(live(30 * 24, 0));
+  begin_regret(6, kShare, trigger, state);
+  EXPECT_TRUE(live(30 * 24, 0.05));
+}
+
+TEST(Regret, AShadowThatBecomesBetterIsNoChangeOfTheWorld) {
+  v1::RegretTrigger trigger;
+  trigger.set_loss(0.01);
+  std::mt19937_64 random(14);
+  const auto since_us = [&](double version, double shadow) {
+    v1::ShadowState state;
+    const auto around = [&random](double mean) { return std::normal_distribution<>(mean, 0.05)(random); };
+    for (int hour = 1; hour <= 90 * 24; ++hour) {
+      const bool later = hour > 30 * 24;
+      add_regret({around(0.4 + (later ? version : 0)), around(0.4 + (later ? shadow : 0))}, 1.0 / 168, hour,
+                 state);
+    }
+    EXPECT_TRUE(regret_score(state, trigger).fired());
+    return regret_score(state, trigger).since_us();
+  };
+  EXPECT_EQ(since_us(0, -0.05), 0) << "there is more to be learned all the same";
+  EXPECT_NEAR(static_cast<double>(since_us(0.05, 0)), 30 * 24, 24);
 }
 
 TEST(Regret, AnUntaughtShadowIsNotComparedWith) {
   World world(13);
   v1::ShadowState state = Shadow::begin(world.profile, false, 0, 1);
   state.set_rows(49 * state.weights_size());
-  add_regret(-5, 0.5, 1, state);
+  add_regret({-5, 0}, 0.5, 1, state);
   EXPECT_EQ(state.new_slots(), 0u);
   state.set_rows(50 * state.weights_size());
-  for (int slot = 0; slot < 100; ++slot) add_regret(-1, 0.5, slot, state);
+  for (int slot = 0; slot < 100; ++slot) add_regret({-1, 0}, 0.5, slot, state);
   EXPECT_EQ(state.new_slots(), 100u) << "so many say what is usual";
   EXPECT_EQ(state.regret(), 0);
-  add_regret(0, 0.5, 100, state);
+  add_regret({0, 0}, 0.5, 100, state);
   EXPECT_DOUBLE_EQ(state.regret(), 0.5) << "half a window at one more than usual";
 }
 

@@ -293,12 +293,40 @@ TEST(Learned, AVersionOfTheFirstDaysOfAChangedWorldIsOutgrown) {
 TEST(Learned, AVersionFromBeforeTheChangeIsJudgedByItsErrors) {
   Held s;
   s.state.set_changed_us(kStart);
-  s.context.champion_as_of_us = kStart - kDay;
+  s.state.set_changed_version(1);
   s.context.learned_until_us = kStart - 9 * kDay;
   EXPECT_FALSE(s.until(kStart + 100 * kDay)) << "a change that passed by itself is no reason: " << s.reason;
-  s.context.champion_as_of_us = kStart + 9 * kDay;
-  s.context.learned_until_us = kStart + kDay - 3600;
-  EXPECT_TRUE(s.next());
+}
+
+TEST(Learned, WhereRowsMovedARunLearnsFromEnoughOfThemAndFromMoreLater) {
+  Held s;
+  s.retrain.add_when()->mutable_drift()->set_psi(0.25);
+  s.drifts = true;
+  EXPECT_FALSE(s.until(kStart + 15 * kDay)) << s.reason;
+  EXPECT_EQ(s.state.changed_us(), 0) << "they may mean what they meant";
+  EXPECT_EQ(s.next(), v1::CAUSE_DRIFT) << s.reason;
+  s.publish();
+  s.drifts = false;
+  s.context.champion = 2;
+  s.context.learned_until_us = kStart + 7 * kDay;
+  EXPECT_FALSE(s.until(kStart + 36 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_DRIFT);
+  EXPECT_THAT(s.reason, HasSubstr("version 2 has learned from 7d of the world since"));
+}
+
+TEST(Learned, AVersionThatWasUnderWayWhenTheWorldChangedIsNoAnswer) {
+  Held s;
+  s.worse = true;
+  s.risen_since = kStart;
+  EXPECT_FALSE(s.hour());
+  EXPECT_EQ(s.state.changed_version(), 1u);
+  // It takes the evidence with it.
+  s.worse = false;
+  s.context.champion = 2;
+  s.context.learned_until_us = kStart - 9 * kDay;
+  EXPECT_FALSE(s.until(kStart + 15 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY);
+  EXPECT_THAT(s.reason, HasSubstr("version 2 has learned from nothing of the world since"));
 }
 
 TEST(Quiet, WhatWasDueStartsAfterIt) {
