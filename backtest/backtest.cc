@@ -119,7 +119,7 @@ class Backtest {
     line.fits = 1;
     add_cost(line, matrix_.fits().front());
     for (const Triggered& run : played.runs) {
-      RunLine shown{run.as_of_us, run.cause, run.detail, run.outcome, run.serving_us};
+      RunLine shown{run.as_of_us, run.cause, run.detail, run.outcome, run.reason, run.serving_us};
       const auto made = coordinator_->fits().find(run.run);
       if (run.reused) {
         own_schedule_.push_back({fit_of(made->second.outcome.manifest()), run.serving_us});
@@ -222,7 +222,7 @@ class Backtest {
       const MadeFit& made = matrix_.fits()[fitted.fit];
       add_cost(line, made);
       line.runs.push_back({fitted.as_of_us, policy.name, fitted.detail,
-                           fitted.serving_us > 0 ? "published" : "shadow", fitted.serving_us, made.rows,
+                           fitted.serving_us > 0 ? "published" : "shadow", "", fitted.serving_us, made.rows,
                            made.seconds, made.kept});
     }
     if (course.cut_off) say_(fmt::format("  cut off after {} fits: it fires at noise", course.fitted.size()));

@@ -48,6 +48,7 @@ class Player {
                     run.cause_detail(),
                     run.as_of_us(),
                     run.state() == v1::FAILED_RUN ? "failed" : lower(v1::RunState_Name(run.state())),
+                    run.reason(),
                     run.version(),
                     false,
                     0};

@@ -17,6 +17,7 @@ struct Triggered {
   std::string cause, detail;
   int64_t as_of_us = 0;
   std::string outcome;  // "published", "rejected", ...
+  std::string reason;   // why it ended so
   uint64_t version = 0;
   bool reused = false;     // the version was there before: nothing was trained
   int64_t serving_us = 0;  // event time of the first row that it answered; 0: none

@@ -30,6 +30,7 @@ json::object run_json(const RunLine& run) {
           {"cause", run.cause},
           {"detail", run.detail},
           {"outcome", run.outcome},
+          {"reason", run.reason},
           {"rows", run.rows},
           {"serving_from", time_of(run.serving_us)},
           {"train_seconds", number(run.seconds)},

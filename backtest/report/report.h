@@ -18,6 +18,7 @@ struct RunLine {
   std::string cause;       // "drift", "every 28d"
   std::string detail;      // a sentence
   std::string outcome;     // "published", "rejected", ...
+  std::string reason;      // why it ended so
   int64_t serving_us = 0;  // 0: never
   uint64_t rows = 0;       // trained on
   double seconds = 0;

@@ -80,8 +80,9 @@ std::string own_runs(const Report& report) {
   if (!own || own->runs.empty()) return "";
   std::vector<Cells> rows;
   for (const RunLine& run : own->runs)
-    rows.push_back({fmt::format("{}  {:<9} {:<9}  {}", format_time(time_from_micros(run.as_of_us)),
-                                run.outcome, run.cause, run.detail)});
+    rows.push_back({fmt::format("{}  {:<9} {:<9}  {}{}", format_time(time_from_micros(run.as_of_us)),
+                                run.outcome, run.cause, run.detail,
+                                run.outcome == "published" ? "" : "; " + run.outcome + ": " + run.reason)});
   return "\nruns of rekindle\n" + lines(rows);
 }
 

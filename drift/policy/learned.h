@@ -11,9 +11,9 @@
 
 namespace rekindle::drift {
 
-// So many times the rows, and three quarters of what too few of them cost is won back (what a fit loses to
+// So many times the rows, and two thirds of what too few of them cost is won back (what a fit loses to
 // chance goes as one over its rows).
-inline constexpr int64_t kTimesTheRows = 4;
+inline constexpr int64_t kTimesTheRows = 3;
 
 // A run would learn from less of the world since `from_us` than is held back to judge it by.
 inline bool too_new(const PolicyContext& context, int64_t from_us) {

@@ -280,13 +280,13 @@ TEST(Learned, AVersionOfTheFirstDaysOfAChangedWorldIsOutgrown) {
   s.state.set_changed_us(kStart);
   s.context.champion_as_of_us = kStart + 15 * kDay;
   s.context.learned_until_us = kStart + 7 * kDay;
-  EXPECT_FALSE(s.until(kStart + 36 * kDay)) << s.reason;
+  EXPECT_FALSE(s.until(kStart + 29 * kDay)) << s.reason;
   EXPECT_EQ(s.next(), v1::CAUSE_QUALITY);
   EXPECT_THAT(s.reason,
               HasSubstr("version 1 has learned from 7d of the world since 2013-02-01T00:00:00Z, a run "
-                        "would learn from 28d"));
-  s.context.learned_until_us = kStart + 28 * kDay;
-  EXPECT_FALSE(s.until(kStart + 120 * kDay)) << "four times as many again";
+                        "would learn from 21d"));
+  s.context.learned_until_us = kStart + 21 * kDay;
+  EXPECT_FALSE(s.until(kStart + 71 * kDay)) << "three times as many again";
   EXPECT_TRUE(s.next());
 }
 
@@ -309,7 +309,7 @@ TEST(Learned, WhereRowsMovedARunLearnsFromEnoughOfThemAndFromMoreLater) {
   s.drifts = false;
   s.context.champion = 2;
   s.context.learned_until_us = kStart + 7 * kDay;
-  EXPECT_FALSE(s.until(kStart + 36 * kDay)) << s.reason;
+  EXPECT_FALSE(s.until(kStart + 29 * kDay)) << s.reason;
   EXPECT_EQ(s.next(), v1::CAUSE_DRIFT);
   EXPECT_THAT(s.reason, HasSubstr("version 2 has learned from 7d of the world since"));
 }

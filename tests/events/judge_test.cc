@@ -87,6 +87,32 @@ TEST_F(JudgeTest, WorseAnswersAreNoticedAndAttributedToTheirVersion) {
   EXPECT_TRUE(windows.back().quality(0).fired()) << "it stays so until the errors fall";
 }
 
+TEST_F(JudgeTest, AVersionThatIsBadFromItsFirstDayIsWorseThanTheOneBeforeIt) {
+  const int64_t change = kStart + 8 * kDay;
+  append_all(batches(14, 2, 10, [=](int64_t t) {
+    return Habit{.wrong = t >= change, .version = t >= change ? 2u : 1u};
+  }));
+  (void)judge(change + kDay);
+  champion_ = 2;
+  const auto windows = judge(kStart + 15 * kDay);
+  const v1::Score& score = windows.back().quality(0);
+  EXPECT_EQ(score.version(), 2u);
+  EXPECT_TRUE(score.fired()) << score.reason();
+  EXPECT_NEAR(static_cast<double>(score.since_us()), static_cast<double>(change), static_cast<double>(kDay));
+}
+
+TEST_F(JudgeTest, AVersionThatIsBetterHasNothingHeldAgainstIt) {
+  const int64_t answer = kStart + 12 * kDay;
+  append_all(batches(18, 2, 10, [=](int64_t t) {
+    return Habit{.wrong = t >= kStart + 6 * kDay && t < answer, .version = t >= answer ? 2u : 1u};
+  }));
+  EXPECT_TRUE(judge(answer).back().quality(0).fired());
+  champion_ = 2;
+  for (const auto& w : judge(kStart + 19 * kDay))
+    for (const auto& score : w.quality())
+      if (score.version() == 2) ASSERT_FALSE(score.fired()) << score.reason();
+}
+
 TEST_F(JudgeTest, BetterAnswersAreNoReasonToRetrain) {
   append_all(batches(12, 2, 10, [](int64_t t) { return Habit{.wrong = t < kStart + 6 * kDay}; }));
   for (const auto& w : judge(kStart + 13 * kDay))

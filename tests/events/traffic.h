@@ -17,12 +17,13 @@ inline v1::JobSpec demand_spec() {
 }
 
 // One request of `rows` rows. `shift` moves temp, `wrong` makes most labels contradict the
-// predictions, `inverted` all of them.
+// predictions, `inverted` all of them; `version` answers.
 struct Habit {
   double shift = 0;
   bool wrong = false;
   bool inverted = false;
   bool no_temp = false;
+  uint64_t version = 1;
 };
 inline Asked request(int64_t time_us, int number, uint32_t rows, uint64_t version = 1,
                      const Habit& habit = {}) {
@@ -100,7 +101,8 @@ inline std::vector<v1::EventBatch> batches(int days, int requests_an_hour, uint3
   Node a("node-a"), b("node-b");
   std::vector<v1::EventBatch> out;
   const auto asked = [&](int64_t t, int i) {
-    return request(t + i * 60'000'000, i, rows, 1, habit ? habit(t) : Habit{});
+    const Habit now = habit ? habit(t) : Habit{};
+    return request(t + i * 60'000'000, i, rows, now.version, now);
   };
   for (int64_t t = kStart; t < kStart + (days + 1) * kDay; t += kHour) {
     std::vector<v1::RequestRecord> of_a, of_b;
