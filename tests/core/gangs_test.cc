@@ -292,7 +292,7 @@ TEST_F(Gpus, ATriggeredRunFailsRatherThanWaitForEver) {
   d.world.now = time_from_micros(day_us(3, 1));
   for (int slot = 0; slot < 3; ++slot) {
     v1::JudgedWindow window = window_of(
-        "gpu", to_micros(d.world.now) - (slot == 0 ? 8 * kDayUs : 2 * kHourUs) + slot * kHourUs, 1, .9);
+        "gpu", to_micros(d.world.now) - (slot == 0 ? 40 * kDayUs : 2 * kHourUs) + slot * kHourUs, 1, .9);
     window.set_clock_us(to_micros(d.world.now));
     d.run(JudgeWindow{window}, kSelf);
   }

@@ -95,7 +95,7 @@ TEST_F(JudgeTest, AVersionThatIsBadFromItsFirstDayIsWorseThanTheOneBeforeIt) {
   (void)judge(change + kDay);
   champion_ = 2;
   const auto windows = judge(kStart + 15 * kDay);
-  const v1::Score& score = windows.back().quality(0);
+  const v1::Score& score = windows.back().quality(1);
   EXPECT_EQ(score.version(), 2u);
   EXPECT_TRUE(score.fired()) << score.reason();
   EXPECT_NEAR(static_cast<double>(score.since_us()), static_cast<double>(change), static_cast<double>(kDay));
