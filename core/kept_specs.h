@@ -38,7 +38,8 @@ class KeptSpecs {
     return *specs_[number - 1];
   }
 
-  std::vector<std::shared_ptr<const Kept>> specs_;  // shared by all copies of a state, and stay where they are
+  std::vector<std::shared_ptr<const Kept>>
+      specs_;  // shared by all copies of a state, and stay where they are
   std::map<std::string, uint32_t> numbers_;
 };
 

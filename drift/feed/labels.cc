@@ -22,7 +22,8 @@ constexpr double kSure = 5;  // standard errors
 // errors.
 constexpr double kToldMin = 0.6;
 constexpr double kMirrorApart = 0.05;
-// Given away: a column alone tells nearly all pairs apart, did not before, and left five times as many undecided.
+// Given away: a column alone tells nearly all pairs apart, did not before, and left five times as many
+// undecided.
 constexpr double kGivenAway = 0.98;
 constexpr double kUndecided = 0.2;
 // Poisoned: mean loss (of 1 at most) over that of the others in the same slots, beyond what it was before.
@@ -177,8 +178,7 @@ class LabelChecks {
         rows += slots_.all[i].rows();
       }
       now = decided(told, of);
-      const bool away =
-          before < kGivenAway && now >= kGivenAway && 1 - now <= kUndecided * (1 - before);
+      const bool away = before < kGivenAway && now >= kGivenAway && 1 - now <= kUndecided * (1 - before);
       few = away && rows >= kRowsMin / 4;
       return away && rows >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin;
     };

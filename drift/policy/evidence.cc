@@ -161,7 +161,8 @@ class Asked {
 
   void drift(Told& told) {
     compare(told);
-    if (!told.word.fired()) learn_more(told, v1::CAUSE_DRIFT, "drift", state_.moved_us(), state_.moved_version());
+    if (!told.word.fired())
+      learn_more(told, v1::CAUSE_DRIFT, "drift", state_.moved_us(), state_.moved_version());
   }
 
   void compare(Told& told) {

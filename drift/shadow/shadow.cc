@@ -19,7 +19,8 @@ constexpr double kRateFloor = 0.08;
 // A sum that starts anew whenever it is nothing is looked at after each slot: by chance it exceeds this about
 // once in 100,000 slots (an e-detector of that run length is bounded by sqrt(2 ln 100000) and a little more).
 constexpr double kDeviations = 5;
-// Parts of a sum that are kept apart: to within a few hundredths of its length it is known since when it grew.
+// Parts of a sum that are kept apart: to within a few hundredths of its length it is known since when it
+// grew.
 constexpr int kPartsMost = 128;
 // What was usual is drawn once for a version; from fewer slots it would be known too badly.
 constexpr double kUsualDeviations = 3;

@@ -28,8 +28,8 @@ PolicyLine line(const std::string& name, double loss, uint64_t fits, double shar
   out.losses = {loss, std::numeric_limits<double>::quiet_NaN()};
   out.delay_days = std::numeric_limits<double>::quiet_NaN();
   for (uint64_t i = 1; i < fits; ++i)
-    out.runs.push_back(
-        {static_cast<int64_t>(i) * kDay, "drift", "psi of <temp>", "published", "published as version 2", 0, 1000, 1.5, false});
+    out.runs.push_back({static_cast<int64_t>(i) * kDay, "drift", "psi of <temp>", "published",
+                        "published as version 2", 0, 1000, 1.5, false});
   return out;
 }
 

@@ -99,4 +99,14 @@ struct Stream {
   }
 };
 
+// Nothing but the trigger under test decides.
+inline Stream bare() {
+  Stream s;
+  s.retrain.clear_when();
+  s.retrain.mutable_cooldown()->set_seconds(0);
+  s.retrain.mutable_at_most()->set_runs(1000);
+  s.retrain.mutable_at_most()->set_burst(1000);
+  return s;
+}
+
 }  // namespace rekindle::drift

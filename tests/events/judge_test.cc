@@ -89,9 +89,8 @@ TEST_F(JudgeTest, WorseAnswersAreNoticedAndAttributedToTheirVersion) {
 
 TEST_F(JudgeTest, AVersionThatIsBadFromItsFirstDayIsWorseThanTheOneBeforeIt) {
   const int64_t change = kStart + 8 * kDay;
-  append_all(batches(14, 2, 10, [=](int64_t t) {
-    return Habit{.wrong = t >= change, .version = t >= change ? 2u : 1u};
-  }));
+  append_all(batches(
+      14, 2, 10, [=](int64_t t) { return Habit{.wrong = t >= change, .version = t >= change ? 2u : 1u}; }));
   (void)judge(change + kDay);
   champion_ = 2;
   const auto windows = judge(kStart + 15 * kDay);

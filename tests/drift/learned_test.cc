@@ -1,0 +1,137 @@
+// What is taken for a change of the world, how long a run waits for rows of it, and which versions it outgrows.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/drift/slots.h"
+
+namespace rekindle::drift {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Changed, IsWhereTheFirstWindowOfTheAlarmBegan) {
+  Stream s = bare();
+  s.retrain.add_when()->mutable_drift()->set_psi(0.25);
+  EXPECT_FALSE(s.until_trigger(kStart + 20 * kDay));
+  EXPECT_EQ(s.state.changed_us(), 0);
+  s.drifts = true;
+  ASSERT_TRUE(s.until_trigger(kStart + 40 * kDay));
+  EXPECT_LE(s.state.changed_us(), kStart + 20 * kDay);
+  EXPECT_GE(s.state.changed_us(), kStart + 13 * kDay);
+  const int64_t first = s.state.changed_us();
+  s.publish();
+  s.drifts = false;
+  s.until_trigger(s.slot + 30 * kDay);
+  EXPECT_EQ(s.state.changed_us(), first) << "what is known of the world outlives a version";
+}
+
+TEST(Changed, IsWhatErrorsSayWhereTheyAreWatched) {
+  Stream s;  // drift and quality
+  s.drifts = true;
+  ASSERT_EQ(s.until_trigger(kStart + 40 * kDay), v1::CAUSE_DRIFT);
+  EXPECT_EQ(s.state.changed_us(), 0) << "rows that are distributed otherwise mean what they meant";
+  s.worse = true;
+  s.risen_since = kStart + 30 * kDay;
+  s.hour();
+  EXPECT_EQ(s.state.changed_us(), kStart + 30 * kDay);
+}
+
+// Labels are known after a day, and a week is held back.
+struct Held : Stream {
+  Held() : Stream(bare()) {
+    retrain.add_when()->mutable_quality();
+    context.holdout_us = 7 * kDay;
+  }
+  std::optional<v1::Cause> next() {
+    context.learns_until_us = slot - 8 * kDay;
+    return hour();
+  }
+  std::optional<v1::Cause> until(int64_t limit) {
+    while (slot < limit)
+      if (auto cause = next()) return cause;
+    return std::nullopt;
+  }
+};
+
+TEST(Learned, ARunWaitsUntilItLearnsFromAsMuchOfTheChangedWorldAsJudgesIt) {
+  Held s;
+  s.worse = true;
+  s.risen_since = kStart;
+  EXPECT_FALSE(s.until(kStart + 6 * kDay));
+  EXPECT_THAT(s.reason,
+              HasSubstr("but too few rows are known since the world changed at 2013-02-01T00:00:00Z: a "
+                        "run would learn from 7d of them in 9d 1h"));
+  s.risen_since = kStart + 5 * kDay;
+  EXPECT_FALSE(s.until(kStart + 15 * kDay));
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "what goes on changing does not make it wait anew: " << s.reason;
+  EXPECT_EQ(s.state.changed_us(), kStart);
+  s.risen_since = kStart + 16 * kDay;
+  s.next();
+  EXPECT_EQ(s.state.changed_us(), kStart + 16 * kDay) << "another change";
+}
+
+TEST(Learned, ACalendarWaitsForNoRows) {
+  Held s;
+  s.worse = true;
+  s.risen_since = kStart;
+  s.retrain.add_when()->mutable_schedule()->mutable_every()->set_seconds(2 * 86400);
+  EXPECT_FALSE(s.until(kStart + 2 * kDay));
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "both call for it, and errors name the cause: " << s.reason;
+}
+
+TEST(Learned, AVersionOfTheFirstDaysOfAChangedWorldIsOutgrown) {
+  Held s;
+  s.state.set_changed_us(kStart);
+  s.context.champion_as_of_us = kStart + 15 * kDay;
+  s.context.learned_until_us = kStart + 7 * kDay;
+  EXPECT_FALSE(s.until(kStart + 29 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY);
+  EXPECT_THAT(s.reason,
+              HasSubstr("version 1 has learned from 7d of the world since 2013-02-01T00:00:00Z, a run "
+                        "would learn from 21d"));
+  s.context.learned_until_us = kStart + 21 * kDay;
+  EXPECT_FALSE(s.until(kStart + 71 * kDay)) << "three times as many again";
+  EXPECT_TRUE(s.next());
+}
+
+TEST(Learned, AVersionFromBeforeTheChangeIsJudgedByItsErrors) {
+  Held s;
+  s.state.set_changed_us(kStart);
+  s.state.set_changed_version(1);
+  s.context.learned_until_us = kStart - 9 * kDay;
+  EXPECT_FALSE(s.until(kStart + 100 * kDay)) << "a change that passed by itself is no reason: " << s.reason;
+}
+
+TEST(Learned, WhereRowsMovedARunLearnsFromEnoughOfThemAndFromMoreLater) {
+  Held s;
+  s.retrain.add_when()->mutable_drift()->set_psi(0.25);
+  s.drifts = true;
+  EXPECT_FALSE(s.until(kStart + 15 * kDay)) << s.reason;
+  EXPECT_EQ(s.state.changed_us(), 0) << "they may mean what they meant";
+  EXPECT_EQ(s.next(), v1::CAUSE_DRIFT) << s.reason;
+  s.publish();
+  s.drifts = false;
+  s.context.champion = 2;
+  s.context.learned_until_us = kStart + 7 * kDay;
+  EXPECT_FALSE(s.until(kStart + 29 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_DRIFT);
+  EXPECT_THAT(s.reason, HasSubstr("version 2 has learned from 7d of the world since"));
+}
+
+TEST(Learned, AVersionThatWasUnderWayWhenTheWorldChangedIsNoAnswer) {
+  Held s;
+  s.worse = true;
+  s.risen_since = kStart;
+  EXPECT_FALSE(s.hour());
+  EXPECT_EQ(s.state.changed_version(), 1u);
+  // It takes the evidence with it.
+  s.worse = false;
+  s.context.champion = 2;
+  s.context.learned_until_us = kStart - 9 * kDay;
+  EXPECT_FALSE(s.until(kStart + 15 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY);
+  EXPECT_THAT(s.reason, HasSubstr("version 2 has learned from nothing of the world since"));
+}
+
+}  // namespace
+}  // namespace rekindle::drift
