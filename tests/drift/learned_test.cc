@@ -1,4 +1,5 @@
-// What is taken for a change of the world, how long a run waits for rows of it, and which versions it outgrows.
+// What is taken for a change of the world, how long a run waits for rows of it, and which versions it
+// outgrows.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
