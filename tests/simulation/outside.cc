@@ -132,6 +132,13 @@ void Outside::pass(int64_t now_us) {
   }
 }
 
+void Outside::clock_set(int64_t by_us) {
+  for (auto& [key, gang] : gangs_) {
+    gang.seen_us += by_us;
+    gang.ends_us += by_us;
+  }
+}
+
 void Outside::node_died(const std::string& node) {
   for (auto& [key, gang] : gangs_) {
     if (!gang.started || gang.ended || !gang.nodes.contains(node)) continue;

@@ -47,6 +47,8 @@ class Outside {
   // Acts on an effect and returns what is seen of it.
   std::vector<Command> perform(const Effect& effect, const State& state, int64_t now_us);
   void pass(int64_t now_us);  // gangs end, serving nodes come, go and answer
+  // The host's clock was set: what is under way elsewhere takes as long as it did.
+  void clock_set(int64_t by_us);
   // Everything that ran there is gone.
   void node_died(const std::string& node);
   // When live gangs last saved: the price of asking them to leave.

@@ -3,6 +3,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <utility>
+
 #include "core/apply.h"
 #include "core/decide.h"
 #include "core/schedule.h"
@@ -266,7 +268,8 @@ void Simulation::restart() {
   if (dice_.chance(20)) {
     constexpr std::array<int64_t, 4> kJumps = {kHourUs, -kHourUs, 3650 * kDayUs, -3650 * kDayUs};
     const int64_t wall_us = now_us_ + kJumps[dice_.chance(10) ? 2 : dice_.chance(50) ? 3 : dice_.below(2)];
-    now_us_ = std::max(wall_us, state_.time_us);
+    const int64_t before_us = std::exchange(now_us_, std::max(wall_us, state_.time_us));
+    outside_.clock_set(now_us_ - before_us);
     ++clock_jumps_;
   }
   // Some of what the old process had seen is told again by late messengers; the rest is lost.
