@@ -27,10 +27,47 @@ constexpr double kHarm = 0.003;  // of loss: less is luck
 // Worlds that were seen to reach their goals when lived through for a year (docs/proofs.md): they must go on
 // doing so.
 const std::set<std::string_view> kReached = {
-    "sea-abrupt", "hyperplane-abrupt", "agrawal-abrupt",         "led-abrupt",
-    "rbf-abrupt", "sea-gradual",       "hyperplane-incremental", "sea-incremental",
+    "sea-abrupt",
+    "sea-gradual",
+    "sea-incremental",
+    "sea-prior",
+    "agrawal-abrupt",
+    "agrawal-gradual",
+    "hyperplane-abrupt",
+    "hyperplane-gradual",
+    "hyperplane-incremental",
+    "hyperplane-recurring",
+    "hyperplane-covariate",
+    "hyperplane-prior",
+    "led-abrupt",
+    "led-gradual",
+    "led-recurring",
+    "rbf-abrupt",
+    "rbf-gradual",
+    "rbf-incremental",
+    "rbf-recurring",
+    "fashion-prior",
 };
-const std::set<std::string_view> kReachedLate = {"sea-abrupt"};
+const std::set<std::string_view> kReachedLate = {
+    "sea-abrupt",
+    "sea-gradual",
+    "sea-incremental",
+    "sea-prior",
+    "agrawal-abrupt",
+    "agrawal-gradual",
+    "agrawal-covariate",
+    "agrawal-prior",
+    "hyperplane-abrupt",
+    "hyperplane-gradual",
+    "hyperplane-incremental",
+    "led-abrupt",
+    "led-gradual",
+    "led-covariate",
+    "rbf-abrupt",
+    "rbf-gradual",
+    "rbf-covariate",
+    "rbf-prior",
+};
 
 Report backtest_of(const fs::path& folder, v1::BacktestRequest request) {
   for (const char* name : {kOwn, "never", "cron"}) request.add_policies(name);
