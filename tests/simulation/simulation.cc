@@ -66,6 +66,8 @@ v1::JobSpec restless_spec(const std::string& name) {
   retrain->mutable_persistence()->set_of(1);
   retrain->mutable_at_most()->set_runs(50);
   *retrain->mutable_at_most()->mutable_per() = to_proto(Seconds(7 * 86400));
+  // A run that drift calls for waits until it learns from as much of the drifted rows as are held back.
+  *spec.mutable_gate()->mutable_holdout() = to_proto(Seconds(3600));
   return spec;
 }
 
