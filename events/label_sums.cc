@@ -20,6 +20,7 @@ constexpr size_t kToldRowsMax = 2'000;
 struct OfSource {
   int64_t rows = 0;
   double loss = 0;
+  double mirrored_loss = 0;                 // binary
   std::vector<double> predictions, labels;  // binary
 };
 
@@ -34,6 +35,7 @@ void add_rows(const LabelledRequest& request, const ErrorTerms& terms, OfSource&
     into.loss += error_share(terms.rule, label, answer, scale);
     ++into.rows;
     if (!terms.rule.binary()) continue;
+    into.mirrored_loss += error_share(terms.rule, 1 - label, answer, scale);
     into.predictions.push_back(answer[0]);
     into.labels.push_back(label);
   }
@@ -127,6 +129,7 @@ Status sum_labels(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t 
     sums.set_source(source);
     sums.set_rows(of.rows);
     sums.set_loss(of.loss);
+    sums.set_mirrored_loss(of.mirrored_loss);
     const drift::Concordance pairs = drift::concordance(std::span<const double>(of.predictions), of.labels);
     sums.set_pairs(pairs.pairs);
     sums.set_concordant(pairs.concordant);

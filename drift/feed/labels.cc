@@ -19,9 +19,11 @@ constexpr std::string_view kInverted = "inverted_label", kLeaking = "leaking_lab
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr double kSure = 5;  // standard errors
 // Turned round: the model told labels apart this well, and now as badly, within this margin or two standard
-// errors.
+// errors; and were each label the other one, it would lose what it lost before, within so many standard errors
+// or what a day of the past was apart from the rest.
 constexpr double kToldMin = 0.6;
 constexpr double kMirrorApart = 0.05;
+constexpr double kLossApart = 3;
 // Given away: a column alone tells nearly all pairs apart, did not before, and left five times as many
 // undecided.
 constexpr double kGivenAway = 0.98;
@@ -58,6 +60,7 @@ void add(v1::LabelSums& into, const v1::LabelSums& more) {
   into.set_pairs(into.pairs() + more.pairs());
   into.set_concordant(into.concordant() + more.concordant());
   into.set_chance(into.chance() + more.chance());
+  into.set_mirrored_loss(into.mirrored_loss() + more.mirrored_loss());
 }
 
 Slots slots_of(std::span<const v1::LabelSums> sums) {
@@ -82,6 +85,42 @@ Slots slots_of(std::span<const v1::LabelSums> sums) {
   return out;
 }
 
+// What rows lost in slots of the past on average, and how far from it a stretch of them may lie.
+class UsualLoss {
+ public:
+  void add(const v1::LabelSums& slot) {
+    slots_.push_back(&slot);
+    rows_ += static_cast<double>(slot.rows());
+    loss_ += slot.loss();
+  }
+  double mean() const { return rows_ > 0 ? loss_ / rows_ : 0; }
+
+  double apart(double rows) const {
+    double squares = 0, day_loss = 0, day_rows = 0, by_day = 0;
+    int64_t day = INT64_MIN;
+    const auto end_day = [&] {
+      if (day_rows >= kRowsMin) by_day = std::max(by_day, std::abs(day_loss / day_rows - mean()));
+      day_loss = day_rows = 0;
+    };
+    for (const v1::LabelSums* slot : slots_) {
+      if (slot->slot_us() / kDay.count() != day) end_day();
+      day = slot->slot_us() / kDay.count();
+      const auto n = static_cast<double>(slot->rows());
+      day_loss += slot->loss();
+      day_rows += n;
+      if (n > 0) squares += n * (slot->loss() / n - mean()) * (slot->loss() / n - mean());
+    }
+    end_day();
+    // Of one row: rows of a slot go together, so that slots say it.
+    const double variance = squares / std::max<double>(1, static_cast<double>(slots_.size()) - 1);
+    return std::max(by_day, kLossApart * std::sqrt(variance * (1 / rows + 1 / rows_)));
+  }
+
+ private:
+  std::vector<const v1::LabelSums*> slots_;
+  double rows_ = 0, loss_ = 0;
+};
+
 class LabelChecks {
  public:
   LabelChecks(const Slots& slots, std::string_view label, Micros slot, std::span<const v1::Breach> open,
@@ -94,16 +133,9 @@ class LabelChecks {
         all_(slots.health, slot, "", open) {}
 
   void inverted() {
-    double concordant = 0, pairs = 0, chance = 0;
-    if (!past(kInverted, label_, "", [&](size_t i) {
-          concordant += slots_.all[i].concordant();
-          pairs += slots_.all[i].pairs();
-          chance += slots_.all[i].chance();
-        }))
-      return;
-    const double told = share(concordant, pairs);
+    std::vector<size_t> before;
+    if (!past(kInverted, label_, "", [&](size_t i) { before.push_back(i); })) return;
     const v1::Breach* open = all_.open(kInverted, label_);
-    if (open == nullptr && (told < kToldMin || concordant - pairs / 2 < kSure * std::sqrt(chance))) return;
     Stretches::Rule rule;
     rule.check = kInverted;
     rule.feature = label_;
@@ -113,22 +145,32 @@ class LabelChecks {
       if (s.pairs() == 0) return Part{};
       return Part{2 * s.concordant() < s.pairs() ? s.rows() : 0, s.rows()};
     };
-    double now = 0, errors = 0;
+    double told = 0, now = 0;
+    bool suspicious = false;
     rule.fires = [&](size_t from) {
-      double c = 0, p = 0, v = 0;
-      int64_t rows = 0;
-      for (size_t i = from; i < slots_.all.size(); ++i) {
-        c += slots_.all[i].concordant();
-        p += slots_.all[i].pairs();
-        v += slots_.all[i].chance();
-        rows += slots_.all[i].rows();
+      UsualLoss usual;
+      v1::LabelSums past, since;
+      for (const size_t i : before) {
+        if (i >= from) break;  // of the stretch itself: a day old and no breach yet
+        usual.add(slots_.all[i]);
+        add(past, slots_.all[i]);
       }
-      now = share(c, p);
-      errors = v > 0 ? (p / 2 - c) / std::sqrt(v) : 0;
-      return rows >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin && errors > kSure &&
-             std::abs(now - (1 - told)) <= std::max(kMirrorApart, 2 * std::sqrt(v) / p);
+      for (size_t i = from; i < slots_.all.size(); ++i) add(since, slots_.all[i]);
+      told = share(past.concordant(), past.pairs());
+      now = share(since.concordant(), since.pairs());
+      if (told < kToldMin || past.concordant() - past.pairs() / 2 < kSure * std::sqrt(past.chance()))
+        return suspicious = false;
+      const double chance = std::sqrt(since.chance());
+      const double errors = chance > 0 ? (since.pairs() / 2 - since.concordant()) / chance : 0;
+      const auto rows = static_cast<double>(since.rows());
+      const bool mirrors =
+          std::abs(now - (1 - told)) <= std::max(kMirrorApart, 2 * chance / since.pairs()) &&
+          std::abs(since.mirrored_loss() / rows - usual.mean()) <= usual.apart(rows);
+      suspicious = errors > kSure / 2 && (mirrors || since.rows() < kRowsMin);
+      return since.rows() >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin && errors > kSure &&
+             mirrors;
     };
-    rule.suspicious = [&] { return errors > kSure / 2; };
+    rule.suspicious = [&] { return suspicious; };
     rule.reason = [&](const Part&, int64_t from_us) {
       if (open != nullptr) return open->reason();
       return fmt::format(

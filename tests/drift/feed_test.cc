@@ -188,7 +188,10 @@ TEST(Labels, TurnedRoundAndPoisonedAreNamedAndWorseIsNot) {
   EXPECT_TRUE(check(hours(90, [](int, auto&, auto&) {})).breaches.empty());
   const Findings turned = check(hours(90, [](int i, auto& east, auto& west) {
     for (auto* s : {&east, &west})
-      if (i >= 78) s->set_concordant(19);
+      if (i >= 78) {
+        s->set_concordant(19);
+        s->set_mirrored_loss(2 + 0.3 * std::cos(i));
+      }
   }));
   ASSERT_EQ(turned.breaches.size(), 1u);
   EXPECT_EQ(turned.breaches[0].check(), "inverted_label");
@@ -197,6 +200,19 @@ TEST(Labels, TurnedRoundAndPoisonedAreNamedAndWorseIsNot) {
   EXPECT_EQ(turned.breaches[0].rows(), 12 * 40);
   EXPECT_TRUE(turned.breaches[0].of_labels());
   EXPECT_THAT(turned.breaches[0].reason(), HasSubstr("80 % in order before, and 20 % since"));
+  // Other reasons for being late: upside down for days on end, and wrong by another measure than it was right.
+  for (const int begun : {40, 78}) {
+    const Findings reversed = check(hours(90, [&](int i, auto& east, auto& west) {
+      for (auto* s : {&east, &west})
+        if (i >= begun) {
+          s->set_concordant(19);
+          s->set_loss(9);
+          s->set_mirrored_loss(2.9 + 0.3 * std::cos(i));
+        }
+    }));
+    EXPECT_TRUE(reversed.breaches.empty()) << begun;
+    EXPECT_TRUE(reversed.suspects.empty()) << "its days may settle";
+  }
   const Findings useless = check(hours(90, [](int i, auto& east, auto& west) {
     for (auto* s : {&east, &west})
       if (i >= 70) {

@@ -1,7 +1,9 @@
-// Changes of unit of columns that move slowly: told by a jump, whatever the weather does next.
+// Changes of unit: of columns that move slowly told by a jump, whatever the weather does next; of those that
+// come anew told from what is merely smaller.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <random>
@@ -33,20 +35,17 @@ struct Watched {
   std::vector<int> let_pass;         // hours since `from` with neither
 };
 
-// `values` one a slot, as `unit_change` is told them: the range check would name some of them first.
-Watched watch(const std::vector<double>& values, int from = kBroken, int until = kEnd) {
-  static const v1::Profile reference = [] {
-    v1::Profile profile;
-    *profile.add_features() = numeric_profile("temp", spring(1));
-    return profile;
-  }();
+// The values of each slot, as `unit_change` is told them: the range check would name some of them first.
+Watched watch(const v1::Profile& reference, const std::vector<std::vector<double>>& values, int from,
+              int until) {
   const FeedColumn column{"temp"};
   std::vector<SlotHealth> slots;
   std::vector<v1::Breach> open, ended;
   Watched out;
   for (int hour = 0; hour < static_cast<int>(values.size()); ++hour) {
-    FeatureHealth health{.rows = 20, .least = values[hour], .greatest = values[hour], .sampled = 1};
-    health.sample[0] = hash_of(values[hour]);
+    const auto [least, greatest] = std::minmax_element(values[hour].begin(), values[hour].end());
+    FeatureHealth health{.rows = 20, .least = *least, .greatest = *greatest};
+    for (const double value : values[hour]) health.sample[health.sampled++] = hash_of(value);
     slots.push_back({hour * kHour, 20, {health}});
     if (slots.size() > static_cast<size_t>(kFeedMemory.count() / kHour)) slots.erase(slots.begin());
     const Findings found =
@@ -63,6 +62,17 @@ Watched watch(const std::vector<double>& values, int from = kBroken, int until =
     if (hour >= from && hour < until && open.empty() && found.suspects.empty()) out.let_pass.push_back(hour);
   }
   return out;
+}
+
+Watched watch(const std::vector<double>& values, int from = kBroken, int until = kEnd) {
+  static const v1::Profile reference = [] {
+    v1::Profile profile;
+    *profile.add_features() = numeric_profile("temp", spring(1));
+    return profile;
+  }();
+  std::vector<std::vector<double>> slots;
+  for (const double value : values) slots.push_back({value});
+  return watch(reference, slots, from, until);
 }
 
 TEST(SlowColumn, AChangeOfUnitIsToldWhateverTheWeatherDoesNext) {
@@ -108,6 +118,36 @@ TEST(SlowColumn, ALevelThatFallsIsNoUnit) {
     EXPECT_TRUE(seen.opened.empty());
     ASSERT_TRUE(seen.lifted.has_value());
     EXPECT_LE(*seen.lifted, kBroken + 48);
+  }
+}
+
+// Delays, each by itself: in other units from an hour on, or merely shorter, by nearly as much.
+TEST(ColumnThatComesAnew, WhatIsShorterByAnotherFactorIsNoUnit) {
+  for (const uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    std::lognormal_distribution<double> delay(2.5, 0.8);
+    std::vector<std::vector<double>> unit, shorter;
+    std::vector<double> before;
+    for (int hour = 0; hour < kEnd; ++hour) {
+      unit.emplace_back();
+      shorter.emplace_back();
+      for (int i = 0; i < 8; ++i) {
+        const double value = delay(random);
+        if (hour < kBroken) before.push_back(value);
+        unit.back().push_back(hour < kBroken ? value : value / 1.852);
+        shorter.back().push_back(hour < kBroken ? value : value * 0.36);
+      }
+    }
+    v1::Profile reference;
+    *reference.add_features() = numeric_profile("temp", before);
+    const Watched named = watch(reference, unit, kBroken, kEnd);
+    ASSERT_FALSE(named.opened.empty());
+    EXPECT_NEAR(std::log(named.opened[0].scale() * 1.852), 0, 0.2) << "1.609 is near 1.852";
+    EXPECT_LE(*named.named - kBroken, 48);
+    const Watched spared = watch(reference, shorter, kBroken, kEnd);
+    EXPECT_TRUE(spared.opened.empty()) << (spared.opened.empty() ? "" : spared.opened[0].reason());
+    EXPECT_LE(*spared.lifted, kBroken + 48);
   }
 }
 

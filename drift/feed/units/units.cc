@@ -32,6 +32,10 @@ constexpr double kFitSlack = 1.25;  // over the largest distance of a part of th
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;       // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;  // beyond the narrowest and the widest part of the past
+// Of a column that comes anew: new values that lie so far from the converted past by chance alone. One that has
+// shrunk to 0.42 of itself is not one in other units, which would be 0.54 of it.
+constexpr double kByChance = 0.001;
+constexpr double kNewSince = 0.01;  // likewise from the values of the day before
 constexpr double kManyValues = 5;     // a slot: without them no small factor is told
 
 // The conversion that the newest values of a feature seem to have been through, and since which slot.
@@ -210,11 +214,16 @@ class Look {
     return beyond || since(from) >= kInsideMin.count();
   }
 
+  size_t levels_before(size_t slot) const {
+    size_t at = 0;
+    while (at < levels_.size() && levels_[at].slot < slot) ++at;
+    return at;
+  }
+
   // Whether the values from a slot on say enough: where slots come anew. Others must have jumped, and of slow
   // ones the levels say it but for small factors.
   bool says_enough(size_t from, const Conversion& conversion) const {
-    size_t at = 0;
-    while (at < levels_.size() && levels_[at].slot < from) ++at;
+    const size_t at = levels_before(from);
     const Pace pace = pace_of(std::span(levels_).first(at));
     if (pace == Pace::kAnew) return at >= kSlotsMin;
     if (pace == Pace::kSlow && !conversion.small()) return false;
@@ -236,8 +245,32 @@ class Look {
     if (apart > kFitSlack * habit.apart + kFitApart || apart > kBetter * as_they_are ||
         as_they_are < kFitSlack * habit.apart)
       return false;
+    if (pace_of(std::span(levels_).first(levels_before(from))) == Pace::kAnew &&
+        (unlike(after, expected) || unlike(later_half(from), expected) || !new_since(from, after)))
+      return false;
     const double wide = spread_of(after) / spread_of(expected);
     return wide >= habit.narrowest / kSpreadSlack && wide <= habit.widest * kSpreadSlack;
+  }
+
+  static bool unlike(std::span<const double> values, std::span<const double> expected) {
+    return !values.empty() && mann_whitney(values, expected).p < kByChance;
+  }
+  // Where a stretch begins is a guess: some of its first slots may be as ever, and make up for what the others
+  // are beyond the conversion.
+  std::vector<double> later_half(size_t from) const {
+    std::vector<double> out = values(from + (slots_.size() - from) / 2, slots_.size());
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  // Whether the day before was another one: a past that holds some days of a world that changed looks like it,
+  // converted, as no part of it would.
+  bool new_since(size_t from, std::span<const double> after) const {
+    size_t day = from;
+    while (day > 0 && slots_[day - 1].slot_us >= slots_[from].slot_us - kDay.count()) --day;
+    std::vector<double> before = values(day, from);
+    std::sort(before.begin(), before.end());
+    return before.empty() || mann_whitney(after, before).p < kNewSince;
   }
 
   Habit habit_of(const Density& past, size_t from, size_t values_min) const {
