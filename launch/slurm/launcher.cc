@@ -105,7 +105,11 @@ class SlurmLauncher final : public Launcher {
     }
     const std::optional<v1::LaunchRecord> record = TRY(known(folder));
     if (!record.has_value()) return state;  // not started
+    // One that came and went between the two looks above, with ranks elsewhere: as one that was there before.
+    if (!state.gang.has_value()) state.gang = TRY(folder.read_gang());
     const Sight sight = queue_.sight(record->comment());
+    if (state.gang.has_value() && !sight.newer_than(set_gone(folder)))
+      return waiting(std::move(state), "its supervisor is gone; Slurm has not said yet how its job did");
     if (sight.job) return with_job(folder, *record, sight, std::move(state));
     if (sight.absent) return without_job(folder, *record, *sight.absent, std::move(state));
     return waiting(std::move(state), queue_.trouble().empty() ? "Slurm has not been asked yet"
@@ -121,7 +125,7 @@ class SlurmLauncher final : public Launcher {
     // By this process, and without an answer that says anything.
     std::optional<Instant> lost;
     bool cancelled = false;
-    std::optional<Instant> exit_seen;  // when exit.pb was first seen here
+    std::optional<Instant> gone;  // when its supervisor was first seen to have ended
   };
 
   Result<Call> call(std::vector<std::string> argv) const {
@@ -167,10 +171,9 @@ class SlurmLauncher final : public Launcher {
     const std::optional<v1::LaunchRecord> record = TRY(known(folder));
     if (!record.has_value()) return ok_status();
     const Sight sight = queue_.sight(record->comment());
-    // A listing of before says nothing of what it did next.
-    const Instant since = set_exit_seen(folder);
-    const bool again = sight.job && sight.heard > since && stage_of(sight.job->state) == Stage::kWaiting;
-    if (!sight.over() && !again && !(sight.absent && *sight.absent > since)) {
+    const bool fresh = sight.newer_than(set_gone(folder));
+    const bool again = fresh && sight.job && stage_of(sight.job->state) == Stage::kWaiting;
+    if (!fresh || (sight.job && !sight.over() && !again)) {
       state.exit.reset();
       state.kind = GangState::kEnding;
       state.detail = "its supervisor has ended; Slurm has not said yet how its job did";
@@ -355,10 +358,10 @@ class SlurmLauncher final : public Launcher {
     std::lock_guard lock(mutex_);
     return attempts_[folder.root()].lost.emplace(clock_.monotonic());
   }
-  Instant set_exit_seen(const AttemptFolder& folder) {
+  Instant set_gone(const AttemptFolder& folder) {
     std::lock_guard lock(mutex_);
-    std::optional<Instant>& seen = attempts_[folder.root()].exit_seen;
-    return seen ? *seen : seen.emplace(clock_.monotonic());
+    std::optional<Instant>& gone = attempts_[folder.root()].gone;
+    return gone ? *gone : gone.emplace(clock_.monotonic());
   }
   void set_cancelled(const AttemptFolder& folder) {
     std::lock_guard lock(mutex_);

@@ -20,6 +20,20 @@ constexpr size_t kTasksMax = 100'000;
 // Jobs that are gone from the listing cost a command each to ask about.
 constexpr int kDetailsMost = 20;
 
+int ranks_likely(const Job& job) {
+  switch (stage_of(job.state)) {
+    case Stage::kOver:
+      return 0;
+    case Stage::kWaiting:
+      return 1;
+    case Stage::kUnknown:
+      return 2;
+    case Stage::kAlive:
+      return 3;
+  }
+  return 2;
+}
+
 milliseconds millis(const google::protobuf::Duration& duration) {
   return std::chrono::ceil<milliseconds>(from_proto(duration));
 }
@@ -165,11 +179,14 @@ void Queue::list() {
       const Job* best = nullptr;
       for (const Job& job : jobs) {
         if (job.comment != comment) continue;
-        // One comment names one job. Were there two after all, the one that may run is what matters.
-        if (!best || stage_of(best->state) == Stage::kOver) best = &job;
+        // One comment names one job. Were there two after all, the one that may have ranks is what matters.
+        if (!best || ranks_likely(*best) < ranks_likely(job)) best = &job;
       }
       // What was said of its end stays, unless one of its name may run after all.
-      if (followed.sight.over() && (!best || stage_of(best->state) == Stage::kOver)) continue;
+      if (followed.sight.over() && (!best || stage_of(best->state) == Stage::kOver)) {
+        followed.sight.heard = begun;
+        continue;
+      }
       if (!best) {
         missing.emplace_back(comment, followed.number);
         continue;

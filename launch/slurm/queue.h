@@ -26,13 +26,16 @@ using Instant = std::chrono::steady_clock::time_point;
 
 struct Sight {
   std::optional<Job> job;  // as the newest listing that succeeded has it
-  Instant heard;           // when that listing was begun
+  Instant heard;           // when the newest listing that agrees with that was begun
   // The newest listing that succeeded and did not have it was begun then, and the accounts, where there are
   // any, did not know it either.
   std::optional<Instant> absent;
   // Listings in a row that said the same of it.
   int same = 0;
   bool over() const { return job && stage_of(job->state) == Stage::kOver; }
+  // Whether Slurm has been asked since: what it said before says nothing of a supervisor's ranks after its
+  // end. It may have called a node failed whose supervisor went on.
+  bool newer_than(Instant instant) const { return job ? heard > instant : absent && *absent > instant; }
 };
 
 // What became of a submission.

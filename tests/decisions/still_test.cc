@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "tests/decisions/extent.h"
 #include "tests/decisions/life.h"
@@ -16,6 +17,14 @@ constexpr size_t kNeedlessGoal = 1;    // in a year
 // More than the error of a mean over so many rows.
 constexpr double kWorse = 0.003;
 
+// What a person would look at: why each run of a year with too many came.
+void print_runs(const std::string& world, uint32_t seed, const std::vector<backtest::Triggered>& runs) {
+  fmt::print("{}, seed {}:\n", world, seed);
+  for (const backtest::Triggered& run : runs)
+    fmt::print("  {} {}, {}: {}\n", format_time(time_from_micros(run.as_of_us)), run.cause, run.outcome,
+               run.detail);
+}
+
 TEST(Still, NothingIsFittedForNothing) {
   start_logging("decisions_test", LogLevel::kError, false);
   size_t years = 0, worse = 0;
@@ -28,6 +37,7 @@ TEST(Still, NothingIsFittedForNothing) {
       const Folder folder;
       const Result<Lived> lived = live(folder.path(), whole() ? Life{name, seed} : Life{name, seed, 90});
       ASSERT_TRUE(lived.ok()) << name << ", seed " << seed << ": " << lived.status().message();
+      if (lived->runs.size() > kNeedlessGoal) print_runs(name, seed, lived->runs);
       runs += lived->runs.size();
       most = std::max(most, lived->runs.size());
       for (size_t i = 1; i < lived->losses.size(); ++i) {
