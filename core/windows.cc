@@ -70,6 +70,21 @@ int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows) {
   return windows.until_us() + known_after_us(spec);
 }
 
+int64_t learns_from_us(const State& state, const v1::JobSpec& spec, int64_t as_of_us, int64_t changed_us) {
+  const Result<jobs::DatasetRef> initial = jobs::parse_dataset_ref(spec.data().initial());
+  int64_t oldest = INT64_MAX;
+  const auto look = [&](const std::string& dataset, const auto& counts) {
+    const auto found = state.datasets.find(dataset);
+    if (found == state.datasets.end()) return;
+    for (const auto& [name, snapshot] : found->second)
+      if (snapshot.rows() > 0 && counts(name)) oldest = std::min(oldest, snapshot.first_time_us());
+  };
+  if (initial.ok()) look(initial->dataset, [&](const std::string& name) { return in_range(*initial, name); });
+  look(spec.name(), [](const std::string&) { return true; });
+  if (oldest == INT64_MAX) return 0;
+  return starts_of(spec.train(), oldest, as_of_us, changed_us, Micros(known_after_us(spec))).front();
+}
+
 int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us) {
   return as_of_us - known_after_us(spec) - from_proto(spec.gate().holdout()).count();
 }

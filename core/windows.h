@@ -29,8 +29,9 @@ struct Selection {
 Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int64_t as_of_us,
                                 int64_t changed_us);
 
-// Event time before which lie the rows that a run as of then learns from: what is newer is not known, or held
-// back for the verdict.
+// Event times from and before which lie the rows that a run as of then learns from: what is newer is not
+// known, or held back for the verdict. From 0: there are none.
+int64_t learns_from_us(const State& state, const v1::JobSpec& spec, int64_t as_of_us, int64_t changed_us);
 int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us);
 
 // Labelled rows that have settled by then and that the version does not know.

@@ -20,10 +20,10 @@ struct PolicyContext {
   uint64_t champion = 0;          // version in service; 0: none, nothing triggers
   int64_t champion_as_of_us = 0;  // model clock up to which its rows were known: its age
   uint64_t new_labels = 0;        // labelled rows that settled since those that it knows
-  // Event times before which lie the rows that a run learns from: one that starts now, and the one that made
+  // Event times between which lie the rows that a run learns from: one that starts now, and the one that made
   // the version in service. The newest rows are held back for the verdict.
-  int64_t learns_until_us = 0;
-  int64_t learned_until_us = 0;
+  int64_t learns_from_us = 0, learns_until_us = 0;
+  int64_t learned_from_us = 0, learned_until_us = 0;
   int64_t holdout_us = 0;  // as many are held back; 0: nobody says, and nothing waits for rows
   bool frozen = false;
   std::string frozen_reason;

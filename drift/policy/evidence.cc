@@ -208,6 +208,7 @@ class Asked {
       return say(told, v1::CAUSE_QUALITY, "quality", true, score.reason());
     }
     learn_more(told, v1::CAUSE_QUALITY, "quality", state_.changed_us(), state_.changed_version());
+    if (!told.word.fired()) learn_all(told, v1::CAUSE_QUALITY, "quality");
   }
 
   void age(const google::protobuf::Duration& limit, Told& told) const {
@@ -283,6 +284,7 @@ class Asked {
     }
     say(told, v1::CAUSE_REGRET, "regret", fired, score.reason());
     if (!fired) learn_more(told, v1::CAUSE_REGRET, "regret", state_.changed_us(), state_.changed_version());
+    if (!told.word.fired()) learn_all(told, v1::CAUSE_REGRET, "regret");
   }
 
   // A version that was made when the changed world was new errs as it did from its first day on: to itself
@@ -297,6 +299,19 @@ class Asked {
         fmt::format("version {} has learned from {} of the world since {}, a run would learn from {}",
                     context_.champion, of(context_.learned_until_us), when(from_us),
                     of(context_.learns_until_us)));
+  }
+
+  // Nothing has changed, and a version of few rows errs as it did from its first day on.
+  void learn_all(Told& told, v1::Cause cause, std::string_view name) const {
+    if (!outgrown_unchanged(context_, state_.changed_us(), state_.rejections())) return;
+    const auto of = [](int64_t from_us, int64_t until_us) {
+      return window_words(static_cast<double>(until_us - from_us));
+    };
+    say(told, cause, name, true,
+        fmt::format("version {} has learned from {} of rows, a run would learn from {} of a world that has "
+                    "not changed since",
+                    context_.champion, of(context_.learned_from_us, context_.learned_until_us),
+                    of(context_.learns_from_us, context_.learns_until_us)));
   }
 
   bool news(int64_t known_us, int64_t since_us) const {

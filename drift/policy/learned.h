@@ -15,6 +15,9 @@ namespace rekindle::drift {
 // chance goes as one over its rows).
 inline constexpr int64_t kTimesTheRows = 3;
 
+// More leave nothing to wait for.
+inline constexpr uint32_t kRejectionsCounted = 16;
+
 // A run would learn from less of the world since `from_us` than is held back to judge it by.
 inline bool too_new(const PolicyContext& context, int64_t from_us) {
   return from_us != 0 && context.holdout_us > 0 && context.learns_until_us - from_us < context.holdout_us;
@@ -33,6 +36,17 @@ inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t not
   if (from_us == 0 || context.holdout_us <= 0 || context.champion == noticed_version) return false;
   const int64_t learned = std::max<int64_t>(0, context.learned_until_us - from_us);
   return context.learns_until_us - from_us >= std::max(context.holdout_us, kTimesTheRows * learned);
+}
+
+// The world is what it was when the rows began that the version in service learned from, and a run would
+// learn from many times as many. Each candidate in a row that was no better asks for as many times more.
+inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us, uint32_t rejections) {
+  if (context.learned_from_us == 0 || changed_us > context.learned_from_us || context.holdout_us <= 0)
+    return false;
+  auto needed = std::max(0.0, static_cast<double>(context.learned_until_us - context.learned_from_us));
+  for (uint32_t i = 0; i <= rejections && i < kRejectionsCounted; ++i) needed *= kTimesTheRows;
+  return static_cast<double>(context.learns_until_us - context.learns_from_us) >=
+         std::max(static_cast<double>(context.holdout_us), needed);
 }
 
 }  // namespace rekindle::drift

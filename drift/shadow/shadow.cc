@@ -24,6 +24,8 @@ constexpr double kDeviations = 5;
 constexpr int kPartsMost = 128;
 // What was usual is drawn once for a version; from fewer slots it would be known too badly.
 constexpr double kUsualDeviations = 3;
+// Of what it lost by itself: whether that has grown only says whose the regret is.
+constexpr double kLostDeviations = 2;
 constexpr uint32_t kUsualSlots = 100;
 // Fewer, and the shadow is still learning what the version in service knows already.
 constexpr int kRowsAWeight = 50;
@@ -34,11 +36,14 @@ bool is_new(const v1::ShadowState& state, double share) {
 
 // What a slot of a new version adds, and as much as its mean may be off by chance.
 v1::UsualRegret usual_when_new(const v1::ShadowState& state) {
-  const double n = state.new_slots(), mean = state.new_sum() / n;
-  const double one = std::max(0.0, state.new_square_sum() / n - mean * mean);
+  const double n = state.new_slots();
+  const auto most = [n](double sum, double square_sum, double deviations) {
+    const double mean = sum / n;
+    return mean + deviations * std::sqrt(std::max(0.0, square_sum / n - mean * mean) / n);
+  };
   v1::UsualRegret out;
-  out.set_excess(mean + kUsualDeviations * std::sqrt(one / n));
-  out.set_lost(state.new_lost() / n);
+  out.set_excess(most(state.new_sum(), state.new_square_sum(), kUsualDeviations));
+  out.set_lost(most(state.new_lost(), state.new_lost_square_sum(), kLostDeviations));
   return out;
 }
 
@@ -167,6 +172,7 @@ void begin_regret(uint64_t champion, double share, const v1::RegretTrigger& trig
   state.clear_new_sum();
   state.clear_new_square_sum();
   state.clear_new_lost();
+  state.clear_new_lost_square_sum();
   state.clear_usual_before();
   if (before) *state.mutable_usual_before() = *before;
 }
@@ -180,6 +186,7 @@ void add_regret(const SlotLosses& slot, double share, int64_t slot_us, v1::Shado
     state.set_new_sum(state.new_sum() + excess);
     state.set_new_square_sum(state.new_square_sum() + excess * excess);
     state.set_new_lost(state.new_lost() + slot.version);
+    state.set_new_lost_square_sum(state.new_lost_square_sum() + slot.version * slot.version);
   }
   if (!expected) return;
   const double more = excess - expected->excess();
@@ -202,15 +209,17 @@ v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& tr
   score.set_user_threshold(trigger.loss());
   score.set_null_quantile(kDeviations * std::sqrt(state.variance()));
   score.set_threshold(std::max(score.user_threshold(), score.null_quantile()));
-  score.set_fired(state.regret() > score.threshold());
   if (state.regret() > 0) score.set_since_us(state.since_us());
+  const bool over = state.regret() > score.threshold(), worse = score.since_us() != 0;
+  score.set_fired(over && worse);
   score.set_reason(fmt::format(
       "version {} has lost {:.4f} more to its shadow than when it was new (mean losses added up over "
       "windows, "
-      "in {} rows{}), {} {:.4f}",
+      "in {} rows{}), {} {:.4f}{}",
       state.version(), state.regret(), state.compared(),
       score.since_us() > 0 ? " since " + format_time(time_from_micros(state.since_us())) : std::string(),
-      score.fired() ? "over" : "within", score.threshold()));
+      over ? "over" : "within", score.threshold(),
+      over && !worse ? ": by itself it is no worse, its shadow has learned more" : ""));
   return score;
 }
 

@@ -65,7 +65,9 @@ struct SlotLosses {
 void add_regret(const SlotLosses& slot, double share, int64_t slot_us, v1::ShadowState& state);
 
 // The regret so far against the larger of trigger.loss and of what chance adds up to: five standard
-// deviations of as many slots like those since it was last nothing, and two of what is known of the usual.
+// deviations of as many slots like those since it was last nothing. It does not fire where the shadow became
+// better and the version no worse: that many rows would teach a new version more is told by their number
+// (drift/policy/learned.h).
 v1::Score regret_score(const v1::ShadowState& state, const v1::RegretTrigger& trigger);
 
 }  // namespace rekindle::drift

@@ -103,6 +103,41 @@ TEST(Learned, AVersionFromBeforeTheChangeIsJudgedByItsErrors) {
   EXPECT_FALSE(s.until(kStart + 100 * kDay)) << "a change that passed by itself is no reason: " << s.reason;
 }
 
+TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
+  Held s;
+  s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
+  s.context.learned_until_us = kStart;
+  EXPECT_FALSE(s.until(kStart + 68 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "90 days instead of 30";
+  EXPECT_THAT(s.reason, HasSubstr("version 1 has learned from 30d of rows, a run would learn from 90d of a world that "
+                                  "has not changed since"));
+}
+
+TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
+  Held s;
+  s.context.learned_from_us = s.context.learns_from_us = kStart - 10 * kDay;
+  s.context.learned_until_us = kStart;
+  s.state.set_rejections(1);
+  EXPECT_FALSE(s.until(kStart + 88 * kDay)) << s.reason;
+  EXPECT_TRUE(s.next()) << "90 days instead of 10";
+}
+
+TEST(Learned, AWindowThatSlidesIsNeverOutgrownAndAChangedWorldIsAnotherQuestion) {
+  Held s;
+  s.context.learned_from_us = kStart - 30 * kDay;
+  s.context.learned_until_us = kStart;
+  for (int day = 1; day < 400; ++day) {
+    s.context.learns_from_us = s.slot - 38 * kDay;
+    ASSERT_FALSE(s.until(s.slot + kDay)) << s.reason;
+  }
+  Held changed;
+  changed.context.learned_from_us = changed.context.learns_from_us = kStart - 30 * kDay;
+  changed.context.learned_until_us = kStart;
+  changed.state.set_changed_us(kStart + kDay);
+  changed.state.set_changed_version(1);
+  EXPECT_FALSE(changed.until(kStart + 300 * kDay)) << changed.reason;
+}
+
 TEST(Learned, WhereRowsMovedARunLearnsFromEnoughOfThemAndFromMoreLater) {
   Held s;
   s.retrain.add_when()->mutable_drift()->set_psi(0.25);
