@@ -39,8 +39,17 @@ class KeptTypes : public pb::util::TypeResolver {
       return {};
     }
     const pb::util::Status status = resolve();
+    drop_options(*out);
     if (status.ok()) kept.emplace(url, *out);
     return status;
+  }
+  // Each conversion copies the types that it meets. What fields and values are for (help, defaults, limits)
+  // is half of them and of no use to it.
+  static void drop_options(pb::Type& type) {
+    for (auto& field : *type.mutable_fields()) field.clear_options();
+  }
+  static void drop_options(pb::Enum& type) {
+    for (auto& value : *type.mutable_enumvalue()) value.clear_options();
   }
 
   const std::unique_ptr<pb::util::TypeResolver> resolver_{

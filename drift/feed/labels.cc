@@ -19,8 +19,8 @@ constexpr std::string_view kInverted = "inverted_label", kLeaking = "leaking_lab
 constexpr Micros kPastMin = std::chrono::hours(48);
 constexpr double kSure = 5;  // standard errors
 // Turned round: the model told labels apart this well, and now as badly, within this margin or two standard
-// errors; and were each label the other one, it would lose what it lost before, within so many standard errors
-// or what a day of the past was apart from the rest.
+// errors; and were each label the other one, it would lose what it lost before, within so many standard
+// errors or what a day of the past was apart from the rest.
 constexpr double kToldMin = 0.6;
 constexpr double kMirrorApart = 0.05;
 constexpr double kLossApart = 3;
@@ -163,9 +163,8 @@ class LabelChecks {
       const double chance = std::sqrt(since.chance());
       const double errors = chance > 0 ? (since.pairs() / 2 - since.concordant()) / chance : 0;
       const auto rows = static_cast<double>(since.rows());
-      const bool mirrors =
-          std::abs(now - (1 - told)) <= std::max(kMirrorApart, 2 * chance / since.pairs()) &&
-          std::abs(since.mirrored_loss() / rows - usual.mean()) <= usual.apart(rows);
+      const bool mirrors = std::abs(now - (1 - told)) <= std::max(kMirrorApart, 2 * chance / since.pairs()) &&
+                           std::abs(since.mirrored_loss() / rows - usual.mean()) <= usual.apart(rows);
       suspicious = errors > kSure / 2 && (mirrors || since.rows() < kRowsMin);
       return since.rows() >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin && errors > kSure &&
              mirrors;

@@ -200,7 +200,8 @@ TEST(Labels, TurnedRoundAndPoisonedAreNamedAndWorseIsNot) {
   EXPECT_EQ(turned.breaches[0].rows(), 12 * 40);
   EXPECT_TRUE(turned.breaches[0].of_labels());
   EXPECT_THAT(turned.breaches[0].reason(), HasSubstr("80 % in order before, and 20 % since"));
-  // Other reasons for being late: upside down for days on end, and wrong by another measure than it was right.
+  // Other reasons for being late: upside down for days on end, and wrong by another measure than it was
+  // right.
   for (const int begun : {40, 78}) {
     const Findings reversed = check(hours(90, [&](int i, auto& east, auto& west) {
       for (auto* s : {&east, &west})

@@ -109,8 +109,9 @@ TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
   s.context.learned_until_us = kStart;
   EXPECT_FALSE(s.until(kStart + 68 * kDay)) << s.reason;
   EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "90 days instead of 30";
-  EXPECT_THAT(s.reason, HasSubstr("version 1 has learned from 30d of rows, a run would learn from 90d of a world that "
-                                  "has not changed since"));
+  EXPECT_THAT(s.reason,
+              HasSubstr("version 1 has learned from 30d of rows, a run would learn from 90d of a world that "
+                        "has not changed since"));
 }
 
 TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {

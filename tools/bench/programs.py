@@ -13,16 +13,18 @@ HERE = Path(__file__).resolve().parent
 
 
 class Ours:
-    """A coordinator of its own in `folder`; each sample is one run of a job."""
+    """A coordinator of its own in `folder`; each sample is one run of a job. `path`: a folder of programs that tasks name."""
 
-    def __init__(self, build, folder, slots=2):
+    def __init__(self, build, folder, slots=2, path=None):
+        self.environment = dict(os.environ, **({"PATH": f"{Path(path).resolve()}:{os.environ['PATH']}"} if path else {}))
         self.rekindle = str(Path(build).resolve() / "bin" / "rekindle")
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.verb("up", "--slots", str(slots))
 
     def verb(self, *arguments, codes=(0, 10)):
-        done = subprocess.run([self.rekindle, "--state", str(self.state), *arguments], capture_output=True, text=True)
+        done = subprocess.run([self.rekindle, "--state", str(self.state), *arguments], capture_output=True, text=True,
+                              env=self.environment)
         if done.returncode not in codes:
             raise SystemExit(f"bench: rekindle {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return done.stdout

@@ -135,9 +135,9 @@ def latencies_ms(ours, state, probes):
 
 def latency_results(options, folder):
     queued, load = options.queued, os.getloadavg()[0]
-    ours = tasks.Ours(options.build, folder)
+    ours = tasks.Ours(options.build, folder, path=Path(options.build) / "tests" / "probe")
     try:
-        ours.task("probe", ["date", "+%s%N"], "priority: 10\n")
+        ours.task("probe", ["clock_probe"], "priority: 10\n")
         ours.task("blocker", ["sleep", "100000"])
         ours.task("waiting", ["true"], "")
         spec = (ours.folder / "waiting.yaml").read_text().replace("train: {", "train: {ranks: {count: 2}, ")

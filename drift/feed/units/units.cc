@@ -32,11 +32,11 @@ constexpr double kFitSlack = 1.25;  // over the largest distance of a part of th
 constexpr double kFitApart = 0.05;
 constexpr double kBetter = 0.6;       // of the distance without conversion
 constexpr double kSpreadSlack = 1.5;  // beyond the narrowest and the widest part of the past
-// Of a column that comes anew: new values that lie so far from the converted past by chance alone. One that has
-// shrunk to 0.42 of itself is not one in other units, which would be 0.54 of it.
+// Of a column that comes anew: new values that lie so far from the converted past by chance alone. One that
+// has shrunk to 0.42 of itself is not one in other units, which would be 0.54 of it.
 constexpr double kByChance = 0.001;
 constexpr double kNewSince = 0.01;  // likewise from the values of the day before
-constexpr double kManyValues = 5;     // a slot: without them no small factor is told
+constexpr double kManyValues = 5;   // a slot: without them no small factor is told
 
 // The conversion that the newest values of a feature seem to have been through, and since which slot.
 struct UnitChange {
@@ -255,16 +255,16 @@ class Look {
   static bool unlike(std::span<const double> values, std::span<const double> expected) {
     return !values.empty() && mann_whitney(values, expected).p < kByChance;
   }
-  // Where a stretch begins is a guess: some of its first slots may be as ever, and make up for what the others
-  // are beyond the conversion.
+  // Where a stretch begins is a guess: some of its first slots may be as ever, and make up for what the
+  // others are beyond the conversion.
   std::vector<double> later_half(size_t from) const {
     std::vector<double> out = values(from + (slots_.size() - from) / 2, slots_.size());
     std::sort(out.begin(), out.end());
     return out;
   }
 
-  // Whether the day before was another one: a past that holds some days of a world that changed looks like it,
-  // converted, as no part of it would.
+  // Whether the day before was another one: a past that holds some days of a world that changed looks like
+  // it, converted, as no part of it would.
   bool new_since(size_t from, std::span<const double> after) const {
     size_t day = from;
     while (day > 0 && slots_[day - 1].slot_us >= slots_[from].slot_us - kDay.count()) --day;
