@@ -127,6 +127,37 @@ TEST_F(SlurmFaults, ALivingGangIsAliveWhateverSlurmSays) {
   wait_for(*launcher_, folder, GangState::kEnded);
 }
 
+// It had called the node failed while the gang lived: that says nothing of its ranks once the supervisor is gone.
+TEST_F(SlurmFaults, WhatSlurmSaidBeforeASupervisorsEndIsNoWordOfItsRanks) {
+  const AttemptFolder folder = attempt("wait");
+  ASSERT_TRUE(launcher_->start(folder).ok());
+  ASSERT_TRUE(eventually([&] { return launcher_->probe(folder).value().gang.has_value(); }));
+  slurm_.behave("state NODE_FAIL");
+  stays(folder, GangState::kAlive);  // for several listings
+  slurm_.behave("squeue fail");
+  ASSERT_TRUE(eventually([&] { return !launcher_->trouble("cluster").empty(); }));
+  ::kill(folder.read_gang().value()->pid(), SIGKILL);
+  ASSERT_TRUE(becomes(folder, GangState::kAlive, "its supervisor is gone"));
+  stays(folder, GangState::kAlive);
+  slurm_.behave("");
+  EXPECT_EQ(wait_for(*launcher_, folder, GangState::kLost).end, v1::END_NODE_LOST);
+}
+
+TEST_F(SlurmFaults, OfASubmissionThatWasTakenTwiceTheJobThatMayHaveRanksCounts) {
+  slurm_.behave("sbatch twice");
+  const AttemptFolder folder = attempt("wait");
+  ASSERT_TRUE(launcher_->start(folder).ok());
+  ASSERT_TRUE(eventually([&] { return launcher_->probe(folder).value().gang.has_value(); }));
+  ASSERT_EQ(slurm_.jobs(), 2u);
+  slurm_.behave("over RUNNING");  // Slurm has not ended the ranks yet
+  ::kill(folder.read_gang().value()->pid(), SIGKILL);
+  ASSERT_TRUE(eventually([&] { return !gang_lock_held(folder).value(); }));
+  stays(folder, GangState::kAlive);
+  slurm_.behave("");
+  EXPECT_EQ(wait_for(*launcher_, folder, GangState::kLost).end, v1::END_NODE_LOST);
+  EXPECT_TRUE(eventually([&] { return !slurm_.cancels().empty(); })) << "the one that waits";
+}
+
 TEST_F(SlurmFaults, RefusalsAreFinalOrNotBySlurmsWord) {
   slurm_.behave("sbatch refuse Invalid account or account/partition combination specified");
   const AttemptFolder wrong = attempt("wait");

@@ -4,6 +4,7 @@ files in FOLDER/jobs, run on this host. `fake.py FOLDER` makes them.
 
 FOLDER/behave says how they lie, a line each, read at every call:
   sbatch lost        takes the job and never answers        sbatch ghost      does not, and never answers
+  sbatch twice       takes the job twice: the first waits, the second runs
   sbatch refuse TEXT ends with "Batch job submission failed: TEXT"            sbatch crash      dies of a signal
   squeue hang | garbage | fail | empty
   pend REASON        new jobs wait with this reason         state WORD        what running jobs are said to be
@@ -74,22 +75,28 @@ class Fake:
         while words and words[0].startswith("--"):
             name, _, value = words.pop(0)[2:].partition("=")
             options[name] = value
+        reason = self.rules.get("pend", "")
+        number = self.take(options, words, "Priority" if how == "twice" else reason)
+        if how == "twice":
+            self.take(options, words, reason)
+        if how == "lost":
+            time.sleep(600)
+        print(number)
+        return 0
+
+    def take(self, options, words, reason):
         with open(self.folder / "count", "a+") as count:
             fcntl.flock(count, fcntl.LOCK_EX)
             count.write("x")
             count.flush()
             number = count.tell()
-        reason = self.rules.get("pend", "")
         self.update(number, number=number, state="PENDING", reason=reason or "None", options=options,
                     comment=options.get("comment", ""), words=words)
         if not reason:
             # Of its own: neither the test's nor the coordinator's end touches it.
             subprocess.Popen([str(self.folder / "bin/fake-job"), str(number)], stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        if how == "lost":
-            time.sleep(600)
-        print(number)
-        return 0
+        return number
 
     def fake_job(self, words):
         number = int(words[0])
