@@ -127,7 +127,8 @@ TEST_F(SlurmFaults, ALivingGangIsAliveWhateverSlurmSays) {
   wait_for(*launcher_, folder, GangState::kEnded);
 }
 
-// It had called the node failed while the gang lived: that says nothing of its ranks once the supervisor is gone.
+// It had called the node failed while the gang lived: that says nothing of its ranks once the supervisor is
+// gone.
 TEST_F(SlurmFaults, WhatSlurmSaidBeforeASupervisorsEndIsNoWordOfItsRanks) {
   const AttemptFolder folder = attempt("wait");
   ASSERT_TRUE(launcher_->start(folder).ok());
