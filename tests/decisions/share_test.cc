@@ -33,6 +33,7 @@ const std::set<std::string_view> kReached = {
     "sea-prior",
     "agrawal-abrupt",
     "agrawal-gradual",
+    "agrawal-prior",
     "hyperplane-abrupt",
     "hyperplane-gradual",
     "hyperplane-incremental",
@@ -47,6 +48,8 @@ const std::set<std::string_view> kReached = {
     "rbf-incremental",
     "rbf-recurring",
     "fashion-prior",
+    "fashion-rotation",
+    "fashion-swap",
 };
 const std::set<std::string_view> kReachedLate = {
     "sea-abrupt",
@@ -55,8 +58,7 @@ const std::set<std::string_view> kReachedLate = {
     "sea-prior",
     "agrawal-abrupt",
     "agrawal-gradual",
-    "agrawal-covariate",
-    "agrawal-prior",
+    "agrawal-incremental",
     "hyperplane-abrupt",
     "hyperplane-gradual",
     "hyperplane-incremental",
@@ -67,6 +69,7 @@ const std::set<std::string_view> kReachedLate = {
     "rbf-gradual",
     "rbf-covariate",
     "rbf-prior",
+    "fashion-swap",
 };
 
 Report backtest_of(const fs::path& folder, v1::BacktestRequest request) {
