@@ -32,6 +32,14 @@ Status write_record(const fs::path& path, const google::protobuf::Message& recor
   return write_bytes(path, record.SerializeAsString(), sync);
 }
 
+// Of the same attempt, whatever else it says: what pools.yaml says may have changed since, or not be
+// readable.
+bool same_attempt(const std::string& bytes, const v1::Plan& plan) {
+  v1::Plan present;
+  return !plan.start_nonce().empty() && present.ParseFromString(bytes) && present.run() == plan.run() &&
+         present.attempt() == plan.attempt() && present.start_nonce() == plan.start_nonce();
+}
+
 // A power failure may leave an empty file or zeros where nothing was synced.
 bool torn(const std::string& bytes) {
   v1::Plan plan;
@@ -45,7 +53,7 @@ Status AttemptFolder::create(const v1::Plan& plan, Sync sync) const {
   const std::string bytes = plan.SerializeAsString();
   Result<std::string> present = read_plain_file(this->plan());
   if (present.ok()) {
-    if (*present == bytes) return ok_status();
+    if (*present == bytes || same_attempt(*present, plan)) return ok_status();
     if (!torn(*present))
       return already_exists(
           fmt::format("{} already holds another plan; an attempt's folder is used once", root_.string()));

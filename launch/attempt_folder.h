@@ -42,8 +42,9 @@ class AttemptFolder {
   fs::path report(int rank) const { return root_ / ("report-" + std::to_string(rank) + ".log"); }
   fs::path log(int rank) const { return root_ / ("log-" + std::to_string(rank) + ".txt"); }
 
-  // Makes the folder (0750) with plan.pb (0640). The same plan again changes nothing; another plan is
-  // refused with already_exists: a folder serves one attempt. One that a power failure tore is written anew.
+  // Makes the folder (0750) with plan.pb (0640). A plan of the same attempt (run, number, start_nonce)
+  // changes nothing: what it was launched by stands, whatever pools.yaml says by now. Another's is refused
+  // with already_exists: a folder serves one attempt. One that a power failure tore is written anew.
   Status create(const v1::Plan& plan, Sync sync = Sync::kYes) const;
 
   Result<v1::Plan> read_plan() const;

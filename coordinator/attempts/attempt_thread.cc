@@ -102,6 +102,13 @@ void AttemptThread::do_start(const AttemptId& id, const v1::Plan& plan, launch::
 void AttemptThread::give_up(const AttemptId& id, Watched& attempt, launch::Ending why) {
   if (!fs::exists(attempt.folder.plan())) return finish(id, std::move(why));  // without one no gang begins
   attempt.handed_over = clock_.monotonic();  // if not now, it is tried again when as much time has passed
+  // One has begun: what became of it and its ranks is the launcher's to say, a free lock is not enough.
+  const auto gang = attempt.folder.read_gang();
+  if (!gang.ok() || gang->has_value()) {
+    log_warning("attempt not given up: a gang of it has begun",
+                {{"run", id.run}, {"attempt", id.attempt}, {"error", why.message}});
+    return;
+  }
   v1::ExitRecord record;
   record.set_ended_us(to_micros(clock_.wall()));
   record.set_note(why.message);

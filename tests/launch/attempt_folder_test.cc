@@ -16,6 +16,9 @@ TEST_F(AttemptFolderTest, APlanIsWrittenOnceAndPrivately) {
   EXPECT_EQ(plan.run(), "flight-delay-1");
   EXPECT_TRUE(folder.create(plan).ok());
   plan.set_world(7);
+  EXPECT_TRUE(folder.create(plan).ok()) << "pools.yaml says otherwise by now";
+  EXPECT_EQ(folder.read_plan().value().world(), 1u) << "what it was launched by stands";
+  plan.set_start_nonce("another");
   EXPECT_EQ(folder.create(plan).code(), Code::kAlreadyExists);
   EXPECT_EQ(folder.read_plan().value().world(), 1u);
   struct stat info {};
