@@ -70,7 +70,7 @@ int64_t known_at_us(const v1::JobSpec& spec, const v1::Windows& windows) {
   return windows.until_us() + known_after_us(spec);
 }
 
-int64_t learns_from_us(const State& state, const v1::JobSpec& spec, int64_t as_of_us, int64_t changed_us) {
+int64_t oldest_row_us(const State& state, const v1::JobSpec& spec) {
   const Result<jobs::DatasetRef> initial = jobs::parse_dataset_ref(spec.data().initial());
   int64_t oldest = INT64_MAX;
   const auto look = [&](const std::string& dataset, const auto& counts) {
@@ -81,8 +81,12 @@ int64_t learns_from_us(const State& state, const v1::JobSpec& spec, int64_t as_o
   };
   if (initial.ok()) look(initial->dataset, [&](const std::string& name) { return in_range(*initial, name); });
   look(spec.name(), [](const std::string&) { return true; });
-  if (oldest == INT64_MAX) return 0;
-  return starts_of(spec.train(), oldest, as_of_us, changed_us, Micros(known_after_us(spec))).front();
+  return oldest == INT64_MAX ? 0 : oldest;
+}
+
+int64_t learns_from_us(const v1::JobSpec& spec, int64_t oldest_us, int64_t as_of_us, int64_t changed_us) {
+  if (oldest_us == 0) return 0;
+  return starts_of(spec.train(), oldest_us, as_of_us, changed_us, Micros(known_after_us(spec))).front();
 }
 
 int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us) {

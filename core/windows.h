@@ -30,9 +30,12 @@ Result<Selection> training_rows(const State& state, const v1::JobSpec& spec, int
                                 int64_t changed_us);
 
 // Event times from and before which lie the rows that a run as of then learns from: what is newer is not
-// known, or held back for the verdict. From 0: there are none.
-int64_t learns_from_us(const State& state, const v1::JobSpec& spec, int64_t as_of_us, int64_t changed_us);
+// known, or held back for the verdict. From 0: there are none. `oldest_us`: of oldest_row_us().
+int64_t learns_from_us(const v1::JobSpec& spec, int64_t oldest_us, int64_t as_of_us, int64_t changed_us);
 int64_t learns_until_us(const v1::JobSpec& spec, int64_t as_of_us);
+
+// Event time of the oldest row that a run could be given; 0: there is none. Looks at every snapshot.
+int64_t oldest_row_us(const State& state, const v1::JobSpec& spec);
 
 // Labelled rows that have settled by then and that the version does not know.
 uint64_t new_labels(const State& state, const v1::JobSpec& spec, const v1::Version& champion,

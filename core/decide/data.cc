@@ -165,16 +165,17 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   if (!model || !job) return no_such_job(window.model());
 
   const int64_t changed_us = model->decision().changed_us();
+  const int64_t oldest_us = oldest_row_us(draft.state, job->spec());
   drift::PolicyContext context;
   context.champion = registry::champion(*model);
   if (const v1::Version* version = registry::find_version(*model, context.champion)) {
     context.champion_as_of_us = version->as_of_us();
-    context.learned_from_us = learns_from_us(draft.state, job->spec(), version->as_of_us(), changed_us);
+    context.learned_from_us = learns_from_us(job->spec(), oldest_us, version->as_of_us(), changed_us);
     context.learned_until_us = learns_until_us(job->spec(), version->as_of_us());
     if (asks_for_labels(job->spec().retrain()))
       context.new_labels = new_labels(draft.state, job->spec(), *version, window.clock_us());
   }
-  context.learns_from_us = learns_from_us(draft.state, job->spec(), window.clock_us(), changed_us);
+  context.learns_from_us = learns_from_us(job->spec(), oldest_us, window.clock_us(), changed_us);
   context.learns_until_us = learns_until_us(job->spec(), window.clock_us());
   context.holdout_us = from_proto(job->spec().gate().holdout()).count();
   context.frozen = model->frozen();

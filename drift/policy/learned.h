@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "drift/policy.h"
@@ -14,9 +15,6 @@ namespace rekindle::drift {
 // So many times the rows, and two thirds of what too few of them cost is won back (what a fit loses to
 // chance goes as one over its rows).
 inline constexpr int64_t kTimesTheRows = 3;
-
-// More leave nothing to wait for.
-inline constexpr uint32_t kRejectionsCounted = 16;
 
 // A run would learn from less of the world since `from_us` than is held back to judge it by.
 inline bool too_new(const PolicyContext& context, int64_t from_us) {
@@ -43,10 +41,9 @@ inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t not
 inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us, uint32_t rejections) {
   if (context.learned_from_us == 0 || changed_us > context.learned_from_us || context.holdout_us <= 0)
     return false;
-  auto needed = std::max(0.0, static_cast<double>(context.learned_until_us - context.learned_from_us));
-  for (uint32_t i = 0; i <= rejections && i < kRejectionsCounted; ++i) needed *= kTimesTheRows;
+  const auto learned = static_cast<double>(context.learned_until_us - context.learned_from_us);
   return static_cast<double>(context.learns_until_us - context.learns_from_us) >=
-         std::max(static_cast<double>(context.holdout_us), needed);
+         std::max(static_cast<double>(context.holdout_us), learned * std::pow(kTimesTheRows, 1 + rejections));
 }
 
 }  // namespace rekindle::drift

@@ -11,10 +11,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
-#include <ranges>
 
-#include "base/files.h"
 #include "base/process.h"
 #include "launch/confine/host_reach.h"
 #include "launch/warm/warm_gangs.h"
@@ -89,14 +88,11 @@ void warm_up() {
 // After a fork each page that is touched costs a fault, a microsecond or more: two hundred of them, which a
 // gang would pay for while somebody waits for it. A kernel before 5.14 refuses, and they are paid then.
 void touch_pages() {
-  const Result<std::string> maps = read_file("/proc/self/maps");
-  if (!maps.ok()) return;
-  for (const std::string_view line : std::views::split(*maps, '\n') | std::views::transform([](auto part) {
-                                       return std::string_view(part.begin(), part.end());
-                                     })) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
     unsigned long begin = 0, end = 0;
     char allowed[5] = {};
-    if (std::sscanf(std::string(line).c_str(), "%lx-%lx %4s", &begin, &end, allowed) != 3) continue;
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, allowed) != 3) continue;
     const bool written = allowed[1] == 'w' && allowed[3] == 'p';
     if (!written && allowed[2] != 'x') continue;
     ::madvise(reinterpret_cast<void*>(begin), end - begin,

@@ -113,18 +113,20 @@ TEST(Triggers, LabelsThatSettledSinceTheChampionsRowsCount) {
 TEST(Triggers, ARunLearnsFromWhereItsChoiceOfRowsReaches) {
   Driver d;
   v1::JobSpec spec = spec_of(kModel);
-  EXPECT_EQ(learns_from_us(d.state, spec, day_us(3, 1), 0), 0) << "there are no rows";
+  EXPECT_EQ(learns_from_us(spec, oldest_row_us(d.state, spec), day_us(3, 1), 0), 0) << "there are no rows";
   d.run(AddSnapshot{january(), false});
   d.run(Apply{apply_of(spec)});
   d.run(AddSnapshot{settled_day(kModel, 2, 1), true});
-  EXPECT_EQ(learns_from_us(d.state, spec, day_us(3, 1), 0), day_us(1, 1)) << "the last 180 days";
+  EXPECT_EQ(learns_from_us(spec, oldest_row_us(d.state, spec), day_us(3, 1), 0), day_us(1, 1))
+      << "the last 180 days";
   auto& rows = *spec.mutable_train()->mutable_rows();
   *rows.mutable_last() = to_proto(Seconds(10 * 86400));
-  EXPECT_EQ(learns_from_us(d.state, spec, day_us(2, 21), 0), day_us(2, 11));
+  EXPECT_EQ(learns_from_us(spec, oldest_row_us(d.state, spec), day_us(2, 21), 0), day_us(2, 11));
   *rows.mutable_since_drift()->mutable_at_least() = to_proto(Seconds(5 * 86400));
   *rows.mutable_since_drift()->mutable_at_most() = to_proto(Seconds(365 * 86400));
-  EXPECT_EQ(learns_from_us(d.state, spec, day_us(2, 21), 0), day_us(1, 1)) << "no change is known";
-  EXPECT_EQ(learns_from_us(d.state, spec, day_us(2, 21), day_us(2, 3)), day_us(2, 3));
+  EXPECT_EQ(learns_from_us(spec, oldest_row_us(d.state, spec), day_us(2, 21), 0), day_us(1, 1))
+      << "no change is known";
+  EXPECT_EQ(learns_from_us(spec, oldest_row_us(d.state, spec), day_us(2, 21), day_us(2, 3)), day_us(2, 3));
 }
 
 // Versions 1 and 2, the second in service everywhere.
