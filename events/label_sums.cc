@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -105,6 +106,9 @@ Result<v1::LabelSums> told(Database& db, const std::string& model, const ErrorTe
                                          : drift::concordance(beside.numbers[c], beside.labels);
     out.add_told(found.concordant);
     out.add_told_of(found.pairs);
+    for (size_t i = 0; i < drift::kToldValues; ++i)
+      out.add_told_values(i < beside.numbers[c].size() ? static_cast<float>(beside.numbers[c][i])
+                                                       : std::numeric_limits<float>::quiet_NaN());
   }
   return out;
 }

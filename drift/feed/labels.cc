@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "drift/distances/samples.h"
 #include "drift/feed/evidence.h"
 
 namespace rekindle::drift {
@@ -25,9 +26,12 @@ constexpr double kToldMin = 0.6;
 constexpr double kMirrorApart = 0.05;
 constexpr double kLossApart = 3;
 // Given away: a column alone tells nearly all pairs apart, did not before, and left five times as many
-// undecided.
+// undecided. One that is distributed as ever gives nothing away: the world has come to go by it. So many
+// values say that it is, with a chance of one in so many that it only seems otherwise.
 constexpr double kGivenAway = 0.98;
 constexpr double kUndecided = 0.2;
+constexpr size_t kAsEverMin = 96;
+constexpr double kSeemsOtherwise = 0.001;
 // Poisoned: mean loss (of 1 at most) over that of the others in the same slots, beyond what it was before.
 // One who is new has no before, and may be of a harder kind.
 constexpr double kContradicts = 0.1;
@@ -73,6 +77,7 @@ Slots slots_of(std::span<const v1::LabelSums> sums) {
     if (sum.told_size() > 0) {  // of all senders: rows are counted with each
       *out.all.back().mutable_told() = sum.told();
       *out.all.back().mutable_told_of() = sum.told_of();
+      *out.all.back().mutable_told_values() = sum.told_values();
     }
     if (sum.rows() == 0) continue;
     add(out.all.back(), sum);
@@ -119,6 +124,51 @@ class UsualLoss {
  private:
   std::vector<const v1::LabelSums*> slots_;
   double rows_ = 0, loss_ = 0;
+};
+
+// What one column says of the labels, and what it holds, over slots.
+class Told {
+ public:
+  Told(int number, bool categorical) : number_(number), categorical_(categorical) {}
+
+  void add(const v1::LabelSums& slot) {
+    if (number_ >= slot.told_size()) return;
+    told_ += slot.told(number_);
+    of_ += slot.told_of(number_);
+    rows_ += slot.rows();
+    const int first = number_ * static_cast<int>(kToldValues);
+    for (int i = first; i < std::min(first + static_cast<int>(kToldValues), slot.told_values_size()); ++i)
+      if (std::isfinite(slot.told_values(i))) values_.push_back(slot.told_values(i));
+  }
+
+  bool any() const { return of_ > 0; }
+  int64_t rows() const { return rows_; }
+  // A number may tell by being small; a category scores what it tells.
+  double decided() const {
+    const double d = share(told_, of_);
+    return categorical_ ? d : std::max(d, 1 - d);
+  }
+
+  // Not when it is unknown what it held, as of a category.
+  bool otherwise(const Told& past) const { return !comparable(past) || distance(past).p < kSeemsOtherwise; }
+  bool as_ever(const Told& past) const {
+    return comparable(past) && values_.size() >= kAsEverMin && !otherwise(past);
+  }
+
+ private:
+  bool comparable(const Told& past) const { return !values_.empty() && !past.values_.empty(); }
+  TestResult distance(const Told& past) const {
+    std::vector<double> a = values_, b = past.values_;
+    std::sort(a.begin(), a.end());
+    std::sort(b.begin(), b.end());
+    return kolmogorov_smirnov(a, b);
+  }
+
+  int number_;
+  bool categorical_;
+  double told_ = 0, of_ = 0;
+  int64_t rows_ = 0;
+  std::vector<double> values_;
 };
 
 class LabelChecks {
@@ -182,46 +232,33 @@ class LabelChecks {
   }
 
   void given_away(std::string_view column, int number, bool categorical) {
-    const auto told_of = [&](size_t i) {
-      const v1::LabelSums& s = slots_.all[i];
-      return number < s.told_size() ? std::pair(s.told(number), s.told_of(number)) : std::pair(0.0, 0.0);
-    };
-    // A number may tell by being small; a category scores what it tells.
-    const auto decided = [&](double c, double p) {
-      const double d = share(c, p);
-      return categorical ? d : std::max(d, 1 - d);
-    };
-    double c = 0, p = 0;
-    if (!past(kLeaking, column, "", [&](size_t i) {
-          c += told_of(i).first;
-          p += told_of(i).second;
-        }))
-      return;
-    const double before = decided(c, p);
+    std::vector<size_t> before;
+    if (!past(kLeaking, column, "", [&](size_t i) { before.push_back(i); })) return;
     const v1::Breach* open = all_.open(kLeaking, column);
     Stretches::Rule rule;
     rule.check = kLeaking;
     rule.feature = column;
     rule.threshold = 0.5;
     rule.part = [&](size_t i) {
-      const auto [told, of] = told_of(i);
-      if (of == 0) return Part{};
-      return Part{decided(told, of) >= kGivenAway ? slots_.all[i].rows() : 0, slots_.all[i].rows()};
+      Told slot(number, categorical);
+      slot.add(slots_.all[i]);
+      if (!slot.any()) return Part{};
+      return Part{slot.decided() >= kGivenAway ? slots_.all[i].rows() : 0, slots_.all[i].rows()};
     };
-    double now = 0;
+    double told = 0, now = 0;
     bool few = false;
     rule.fires = [&](size_t from) {
-      double told = 0, of = 0;
-      int64_t rows = 0;
-      for (size_t i = from; i < slots_.all.size(); ++i) {
-        told += told_of(i).first;
-        of += told_of(i).second;
-        rows += slots_.all[i].rows();
-      }
-      now = decided(told, of);
-      const bool away = before < kGivenAway && now >= kGivenAway && 1 - now <= kUndecided * (1 - before);
-      few = away && rows >= kRowsMin / 4;
-      return away && rows >= kRowsMin && all_.bad_slots(from, rule) >= kBadSlotsMin;
+      Told past(number, categorical), since(number, categorical);
+      for (const size_t i : before)
+        if (i < from) past.add(slots_.all[i]);  // not of the stretch itself: a day old and no breach yet
+      for (size_t i = from; i < slots_.all.size(); ++i) since.add(slots_.all[i]);
+      told = past.decided();
+      now = since.decided();
+      const bool away = !before.empty() && before.front() < from && told < kGivenAway && now >= kGivenAway &&
+                        1 - now <= kUndecided * (1 - told) && !since.as_ever(past);
+      few = away && since.rows() >= kRowsMin / 4;
+      return away && since.otherwise(past) && since.rows() >= kRowsMin &&
+             all_.bad_slots(from, rule) >= kBadSlotsMin;
     };
     rule.suspicious = [&] { return few; };
     rule.reason = [&](const Part&, int64_t from_us) {
@@ -230,7 +267,7 @@ class LabelChecks {
           "{} alone puts {:.1f} % of pairs of a positive and a negative row in order since {}, {:.1f} % "
           "before: "
           "does it hold {}?",
-          column, 100 * now, format_time(time_from_micros(from_us)), 100 * before, label_);
+          column, 100 * now, format_time(time_from_micros(from_us)), 100 * told, label_);
     };
     all_.look(rule);
   }

@@ -1,8 +1,9 @@
 // Labels that are no labels: turned round, given away by a column, or poisoned by one of those who send them.
 //
 // Told by how labels go with predictions and columns, slot by slot (v1::LabelSums), of the slots that have
-// matured. Genuine change makes a model worse; it does not make it as wrong as it was right, nor a column all
-// knowing, nor one sender contradict what the others say of the same hours. Pure.
+// matured. Genuine change makes a model worse; it does not make it as wrong as it was right, nor one sender
+// contradict what the others say of the same hours; it may let one column decide alone, but then the column
+// is what it was. Pure.
 #pragma once
 
 #include <span>
@@ -17,6 +18,8 @@ namespace rekindle::drift {
 // Senders told apart in one slot; the rows of others are summed under kOthers.
 inline constexpr size_t kLabelSourcesMax = 32;
 inline constexpr std::string_view kOthers = "(others)";
+// Values of a column that LabelSums keeps of a slot, to know whether the column itself has changed.
+inline constexpr size_t kToldValues = 4;
 
 // Whether the breach is a finding of check_labels.
 bool found_by_labels(const v1::Breach& breach);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 
 #include "base/hash.h"
@@ -233,19 +234,45 @@ TEST(Labels, TurnedRoundAndPoisonedAreNamedAndWorseIsNot) {
   EXPECT_THAT(poisoned.breaches[0].reason(), HasSubstr("labels sent by west"));
 }
 
-TEST(Labels, AColumnThatGivesThemAwayIsNamed) {
+// Of the second of two columns what each hour's labels and values are.
+Findings told_by_delay(int hours_in_all, const std::function<double(int hour)>& told,
+                       const std::function<double(int number)>& value) {
   const FeedColumn columns[] = {{"temp"}, {"delay"}};
-  const auto sums = hours(90, [](int i, auto& east, auto&) {
-    east.add_told(50);
-    east.add_told_of(96);
-    east.add_told(i >= 80 ? 0.5 : 70);
-    east.add_told_of(96);
+  int number = 0;
+  const auto sums = hours(hours_in_all, [&](int i, auto& east, auto&) {
+    for (const double of : {50.0, told(i)}) {
+      east.add_told(of);
+      east.add_told_of(96);
+    }
+    for (size_t k = 0; k < kToldValues; ++k) east.add_told_values(15);
+    for (size_t k = 0; k < kToldValues; ++k) east.add_told_values(static_cast<float>(value(number++)));
   });
-  const Findings found = check_labels(sums, "late", columns, Micros(kHour), {}, {});
+  return check_labels(sums, "late", columns, Micros(kHour), {}, {});
+}
+
+TEST(Labels, AColumnThatGivesThemAwayIsNamed) {
+  constexpr int kValues = 80 * kToldValues;  // until then
+  const Findings found = told_by_delay(
+      90, [](int i) { return i >= 80 ? 0.5 : 70; },
+      [](int n) { return n < kValues  ? n * 37 % 100
+                         : n % 3 == 0 ? 80 + n % 5
+                                      : 10 + n % 5; });
   ASSERT_EQ(found.breaches.size(), 1u);
   EXPECT_EQ(found.breaches[0].check(), "leaking_label");
   EXPECT_EQ(found.breaches[0].feature(), "delay");
   EXPECT_FALSE(found.breaches[0].of_labels()) << "the rows are broken";
+}
+
+// The same column, and labels that go by it alone now: the world has changed, the feed has not.
+TEST(Labels, AColumnThatHasComeToDecideAloneIsNotNamed) {
+  const auto decides = [](int i) { return i >= 80 ? 0.5 : 70; };
+  const auto as_ever = [](int n) { return n * 37 % 100; };
+  const Findings soon = told_by_delay(90, decides, as_ever);
+  EXPECT_TRUE(soon.breaches.empty());
+  EXPECT_EQ(soon.suspects.size(), 1u) << "its days wait while too few values tell";
+  const Findings later = told_by_delay(110, decides, as_ever);
+  EXPECT_TRUE(later.breaches.empty());
+  EXPECT_TRUE(later.suspects.empty());
 }
 
 }  // namespace
