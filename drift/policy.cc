@@ -64,7 +64,7 @@ void decide(const v1::Retrain& retrain, const v1::JudgedWindow& window, const Po
     out.reason = against.empty() ? "nothing calls for it" : against;
     return;
   }
-  const Refusal refused = refusal(retrain, wish->cause, window, context, state);
+  const Refusal refused = refusal(retrain, *wish, window, context, state);
   switch (refused.why) {
     case Refusal::Why::kNone:
       out.cause = wish->cause;

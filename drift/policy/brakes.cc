@@ -104,11 +104,16 @@ std::string too_new_words(v1::Cause cause, const PolicyContext& context, const v
       wait_words(static_cast<double>(from_us + context.holdout_us - context.learns_until_us)));
 }
 
-std::string runs_spent(const v1::Budget& budget, const v1::DecisionState& state) {
-  if (state.tokens() >= 1 - kTokenSlack) return {};
-  return fmt::format("the budget of {} runs per {} is spent: the next accrues in {}", budget.runs(),
+std::string runs_spent(const v1::Budget& budget, bool for_more_rows, const v1::DecisionState& state) {
+  const Bucket bucket = runs_bucket(budget);
+  const double needed = for_more_rows ? std::min(2.0, bucket.burst) : 1;
+  if (state.tokens() >= needed - kTokenSlack) return {};
+  return fmt::format("the budget of {} runs per {} {}: the next accrues in {}", budget.runs(),
                      format_duration(from_proto(budget.per())),
-                     wait_words((1 - state.tokens()) / runs_bucket(budget).per_us));
+                     state.tokens() < 1 - kTokenSlack
+                         ? "is spent"
+                         : "has one left, which is kept for when something has become worse",
+                     wait_words((needed - state.tokens()) / bucket.per_us));
 }
 
 }  // namespace
@@ -152,7 +157,7 @@ std::string quiet_until(const v1::Retrain& retrain, int64_t clock_us) {
   return when(end);
 }
 
-Refusal refusal(const v1::Retrain& retrain, v1::Cause cause, const v1::JudgedWindow& window,
+Refusal refusal(const v1::Retrain& retrain, const Wish& wish, const v1::JudgedWindow& window,
                 const PolicyContext& context, const v1::DecisionState& state) {
   using Why = Refusal::Why;
   if (context.frozen)
@@ -161,8 +166,8 @@ Refusal refusal(const v1::Retrain& retrain, v1::Cause cause, const v1::JudgedWin
   if (!context.behind.empty()) return {Why::kOther, context.behind};
   if (std::string words = flight_words(state, context); !words.empty()) return {Why::kInFlight, words};
   for (std::string words :
-       {cooling_words(retrain, state, window.clock_us()), too_new_words(cause, context, state),
-        runs_spent(retrain.at_most(), state), rank_time_spent(retrain.at_most(), state)})
+       {cooling_words(retrain, state, window.clock_us()), too_new_words(wish.cause, context, state),
+        runs_spent(retrain.at_most(), wish.for_more_rows, state), rank_time_spent(retrain.at_most(), state)})
     if (!words.empty()) return {Why::kOther, words};
   if (const std::string until = quiet_until(retrain, window.clock_us()); !until.empty())
     return {Why::kQuiet, fmt::format("it is quiet until {}", until)};

@@ -3,6 +3,7 @@
 // Pure. The rules, in the order in which they refuse:
 //   frozen by a person > a window from long ago > a run in flight > a rollout > cooldown > too few rows of a
 //   changed world > budget of runs > budget of rank time > a quiet time.
+// Of a budget that saves up runs the last one is not for more rows: a change of the world may come tomorrow.
 // Budgets are token buckets on the model clock: no period holds more runs than the budget's, nor more rank
 // time, but for what one run takes over what the one before it took.
 #pragma once
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "drift/policy.h"
+#include "drift/policy/triggers.h"
 
 namespace rekindle::drift {
 
@@ -24,8 +26,7 @@ struct Refusal {
   enum class Why { kNone, kInFlight, kQuiet, kOther } why = Why::kNone;
   std::string words;
 };
-// `cause`: of the wish.
-Refusal refusal(const v1::Retrain& retrain, v1::Cause cause, const v1::JudgedWindow& window,
+Refusal refusal(const v1::Retrain& retrain, const Wish& wish, const v1::JudgedWindow& window,
                 const PolicyContext& context, const v1::DecisionState& state);
 
 // Until when no run starts by itself; empty: now is no quiet time.

@@ -299,6 +299,7 @@ class Asked {
         fmt::format("version {} has learned from {} of the world since {}, a run would learn from {}",
                     context_.champion, of(context_.learned_until_us), when(from_us),
                     of(context_.learns_until_us)));
+    told.for_more_rows = context_.learned_until_us > from_us;
   }
 
   // Nothing has changed, and a version of few rows errs as it did from its first day on.
@@ -312,6 +313,7 @@ class Asked {
                     "not changed since",
                     context_.champion, of(context_.learned_from_us, context_.learned_until_us),
                     of(context_.learns_from_us, context_.learns_until_us)));
+    told.for_more_rows = true;
   }
 
   bool news(int64_t known_us, int64_t since_us) const {

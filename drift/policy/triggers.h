@@ -14,7 +14,8 @@ namespace rekindle::drift {
 struct Wish {
   v1::Cause cause = v1::CAUSE_UNSPECIFIED;
   std::string words;
-  double gain = 0;  // loss per row that a fresh version is expected to spare; 0: not known
+  double gain = 0;             // loss per row that a fresh version is expected to spare; 0: not known
+  bool for_more_rows = false;  // for nothing else
 };
 
 // A wish, or in `against` why there is none. The state remembers the evidence, and what each trigger said.

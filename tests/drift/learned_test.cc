@@ -123,6 +123,34 @@ TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
   EXPECT_TRUE(s.next()) << "90 days instead of 10";
 }
 
+// A world that changes in steps: what the last run of a budget is worth is not known before the next step.
+TEST(Learned, TheLastRunOfABudgetIsNotForMoreRows) {
+  Held s;
+  s.retrain.mutable_at_most()->set_runs(9);
+  s.retrain.mutable_at_most()->set_burst(2);
+  s.slot = kStart + 29 * kDay;
+  s.state.set_tokens(1.5);
+  s.state.set_tokens_us(s.slot);
+  s.state.set_changed_us(kStart);
+  s.context.champion_as_of_us = kStart + 15 * kDay;
+  s.context.learned_until_us = kStart + 1 * kDay;
+  EXPECT_FALSE(s.next());
+  EXPECT_THAT(s.reason,
+              HasSubstr("a run would learn from 21d, but the budget of 9 runs per 365d has one left, "
+                        "which is kept for when something has become worse: the next accrues in"));
+  Held more = s;
+  EXPECT_TRUE(more.until(s.slot + 60 * kDay)) << "the next accrues: " << more.reason;
+  Held unlearned = s;
+  unlearned.context.learned_until_us = kStart - 5 * kDay;
+  EXPECT_TRUE(unlearned.next()) << "a version that knows nothing of the changed world is no matter of rows";
+  Held single = s;
+  single.retrain.mutable_at_most()->set_burst(1);
+  EXPECT_TRUE(single.next()) << "where none is saved up each is as good as the next: " << single.reason;
+  s.worse = true;
+  s.risen_since = kStart + 10 * kDay;
+  EXPECT_TRUE(s.next()) << s.reason;
+}
+
 TEST(Learned, AWindowThatSlidesIsNeverOutgrownAndAChangedWorldIsAnotherQuestion) {
   Held s;
   s.context.learned_from_us = kStart - 30 * kDay;
