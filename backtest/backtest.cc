@@ -319,6 +319,11 @@ class Backtest {
   }
 
   void fill_setting(const Judged& judged) {
+    for (const v1::Quarantine& quarantine : coordinator_->quarantines()) {
+      const v1::Breach& breach = quarantine.breach();
+      report_.held.push_back({breach.check(), breach.feature(), breach.source(), breach.from_us(),
+                              breach.until_us(), static_cast<uint64_t>(breach.rows()), breach.reason()});
+    }
     report_.model = setting_.spec.name();
     report_.data = setting_.history;
     report_.from_us = setting_.from_us;

@@ -174,6 +174,16 @@ std::string table(const Report& report) {
   return out + "</table>";
 }
 
+std::string held_back(const Report& report) {
+  if (report.held.empty()) return "";
+  std::string out = "<h2>Held back as a broken feed, and never released</h2><ul>";
+  for (const HeldLine& one : report.held)
+    out += fmt::format("<li>{} to {}, {} rows, {}: {}</li>", format_time(time_from_micros(one.from_us)),
+                       format_time(time_from_micros(one.until_us)), one.rows, escaped(one.check),
+                       escaped(one.reason));
+  return out + "</ul>";
+}
+
 }  // namespace
 
 std::string html_of(const Report& report) {
@@ -200,11 +210,12 @@ fits as rekindle made.</p>
 {8}
 <h2>Quality against cost</h2>
 {9}
+{10}
 </body></html>
 )",
       escaped(report.model), escaped(report.verdict), report.rows, escaped(report.data), report.labelled,
       day(report.from_us), day(report.until_us), table(report), quality_over_time(report),
-      quality_against_cost(report));
+      quality_against_cost(report), held_back(report));
 }
 
 }  // namespace rekindle::backtest

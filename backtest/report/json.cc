@@ -83,6 +83,19 @@ json::value trees_json(const Report& report) {
           {"gain_over_rekindle_standard_error", number(trees.over_own.standard_error)}};
 }
 
+json::array held_json(const Report& report) {
+  json::array out;
+  for (const HeldLine& one : report.held)
+    out.push_back({{"check", one.check},
+                   {"feature", one.feature},
+                   {"source", one.source},
+                   {"from", time_of(one.from_us)},
+                   {"until", time_of(one.until_us)},
+                   {"rows", one.rows},
+                   {"reason", one.reason}});
+  return out;
+}
+
 }  // namespace
 
 std::string json_of(const Report& report) {
@@ -105,6 +118,7 @@ std::string json_of(const Report& report) {
                          {"run_takes_us", report.run_takes_us},
                          {"slices", std::move(slices)},
                          {"policies", std::move(policies)},
+                         {"held", held_json(report)},
                          {"never_loss", number(report.never)},
                          {"best_possible_loss_by_fits", numbers(report.best)},
                          {"best_possible_turns", std::move(turns)},

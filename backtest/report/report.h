@@ -40,6 +40,15 @@ struct PolicyLine {
   bool front = false;     // nobody is both cheaper and better
 };
 
+// Rows that the loop took for a broken feed: nothing was trained on them, as nobody was there to release
+// them.
+struct HeldLine {
+  std::string check, feature, source;  // as `rekindle quarantine list` names them
+  int64_t from_us = 0, until_us = 0;   // event times
+  uint64_t rows = 0;
+  std::string reason;
+};
+
 // Boosted trees, refitted at the end of every slice on the rows that the job's own fits had.
 struct TreesLine {
   std::string missing;  // why there are none; both empty: not asked for
@@ -70,6 +79,7 @@ struct Report {
   int64_t slice_us = 0, label_delay_us = 0, run_takes_us = 0;
   std::vector<SliceLine> slices;
   std::vector<PolicyLine> policies;
+  std::vector<HeldLine> held;
   double never = 0;                 // loss of the first version, kept for ever
   std::vector<double> best;         // loss of the best schedule of 1, 2, ... fits
   std::vector<int64_t> best_turns;  // of the best schedule of as many fits as rekindle made

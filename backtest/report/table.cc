@@ -86,6 +86,16 @@ std::string own_runs(const Report& report) {
   return "\nruns of rekindle\n" + lines(rows);
 }
 
+std::string held_back(const Report& report) {
+  if (report.held.empty()) return "";
+  std::string text = "\nheld back as a broken feed, and never released\n";
+  for (const HeldLine& one : report.held)
+    text += fmt::format("{} to {}  {} rows, {}{}: {}\n", format_time(time_from_micros(one.from_us)),
+                        format_time(time_from_micros(one.until_us)), one.rows, one.check,
+                        one.source.empty() ? "" : " from " + one.source, one.reason);
+  return text;
+}
+
 }  // namespace
 
 std::string table_of(const Report& report) {
@@ -104,8 +114,9 @@ std::string table_of(const Report& report) {
       "best possible by fits: {}\n{}{}{} fits trained, {} made before; {:.0f} s in all\n\n{}\n",
       report.model, report.rows, report.data, report.labelled, day(report.from_us), day(report.until_us),
       format_duration(Micros(report.label_delay_us)), format_duration(Micros(report.run_takes_us)),
-      policies(report), slices(report), own_runs(report), best, suggestion.empty() ? "" : suggestion + "\n",
-      no_trees(report), report.fits_made, report.fits_kept, report.seconds, report.verdict);
+      policies(report), slices(report), own_runs(report) + held_back(report), best,
+      suggestion.empty() ? "" : suggestion + "\n", no_trees(report), report.fits_made, report.fits_kept,
+      report.seconds, report.verdict);
 }
 
 }  // namespace rekindle::backtest

@@ -148,6 +148,19 @@ TEST(Json, IsWholeAndHasNoNaN) {
   EXPECT_TRUE(parsed.at("anything_drifts").as_bool());
 }
 
+TEST(Held, IsToldWithItsReason) {
+  Report with = report();
+  with.held.push_back({"leaking_label", "salary", "node-b", 0, 3'600'000'000, 12, "salary alone <knows> it"});
+  EXPECT_THAT(table_of(with), HasSubstr("1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z  12 rows, "
+                                        "leaking_label from node-b: salary alone <knows> it"));
+  const auto held = boost::json::parse(json_of(with)).as_object().at("held").as_array().at(0).as_object();
+  EXPECT_EQ(held.at("feature").as_string(), "salary");
+  EXPECT_EQ(held.at("until").as_string(), "1970-01-01T01:00:00Z");
+  EXPECT_THAT(html_of(with), HasSubstr("12 rows, leaking_label: salary alone &lt;knows&gt; it"));
+  EXPECT_THAT(table_of(report()), Not(HasSubstr("held back")));
+  EXPECT_THAT(html_of(report()), Not(HasSubstr("Held back")));
+}
+
 TEST(Html, StandsAloneAndTrustsNoName) {
   Report named = report();
   named.model = "<script>alert(1)</script>";
