@@ -28,10 +28,15 @@ data:
   numeric: [{}]
 {}train:
   model: {{tabular: {{hidden: [32], dropout: 0%}}}}
-  rows: {{since_drift: {{at_least: 14d}}}}
+  rows: {{since_drift: {{at_least: 8d}}}}
+  candidates: [{{start: champion}}]
   batch: 128
-  optimizer: {{adamw: {{rate: 0.01}}}}
-retrain: {{when: [drift, quality{}]}}
+  stop: {{epochs: 40, patience: 6}}
+  optimizer: {{adamw: {{rate: 0.01}}, average: 0.99}}
+retrain:
+  when: [drift, quality{}]
+  at_most: {{runs: 9, per: 270d, burst: 3}}
+gate: {{holdout: 4d}}
 )",
                      kDataset, kind, names_of(world, false),
                      categorical.empty() ? "" : fmt::format("  categorical: [{}]\n", categorical),
