@@ -277,7 +277,9 @@ class Asked {
     if (!window_.has_regret() || !of_champion(score))
       return say(told, v1::CAUSE_REGRET, "regret", false, "its shadow has seen none of its labels yet");
     measure(told, score.value(), score.threshold());
-    const bool fired = over(score, was_on("regret"), clear_);
+    // What was on may have been a wish for more rows, which is no alarm of a version that is no worse.
+    const bool alarmed = was_on("regret") && score.since_us() != 0;
+    const bool fired = over(score, alarmed, clear_);
     if (fired) {
       told.gain = score.value();
       changed(score.since_us());

@@ -123,6 +123,24 @@ TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
   EXPECT_TRUE(s.next()) << "90 days instead of 10";
 }
 
+TEST(Learned, AWishForMoreRowsIsNoAlarmThatGoesOn) {
+  Held s;
+  s.retrain.clear_when();
+  s.retrain.add_when()->mutable_regret();
+  s.regret = 0.005;
+  s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
+  s.context.learned_until_us = kStart;
+  s.slot = kStart + 69 * kDay;
+  ASSERT_EQ(s.next(), v1::CAUSE_REGRET) << s.reason;
+  s.state.set_rejections(1);
+  v1::JudgedWindow window = s.window();
+  // Over the threshold, and no alarm: the version is no worse.
+  window.mutable_regret()->set_value(0.02);
+  window.mutable_regret()->set_fired(false);
+  const PolicyStep next = step(s.retrain, s.state, window, s.context);
+  EXPECT_FALSE(next.cause) << next.reason;
+}
+
 // A world that changes in steps: what the last run of a budget is worth is not known before the next step.
 TEST(Learned, TheLastRunOfABudgetIsNotForMoreRows) {
   Held s;

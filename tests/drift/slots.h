@@ -43,6 +43,7 @@ struct Stream {
   std::optional<double> expected;  // rise of the expected loss, over 0.02
   std::optional<double> regret;    // over 0.01
   int64_t risen_since = 0;         // errors have, says quality
+  int64_t lost_since = 0;          // the version has become worse, says regret
   int64_t rows = 6000;
   std::vector<int64_t> triggers;
   std::string reason;
@@ -60,6 +61,7 @@ struct Stream {
     w.mutable_drift(0)->set_feature("temp");
     if (expected) fill(*w.mutable_estimate(), *expected, 0.02);
     if (regret) fill(*w.mutable_regret(), *regret, 0.01);
+    if (regret) w.mutable_regret()->set_since_us(lost_since);
     v1::Score* adwin = w.add_quality();
     adwin->set_version(1);
     adwin->set_fired(worse);

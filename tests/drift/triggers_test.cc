@@ -182,6 +182,7 @@ TEST(Hysteresis, AScoreThatHoversIsOneAlarm) {
   s.retrain.set_clear(0.5);
   s.retrain.mutable_at_most()->set_runs(1);
   s.retrain.mutable_at_most()->set_burst(1);
+  s.lost_since = kStart;
   s.regret = 0.008;
   EXPECT_FALSE(s.hour());
   EXPECT_FALSE(s.state.words(0).fired()) << "an alarm begins above the threshold only";
