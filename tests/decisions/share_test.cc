@@ -71,6 +71,7 @@ const std::set<std::string_view> kReachedLate = {
     "rbf-covariate",
     "rbf-prior",
     "fashion-prior",
+    "fashion-swap",
 };
 
 Report backtest_of(const fs::path& folder, v1::BacktestRequest request,
