@@ -319,7 +319,8 @@ class Backtest {
   }
 
   void fill_setting(const Judged& judged) {
-    for (const v1::Quarantine& quarantine : coordinator_->quarantines()) {
+    for (const auto& [id, quarantine] :
+         coordinator_->state().quarantines) {  // of the one model that there is
       const v1::Breach& breach = quarantine.breach();
       report_.held.push_back({breach.check(), breach.feature(), breach.source(), breach.from_us(),
                               breach.until_us(), static_cast<uint64_t>(breach.rows()), breach.reason()});

@@ -102,13 +102,6 @@ Status Coordinator::advance(int64_t clock_us) {
   return rest();
 }
 
-std::vector<v1::Quarantine> Coordinator::quarantines() const {
-  std::vector<v1::Quarantine> out;
-  for (const auto& [id, quarantine] : state_.quarantines)
-    if (quarantine.model() == name_) out.push_back(quarantine);
-  return out;
-}
-
 int64_t Coordinator::change_known(int64_t as_of_us) const {
   const auto after = changes_.upper_bound(as_of_us);
   return after == changes_.begin() ? 0 : std::prev(after)->second;

@@ -42,9 +42,6 @@ class Coordinator {
   // A fit as of a time that publishes nothing, on the rows that a run of then would have chosen.
   Result<const v1::Run*> fit_as_of(int64_t as_of_us);
 
-  // What was taken for a broken feed.
-  std::vector<v1::Quarantine> quarantines() const;
-
   // How many recorded answers the node gave by each version, for the rollout's view.
   void note_answers(uint64_t version, uint64_t requests) { answered_[version] += requests; }
 

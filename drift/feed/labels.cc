@@ -126,50 +126,43 @@ class UsualLoss {
   double rows_ = 0, loss_ = 0;
 };
 
-// What one column says of the labels, and what it holds, over slots.
-class Told {
- public:
-  Told(int number, bool categorical) : number_(number), categorical_(categorical) {}
-
-  void add(const v1::LabelSums& slot) {
-    if (number_ >= slot.told_size()) return;
-    told_ += slot.told(number_);
-    of_ += slot.told_of(number_);
-    rows_ += slot.rows();
-    const int first = number_ * static_cast<int>(kToldValues);
-    for (int i = first; i < std::min(first + static_cast<int>(kToldValues), slot.told_values_size()); ++i)
-      if (std::isfinite(slot.told_values(i))) values_.push_back(slot.told_values(i));
+// How well one column alone tells the labels of some slots.
+struct Told {
+  double told = 0, of = 0;
+  int64_t rows = 0;
+  void add(const v1::LabelSums& slot, int number) {
+    if (number >= slot.told_size()) return;
+    told += slot.told(number);
+    of += slot.told_of(number);
+    rows += slot.rows();
   }
-
-  bool any() const { return of_ > 0; }
-  int64_t rows() const { return rows_; }
   // A number may tell by being small; a category scores what it tells.
-  double decided() const {
-    const double d = share(told_, of_);
-    return categorical_ ? d : std::max(d, 1 - d);
+  double decided(bool categorical) const {
+    const double d = share(told, of);
+    return categorical ? d : std::max(d, 1 - d);
   }
-
-  // Not when it is unknown what it held, as of a category.
-  bool otherwise(const Told& past) const { return !comparable(past) || distance(past).p < kSeemsOtherwise; }
-  bool as_ever(const Told& past) const {
-    return comparable(past) && values_.size() >= kAsEverMin && !otherwise(past);
-  }
-
- private:
-  bool comparable(const Told& past) const { return !values_.empty() && !past.values_.empty(); }
-  TestResult distance(const Told& past) const {
-    std::vector<double> a = values_, b = past.values_;
-    std::sort(a.begin(), a.end());
-    std::sort(b.begin(), b.end());
-    return kolmogorov_smirnov(a, b);
-  }
-
-  int number_;
-  bool categorical_;
-  double told_ = 0, of_ = 0;
-  int64_t rows_ = 0;
-  std::vector<double> values_;
 };
+
+void add_values(const v1::LabelSums& slot, int number, std::vector<double>& into) {
+  const int first = number * static_cast<int>(kToldValues);
+  for (int i = first; i < std::min(first + static_cast<int>(kToldValues), slot.told_values_size()); ++i)
+    if (std::isfinite(slot.told_values(i))) into.push_back(slot.told_values(i));
+}
+
+// What a column holds beside what it held.
+enum class Holds {
+  kOtherwise,
+  kUnknown,  // no values are kept, as of a category
+  kAsEver,
+  kTooFew  // to say that it is as ever
+};
+Holds holds(std::vector<double> now, std::vector<double> before) {
+  if (now.empty() || before.empty()) return Holds::kUnknown;
+  std::sort(now.begin(), now.end());
+  std::sort(before.begin(), before.end());
+  if (kolmogorov_smirnov(now, before).p < kSeemsOtherwise) return Holds::kOtherwise;
+  return now.size() >= kAsEverMin ? Holds::kAsEver : Holds::kTooFew;
+}
 
 class LabelChecks {
  public:
@@ -240,24 +233,31 @@ class LabelChecks {
     rule.feature = column;
     rule.threshold = 0.5;
     rule.part = [&](size_t i) {
-      Told slot(number, categorical);
-      slot.add(slots_.all[i]);
-      if (!slot.any()) return Part{};
-      return Part{slot.decided() >= kGivenAway ? slots_.all[i].rows() : 0, slots_.all[i].rows()};
+      Told slot;
+      slot.add(slots_.all[i], number);
+      if (slot.of == 0) return Part{};
+      return Part{slot.decided(categorical) >= kGivenAway ? slots_.all[i].rows() : 0, slots_.all[i].rows()};
     };
     double told = 0, now = 0;
     bool few = false;
     rule.fires = [&](size_t from) {
-      Told past(number, categorical), since(number, categorical);
-      for (const size_t i : before)
-        if (i < from) past.add(slots_.all[i]);  // not of the stretch itself: a day old and no breach yet
-      for (size_t i = from; i < slots_.all.size(); ++i) since.add(slots_.all[i]);
-      told = past.decided();
-      now = since.decided();
-      const bool away = !before.empty() && before.front() < from && told < kGivenAway && now >= kGivenAway &&
-                        1 - now <= kUndecided * (1 - told) && !since.as_ever(past);
-      few = away && since.rows() >= kRowsMin / 4;
-      return away && since.otherwise(past) && since.rows() >= kRowsMin &&
+      // Not of the stretch itself: a day old and no breach yet.
+      const std::span<const size_t> past(before.begin(),
+                                         std::lower_bound(before.begin(), before.end(), from));
+      Told earlier, since;
+      for (const size_t i : past) earlier.add(slots_.all[i], number);
+      for (size_t i = from; i < slots_.all.size(); ++i) since.add(slots_.all[i], number);
+      told = earlier.decided(categorical);
+      now = since.decided(categorical);
+      few = false;
+      if (past.empty() || told >= kGivenAway || now < kGivenAway || 1 - now > kUndecided * (1 - told))
+        return false;
+      std::vector<double> values, held;
+      for (const size_t i : past) add_values(slots_.all[i], number, held);
+      for (size_t i = from; i < slots_.all.size(); ++i) add_values(slots_.all[i], number, values);
+      const Holds what = holds(std::move(values), std::move(held));
+      few = what != Holds::kAsEver && since.rows >= kRowsMin / 4;
+      return (what == Holds::kOtherwise || what == Holds::kUnknown) && since.rows >= kRowsMin &&
              all_.bad_slots(from, rule) >= kBadSlotsMin;
     };
     rule.suspicious = [&] { return few; };
