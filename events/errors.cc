@@ -32,10 +32,24 @@ double clipped_loss(double label, double p) {
   return -std::log(std::clamp(label > 0.5 ? p : 1 - p, kFloor, 1.0));
 }
 
-struct Mean {
-  double sum = 0;
+// What a version's rows of a slot came to.
+struct Errors {
+  double loss = 0;  // of 1 at most a row
+  double wrong = 0;
   int64_t rows = 0;
 };
+
+// Calls `with` (label, answer) for each row that has a label; for none where the scale is not known.
+template <typename With>
+void for_each_known(const LabelledRequest& request, const dataio::LabelRule& rule, double scale, With with) {
+  if (!(scale > 0)) return;
+  const size_t width = request.predictions.size() / request.labels.size();
+  for (size_t i = 0; i < request.labels.size(); ++i) {
+    // What was stored before the job said otherwise may not be a label of it.
+    if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
+    with(request.labels[i], std::span(request.predictions).subspan(i * width, width));
+  }
+}
 
 // A version's detector goes on from that of the version before it: one that is no better leaves the evidence
 // as it stands, one that is better is told from what it replaced.
@@ -50,23 +64,40 @@ v1::DetectorState& detector_of(v1::JudgeState& state, uint64_t version) {
   if (before != nullptr) {
     made.set_adwin(before->adwin());
     made.set_begun_us(before->begun_us());
+    if (before->has_wrong()) {
+      made.mutable_wrong()->set_adwin(before->wrong().adwin());
+      made.mutable_wrong()->set_begun_us(before->wrong().begun_us());
+    }
   }
   return *state.add_detectors() = std::move(made);
 }
 
-void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Mean& mean) {
-  std::vector<double> losses;
-  add_losses(request, terms.rule, terms.rule.regression() ? terms.label_scale(request.version) : 1, losses);
-  for (const double loss : losses) mean.sum += loss / most(terms.rule);
-  mean.rows += static_cast<int64_t>(losses.size());
+// The likeliest class, or the set of classes, was another one.
+bool is_wrong(const dataio::LabelRule& rule, double label, std::span<const double> answer) {
+  if (answer.size() == rule.outputs()) return !rule.correct(label, answer);
+  std::vector<double> with_newest(answer.begin(), answer.end());
+  with_newest.resize(rule.outputs(), 0);
+  return !rule.correct(label, with_newest);
 }
 
-Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms, int64_t slot_us) {
-  const double unit = most(terms.rule);
-  drift::Adwin adwin(terms.delta);
-  if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin()));
+void add_rows(const LabelledRequest& request, const ErrorTerms& terms, Errors& errors) {
+  const dataio::LabelRule& rule = terms.rule;
+  const double scale = rule.regression() ? terms.label_scale(request.version) : 1;
+  for_each_known(request, rule, scale, [&](double label, std::span<const double> answer) {
+    errors.loss += error_share(rule, label, answer, scale);
+    if (!rule.regression() && is_wrong(rule, label, answer)) errors.wrong += 1;
+    ++errors.rows;
+  });
+}
+
+// One slot more of a stream whose items are at most 1; means are told in `unit`s.
+template <typename State>  // v1::DetectorState: losses; v1::WrongState
+Status feed(State& state, double item, double unit, const ErrorTerms& terms, int64_t slot_us) {
+  const drift::AdwinTerms by{.delta = terms.delta, .clock = 1, .of_means = true};
+  drift::Adwin adwin(by);
+  if (!state.adwin().empty()) adwin = TRY(drift::Adwin::load(state.adwin(), by));
   const uint64_t before = adwin.width();
-  const bool changed = adwin.update(mean.sum / static_cast<double>(mean.rows));
+  const bool changed = adwin.update(item);
   if (adwin.width() == 1) state.set_begun_us(slot_us);
   if (changed) {
     // Slots without labels are no items: they lie between.
@@ -81,9 +112,41 @@ Status feed(v1::DetectorState& state, const Mean& mean, const ErrorTerms& terms,
     state.set_since_us(slot_us);
   }
   state.set_adwin(adwin.save());
-  state.set_rows(state.rows() + mean.rows);
+  return ok_status();
+}
+
+Status feed(v1::DetectorState& state, const Errors& errors, const ErrorTerms& terms, int64_t slot_us) {
+  const auto rows = static_cast<double>(errors.rows);
+  TRY_STATUS(feed(state, errors.loss / rows, most(terms.rule), terms, slot_us));
+  if (!terms.rule.regression())
+    TRY_STATUS(feed(*state.mutable_wrong(), errors.wrong / rows, 1, terms, slot_us));
+  state.set_rows(state.rows() + errors.rows);
   state.set_last_us(slot_us);
   return ok_status();
+}
+
+// What one of the two streams says; `what` it is of.
+template <typename State>
+v1::Score score_of(const State& state, const v1::DetectorState& detector, const ErrorTerms& terms,
+                   std::string_view what) {
+  v1::Score score;
+  score.set_detector("adwin");
+  score.set_version(detector.version());
+  score.set_rows(detector.rows());
+  score.set_value(state.after() - state.before());
+  score.set_threshold(state.bound());
+  score.set_user_threshold(terms.delta);
+  score.set_fired(state.risen());
+  score.set_since_us(state.changed_us());
+  if (state.since_us() == 0)
+    score.set_reason(fmt::format("version {}: no change of {} in {} labelled rows", detector.version(), what,
+                                 detector.rows()));
+  else
+    score.set_reason(fmt::format("version {}: {} went {} from {:.3f} to {:.3f} by {} (chance: {:.3f})",
+                                 detector.version(), what, state.risen() ? "up" : "down", state.before(),
+                                 state.after(), format_time(time_from_micros(state.since_us())),
+                                 state.bound()));
+  return score;
 }
 
 // Event time of the oldest request at or after `from_us`, or `otherwise`.
@@ -120,14 +183,9 @@ double bounded_loss(const dataio::LabelRule& rule, double label, std::span<const
 
 void add_losses(const LabelledRequest& request, const dataio::LabelRule& rule, double scale,
                 std::vector<double>& losses) {
-  if (!(scale > 0)) return;
-  const size_t width = request.predictions.size() / request.labels.size();
-  for (size_t i = 0; i < request.labels.size(); ++i) {
-    // What was stored before the job said otherwise may not be a label of it.
-    if (std::isnan(request.labels[i]) || !rule.sound(request.labels[i])) continue;
-    losses.push_back(bounded_loss(rule, request.labels[i],
-                                  std::span(request.predictions).subspan(i * width, width), scale));
-  }
+  for_each_known(request, rule, scale, [&](double label, std::span<const double> answer) {
+    losses.push_back(bounded_loss(rule, label, answer, scale));
+  });
 }
 
 double error_share(const dataio::LabelRule& rule, double label, std::span<const double> answer,
@@ -145,13 +203,13 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
     const bool silent = requests.empty();
     std::erase_if(requests, apart.broken);
     TRY_STATUS(sum_labels(db, log, terms, from, requests));
-    std::map<uint64_t, Mean> means;
+    std::map<uint64_t, Errors> by_version;
     for (const auto& request : requests) {
       if (apart.doubted(request)) continue;
-      add_rows(request, terms, means[request.version]);
+      add_rows(request, terms, by_version[request.version]);
     }
-    for (const auto& [version, mean] : means)
-      if (mean.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), mean, terms, from));
+    for (const auto& [version, errors] : by_version)
+      if (errors.rows > 0) TRY_STATUS(feed(detector_of(log.state, version), errors, terms, from));
     if (terms.compare) compare_versions(requests, terms, to, apart.doubted, log.state);
     if (regret != nullptr) TRY_STATUS(regret->see(from, requests, apart.doubted));
     from = to;
@@ -173,27 +231,13 @@ Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64
   return ok_status();
 }
 
-v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms) {
-  const std::string_view what =
-      terms.rule.regression() ? "squared error (of the training labels' variance)" : "log-loss";
-  v1::Score score;
-  score.set_detector("adwin");
-  score.set_version(state.version());
-  score.set_rows(state.rows());
-  score.set_value(state.after() - state.before());
-  score.set_threshold(state.bound());
-  score.set_user_threshold(terms.delta);
-  score.set_fired(state.risen());
-  score.set_since_us(state.changed_us());
-  if (state.since_us() == 0)
-    score.set_reason(
-        fmt::format("version {}: no change of {} in {} labelled rows", state.version(), what, state.rows()));
-  else
-    score.set_reason(fmt::format("version {}: {} went {} from {:.3f} to {:.3f} by {} (chance: {:.3f})",
-                                 state.version(), what, state.risen() ? "up" : "down", state.before(),
-                                 state.after(), format_time(time_from_micros(state.since_us())),
-                                 state.bound()));
-  return score;
+v1::Score loss_score(const v1::DetectorState& state, const ErrorTerms& terms) {
+  return score_of(state, state, terms,
+                  terms.rule.regression() ? "squared error (of the training labels' variance)" : "log-loss");
+}
+
+v1::Score wrong_score(const v1::DetectorState& state, const ErrorTerms& terms) {
+  return score_of(state.wrong(), state, terms, "the share of wrong answers");
 }
 
 }  // namespace rekindle::events

@@ -48,6 +48,9 @@ struct RowsApart {
 Status score_matured(Database& db, ModelLog& log, const ErrorTerms& terms, int64_t until_us,
                      const RowsApart& apart, Regret* regret = nullptr);
 
-v1::Score error_score(const v1::DetectorState& state, const ErrorTerms& terms);
+// Whether losses have risen; whether answers are wrong more often, which sees sooner what the model was
+// unsure of (of classes alone).
+v1::Score loss_score(const v1::DetectorState& state, const ErrorTerms& terms);
+v1::Score wrong_score(const v1::DetectorState& state, const ErrorTerms& terms);
 
 }  // namespace rekindle::events

@@ -128,7 +128,9 @@ class SlotJudge {
     window.set_version(input_.champion);
     window.set_from_us(whole_since(champion_since()));
     if (profile_ != nullptr) TRY_STATUS(score_window(window));
-    for (const auto& detector : log_.state.detectors()) *window.add_quality() = error_score(detector, terms);
+    for (const auto& detector : log_.state.detectors()) *window.add_quality() = loss_score(detector, terms);
+    for (const auto& detector : log_.state.detectors())
+      if (detector.has_wrong()) *window.add_quality() = wrong_score(detector, terms);
     for (const auto& comparison : log_.state.comparisons())
       if (comparison.until_us() > scored_before) *window.add_comparisons() = comparison;
     if (regret && log_.state.shadow().compared() > 0)

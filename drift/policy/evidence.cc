@@ -114,9 +114,10 @@ class Asked {
     told.word.set_value(value);
     told.word.set_threshold(threshold);
   }
-  bool was_on(std::string_view trigger) const {
+  // Not by a wish for more rows, which is no alarm of a version that is no worse.
+  bool alarmed(std::string_view trigger) const {
     return std::any_of(before_.begin(), before_.end(), [&](const v1::TriggerWord& word) {
-      return word.trigger() == trigger && word.fired();
+      return word.trigger() == trigger && word.fired() && !word.for_more_rows();
     });
   }
   bool of_champion(const v1::Score& score) const {
@@ -199,13 +200,16 @@ class Asked {
 
   void quality(Told& told) {
     say(told, v1::CAUSE_QUALITY, "quality", false, "errors have not grown");
-    for (const auto& score : window_.quality()) {
-      if (score.version() != window_.version()) continue;
-      measure(told, score.value(), score.threshold());
-      if (!score.fired()) continue;
-      told.gain = score.value();
-      changed(score.since_us());
-      return say(told, v1::CAUSE_QUALITY, "quality", true, score.reason());
+    // Of losses first, then of how often it was wrong.
+    const v1::Score* teller = nullptr;
+    for (const auto& score : window_.quality())
+      if (score.version() == window_.version() && (teller == nullptr || (score.fired() && !teller->fired())))
+        teller = &score;
+    if (teller != nullptr) measure(told, teller->value(), teller->threshold());
+    if (teller != nullptr && teller->fired()) {
+      told.gain = teller->value();
+      changed(teller->since_us());
+      return say(told, v1::CAUSE_QUALITY, "quality", true, teller->reason());
     }
     learn_more(told, v1::CAUSE_QUALITY, "quality", state_.changed_us(), state_.changed_version());
     if (!told.word.fired()) learn_all(told, v1::CAUSE_QUALITY, "quality");
@@ -277,9 +281,7 @@ class Asked {
     if (!window_.has_regret() || !of_champion(score))
       return say(told, v1::CAUSE_REGRET, "regret", false, "its shadow has seen none of its labels yet");
     measure(told, score.value(), score.threshold());
-    // What was on may have been a wish for more rows, which is no alarm of a version that is no worse.
-    const bool alarmed = was_on("regret") && score.since_us() != 0;
-    const bool fired = over(score, alarmed, clear_);
+    const bool fired = over(score, alarmed("regret"), clear_);
     if (fired) {
       told.gain = score.value();
       changed(score.since_us());
@@ -301,7 +303,7 @@ class Asked {
         fmt::format("version {} has learned from {} of the world since {}, a run would learn from {}",
                     context_.champion, of(context_.learned_until_us), when(from_us),
                     of(context_.learns_until_us)));
-    told.for_more_rows = context_.learned_until_us > from_us;
+    told.word.set_for_more_rows(context_.learned_until_us > from_us);
   }
 
   // Nothing has changed, and a version of few rows errs as it did from its first day on.
@@ -315,7 +317,7 @@ class Asked {
                     "not changed since",
                     context_.champion, of(context_.learned_from_us, context_.learned_until_us),
                     of(context_.learns_from_us, context_.learns_until_us)));
-    told.for_more_rows = true;
+    told.word.set_for_more_rows(true);
   }
 
   bool news(int64_t known_us, int64_t since_us) const {

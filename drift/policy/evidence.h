@@ -15,8 +15,7 @@ struct Told {
   v1::Cause cause = v1::CAUSE_UNSPECIFIED;
   v1::TriggerWord word;
   double weight = 1;
-  double gain = 0;             // loss per row that a fresh version is expected to spare; 0: not known
-  bool for_more_rows = false;  // nothing has become worse: there is more to learn from
+  double gain = 0;  // loss per row that a fresh version is expected to spare; 0: not known
 };
 
 // In the order of the spec. The state's memory of evidence moves on.

@@ -75,7 +75,7 @@ std::optional<Wish> wish_of(const v1::Retrain& retrain, const v1::JudgedWindow& 
   wish.words = found.words.empty() ? reasons.front() : fmt::format("{}", fmt::join(reasons, "; "));
   for (const Told& told : fired) wish.gain = std::max(wish.gain, told.gain);
   wish.for_more_rows =
-      std::all_of(fired.begin(), fired.end(), [](const Told& told) { return told.for_more_rows; });
+      std::all_of(fired.begin(), fired.end(), [](const Told& told) { return told.word.for_more_rows(); });
   return wish;
 }
 

@@ -1,5 +1,6 @@
 #include "drift/streams/adwin.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -8,11 +9,15 @@ namespace rekindle::drift {
 
 namespace {
 
-constexpr uint64_t kClock = 32;    // items between checks
 constexpr size_t kBucketsMax = 5;  // of each size; the sixth makes the two oldest merge
 constexpr uint64_t kSideMin = 5;   // items on each side of a cut
 constexpr uint64_t kGrace = 10;    // no check before the window holds more
-constexpr uint32_t kFormat = 1;
+// How far from their mean items lie that are means themselves; where all are the same, what rounding made of
+// them is no change.
+constexpr double kDeviations = 3;
+constexpr double kRangeMin = 0.01;
+constexpr uint32_t kFormat = 2;
+constexpr uint32_t kWithDelta = 1;  // an older format, which held one of the terms
 constexpr size_t kRowsMax = 64;
 
 double square(double x) {
@@ -50,8 +55,9 @@ class Reader {
 
 }  // namespace
 
-Adwin::Adwin(double delta) : delta_(delta), rows_(1) {
-  CHECK(delta > 0 && delta < 1, "ADWIN's delta is a probability");
+Adwin::Adwin(AdwinTerms terms) : terms_(terms), rows_(1) {
+  CHECK(terms.delta > 0 && terms.delta < 1, "ADWIN's delta is a probability");
+  CHECK(terms.clock > 0, "ADWIN checks after some items");
 }
 
 bool Adwin::update(double value) {
@@ -126,14 +132,16 @@ uint64_t Adwin::likeliest_newer() const {
 }
 
 bool Adwin::detect() {
-  if (tick_ % kClock != 0 || width_ <= kGrace) return false;
+  if (tick_ % terms_.clock != 0 || width_ <= kGrace) return false;
   bool changed = false;
   for (bool cut = true; cut;) {
     cut = false;
     uint64_t n0 = 0, n1 = width_;
     double u0 = 0, u1 = total_;
-    const double window_variance = variance_ / static_cast<double>(width_);
-    const double d = std::log(2 * std::log(static_cast<double>(width_)) / delta_);
+    const double window_variance = std::max(0.0, variance_ / static_cast<double>(width_));
+    const double range =
+        terms_.of_means ? std::clamp(kDeviations * std::sqrt(window_variance), kRangeMin, 1.0) : 1;
+    const double d = std::log(2 * std::log(static_cast<double>(width_)) / terms_.delta);
     for (size_t i = rows_.size(); i-- > 0 && !cut;) {
       const uint64_t n = uint64_t{1} << i;
       for (const Bucket& bucket : rows_[i]) {
@@ -144,7 +152,7 @@ bool Adwin::detect() {
         if (n0 < kSideMin || n1 < kSideMin) continue;
         const double m =
             1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
-        const double bound = std::sqrt(2 * m * window_variance * d) + 2.0 / 3.0 * d * m;
+        const double bound = std::sqrt(2 * m * window_variance * d) + 2.0 / 3.0 * range * d * m;
         const double mean0 = u0 / static_cast<double>(n0), mean1 = u1 / static_cast<double>(n1);
         if (std::abs(mean0 - mean1) <= bound) continue;
         if (!changed) {
@@ -165,7 +173,6 @@ bool Adwin::detect() {
 std::string Adwin::save() const {
   std::string out;
   put(out, kFormat);
-  put(out, delta_);
   put(out, static_cast<uint32_t>(detected_));
   for (uint64_t x : {tick_, width_, detections_}) put(out, x);
   for (double x : {total_, variance_, before_, after_, bound_}) put(out, x);
@@ -180,14 +187,14 @@ std::string Adwin::save() const {
   return out;
 }
 
-Result<Adwin> Adwin::load(std::string_view bytes) {
+Result<Adwin> Adwin::load(std::string_view bytes, AdwinTerms terms) {
   const Status damaged = data_loss("the stored state of a detector is damaged");
   Reader in(bytes);
   uint32_t format = 0, detected = 0, rows = 0;
   double delta = 0;
-  if (!in.get(format) || format != kFormat || !in.get(delta) || !(delta > 0 && delta < 1)) return damaged;
-  Adwin out(delta);
-  bool ok = in.get(detected);
+  if (!in.get(format) || (format != kFormat && format != kWithDelta)) return damaged;
+  Adwin out(terms);
+  bool ok = (format == kFormat || in.get(delta)) && in.get(detected);
   for (uint64_t* x : {&out.tick_, &out.width_, &out.detections_}) ok = ok && in.get(*x);
   for (double* x : {&out.total_, &out.variance_, &out.before_, &out.after_, &out.bound_})
     ok = ok && in.get(*x);

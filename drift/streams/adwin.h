@@ -15,9 +15,19 @@
 
 namespace rekindle::drift {
 
+struct AdwinTerms {
+  double delta = 0.002;
+  uint64_t clock = 32;  // items between checks
+  // Not river's. Items that are means of many numbers hardly lie further from theirs than three standard
+  // deviations: the bound is of that range (0.01 at least), where it is narrower than [0, 1]. It is a rule,
+  // no theorem.
+  bool of_means = false;
+};
+
 class Adwin {
  public:
-  explicit Adwin(double delta = 0.002);
+  explicit Adwin(AdwinTerms terms = {});
+  explicit Adwin(double delta) : Adwin(AdwinTerms{.delta = delta}) {}
 
   // True when the mean has changed. What it changed from and to is then in before() and after().
   bool update(double value);
@@ -32,9 +42,10 @@ class Adwin {
   uint64_t newer() const { return newer_; }
   uint64_t detections() const { return detections_; }
 
-  // The same state gives the same bytes; what load() gives goes on as if there had been no break.
+  // The same window gives the same bytes; what load() gives goes on as if there had been no break, by these
+  // terms.
   std::string save() const;
-  static Result<Adwin> load(std::string_view bytes);
+  static Result<Adwin> load(std::string_view bytes, AdwinTerms terms = {});
 
  private:
   struct Bucket {
@@ -47,7 +58,7 @@ class Adwin {
   bool detect();
   uint64_t likeliest_newer() const;
 
-  double delta_;
+  AdwinTerms terms_;
   bool detected_ = false;
   uint64_t tick_ = 0;
   uint64_t width_ = 0;

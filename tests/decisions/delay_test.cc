@@ -1,7 +1,7 @@
 // How soon the policy notices an abrupt change, beside ADWIN on each answer of version 1.
 //
 // ADWIN's delta is the most eager one with which it raises no more false alarms than the policy in worlds
-// that stand still. Both are told labels an hour after the event.
+// that stand still. Both are told labels when they mature.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ Alarms adwin(const Lived& lived, double delta, int64_t from_us) {
     if (lived.times[row] < from_us)
       ++out.before;
     else if (!out.first_us)
-      out.first_us = lived.times[row] + kHour;
+      out.first_us = lived.times[row] + lived.matures_us;
   }
   return out;
 }

@@ -93,7 +93,8 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
   bool on = false;
   const auto watch = [&](double, int64_t slot_us) {
     const auto& words = coordinator.model().decision().words();
-    const bool fired = std::any_of(words.begin(), words.end(), [](const auto& word) { return word.fired(); });
+    const bool fired = std::any_of(words.begin(), words.end(),
+                                   [](const auto& word) { return word.fired() && !word.for_more_rows(); });
     if (fired && !on) alarms.push_back(slot_us + kHour);
     on = fired;
   };
@@ -107,7 +108,12 @@ Result<Lived> live(const fs::path& folder, const Life& life) {
   backtest::Matrix first(store, dataio::LabelRule(setting.spec.data().label()), setting.spec.data(),
                          setting.rows);
   TRY(first.add({.manifest = coordinator.model().versions(0).manifest()}));
-  Lived out{std::move(played.runs), std::move(alarms), {}, setting.rows.times, {}};
+  Lived out{std::move(played.runs),
+            std::move(alarms),
+            {},
+            setting.rows.times,
+            {},
+            from_proto(setting.spec.data().label().matures()).count()};
   for (size_t row = 0; row < out.times.size(); ++row) out.errors.push_back(first.error(0, row));
   for (const v1::AliasMove& move : coordinator.model().history()) {
     if (move.alias() != registry::kChampion || move.to() == 0) continue;

@@ -32,13 +32,14 @@ std::vector<int64_t> change_times(const Life& life);
 // The loop alone, without the fits of a backtest: what was triggered, and what became of it.
 struct Lived {
   std::vector<backtest::Triggered> runs;
-  std::vector<int64_t> alarms;  // when triggers began to fire
+  std::vector<int64_t> alarms;  // when triggers began to fire for something that had moved or become worse
   // Mean losses on rows of the world after its end, of version 1 and of each version that took over, in that
   // order.
   std::vector<double> losses;
   // Of each row of the history: when it came, and whether version 1 would have been wrong (1) or right (0).
   std::vector<int64_t> times;
   std::vector<double> errors;
+  int64_t matures_us = 0;  // after a row its label is told
 };
 Result<Lived> live(const fs::path& folder, const Life& life);
 

@@ -16,14 +16,16 @@ namespace json = boost::json;
 // `reload`: the state goes through save() and load() before every item.
 void expect_as_river(const json::object& stream, bool reload) {
   SCOPED_TRACE(stream.at("name").as_string().c_str());
-  Adwin adwin(stream.at("delta").to_number<double>());
+  const AdwinTerms terms{.delta = stream.at("delta").to_number<double>(),
+                         .clock = stream.at("clock").to_number<uint64_t>()};
+  Adwin adwin(terms);
   std::vector<int64_t> detections;
   const json::array& widths = stream.at("widths").as_array();
   size_t next_width = 0;
   int64_t index = 0;
   for_each_item(stream, [&](double item) {
     if (reload) {
-      auto again = Adwin::load(adwin.save());
+      auto again = Adwin::load(adwin.save(), terms);
       ASSERT_TRUE(again.ok()) << again.status().message();
       adwin = *again;
     }
@@ -53,6 +55,47 @@ TEST(Adwin, GoesOnFromItsSavedStateAsIfThereHadBeenNoBreak) {
   expect_as_river(golden().at("adwin").as_array().at(1).as_object(), true);
 }
 
+// Of means what counts is how much of their own spread a change is, not how much of [0, 1].
+TEST(Adwin, OfMeansFindsAsSoonWhatIsTenTimesSmaller) {
+  const auto items_until_found = [](double scale, bool of_means) {
+    Adwin adwin({.clock = 1, .of_means = of_means});
+    Uniform uniform(5);
+    for (int i = 0; i < 1000; ++i) EXPECT_FALSE(adwin.update(scale * (0.2 + 0.2 * uniform())));
+    int items = 1;
+    while (!adwin.update(scale * (0.3 + 0.2 * uniform()))) ++items;
+    return items;
+  };
+  EXPECT_EQ(items_until_found(0.1, true), items_until_found(1, true));
+  EXPECT_LT(3 * items_until_found(1, true), items_until_found(1, false));
+  EXPECT_GT(items_until_found(0.1, false), 5 * items_until_found(1, false));
+}
+
+TEST(Adwin, OfMeansRarelyAlarmsWhereNothingChanges) {
+  Adwin adwin({.clock = 1, .of_means = true});
+  Uniform uniform(7);
+  for (int i = 0; i < 50000; ++i) {
+    double mean = 0;
+    for (int row = 0; row < 6; ++row) mean += (uniform() < 0.2 ? 1.0 : 0.0) / 6;
+    adwin.update(mean);
+  }
+  EXPECT_EQ(adwin.detections(), 0u);
+}
+
+TEST(Adwin, OfMeansThatAreAllTheSameRoundingIsNoChange) {
+  Adwin adwin({.clock = 1, .of_means = true});
+  for (int i = 0; i < 5000; ++i) ASSERT_FALSE(adwin.update(std::log(0.9) / std::log(0.01))) << i;
+}
+
+TEST(Adwin, OfItemsThatSpreadOverAllOfTheRangeIsRivers) {
+  Adwin means({.of_means = true}), rivers;
+  Uniform uniform(6);
+  for (int i = 0; i < 6000; ++i) {
+    const double item = uniform() < (i < 3000 ? 0.2 : 0.4) ? 1 : 0;
+    ASSERT_EQ(means.update(item), rivers.update(item)) << i;
+  }
+  EXPECT_GT(rivers.detections(), 0u);
+}
+
 TEST(Adwin, KnowsTheDirectionOfAChange) {
   Adwin adwin;
   Uniform uniform(5);
@@ -74,7 +117,7 @@ TEST(Adwin, RefusesDamagedState) {
     EXPECT_EQ(Adwin::load(std::string_view(bytes).substr(0, cut)).status().code(), Code::kDataLoss);
   EXPECT_EQ(Adwin::load(bytes + "x").status().code(), Code::kDataLoss);
   std::string width = bytes;
-  width[4 + 8 + 4 + 8] ^= 1;  // the width no longer agrees with the buckets
+  width[4 + 4 + 8] ^= 1;  // the width no longer agrees with the buckets
   EXPECT_EQ(Adwin::load(width).status().code(), Code::kDataLoss);
 }
 

@@ -165,7 +165,7 @@ TEST_F(StoreTest, AnswersWithoutTheNewestClassCountAsNothingForIt) {
     ASSERT_EQ(store_->append(batch, label)->refused, 0u);
   }
   const auto windows = judge(kStart + 10 * kDay);
-  ASSERT_TRUE(windows.back().quality(0).fired());
+  ASSERT_TRUE(windows.back().quality(0).fired()) << windows.back().quality(0).reason();
   EXPECT_GT(windows.back().quality(0).value(), 1);
 }
 

@@ -58,21 +58,22 @@ class Uniform:
 
 
 def adwin_streams():
-    """(name, delta, segments of (items, kind, parameter)); kind bernoulli: u < p; mean: (u + p) / 2."""
+    """(name, delta, clock, segments of (items, kind, parameter)); kind bernoulli: u < p; mean: (u + p) / 2."""
     return [
-        ("stationary bernoulli", 0.002, [(20000, "bernoulli", 0.2)]),
-        ("step up", 0.002, [(3000, "bernoulli", 0.2), (3000, "bernoulli", 0.3), (3000, "bernoulli", 0.6)]),
-        ("step down and back", 0.002, [(2000, "mean", 0.8), (2000, "mean", 0.1), (2000, "mean", 0.8)]),
-        ("eager delta", 0.3, [(4000, "bernoulli", 0.5), (500, "bernoulli", 0.7), (4000, "bernoulli", 0.5)]),
-        ("short", 0.002, [(40, "mean", 0.0), (60, "mean", 1.0)]),
+        ("stationary bernoulli", 0.002, 32, [(20000, "bernoulli", 0.2)]),
+        ("step up", 0.002, 32, [(3000, "bernoulli", 0.2), (3000, "bernoulli", 0.3), (3000, "bernoulli", 0.6)]),
+        ("step down and back", 0.002, 32, [(2000, "mean", 0.8), (2000, "mean", 0.1), (2000, "mean", 0.8)]),
+        ("eager delta", 0.3, 32, [(4000, "bernoulli", 0.5), (500, "bernoulli", 0.7), (4000, "bernoulli", 0.5)]),
+        ("short", 0.002, 32, [(40, "mean", 0.0), (60, "mean", 1.0)]),
+        ("after each item", 0.002, 1, [(2000, "mean", 0.1), (300, "mean", 0.5), (1000, "bernoulli", 0.2)]),
     ]
 
 
 def adwin():
     out = []
-    for seed, (name, delta, segments) in enumerate(adwin_streams(), start=1):
+    for seed, (name, delta, clock, segments) in enumerate(adwin_streams(), start=1):
         uniform = Uniform(seed)
-        detector = drift.ADWIN(delta=delta)
+        detector = drift.ADWIN(delta=delta, clock=clock)
         detections, widths, index = [], [], 0
         for items, kind, parameter in segments:
             for _ in range(items):
@@ -84,7 +85,7 @@ def adwin():
                 if detector.drift_detected or index % 97 == 0:
                     widths.append([index, int(detector.width), detector.estimation])
                 index += 1
-        out.append({"name": name, "seed": seed, "delta": delta,
+        out.append({"name": name, "seed": seed, "delta": delta, "clock": clock,
                     "segments": [{"items": n, "kind": k, "parameter": p} for n, k, p in segments],
                     "detections": detections, "widths": widths})
     return out
