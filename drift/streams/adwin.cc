@@ -9,13 +9,13 @@ namespace rekindle::drift {
 
 namespace {
 
-constexpr size_t kBucketsMax = 5;  // of each size; the sixth makes the two oldest merge
-constexpr uint64_t kSideMin = 5;   // items on each side of a cut
-constexpr uint64_t kGrace = 10;    // no check before the window holds more
-// How far from their mean items lie that are means themselves; where all are the same, what rounding made of
-// them is no change.
+constexpr uint64_t kSideMin = 5;  // items on each side of a cut
+constexpr uint64_t kGrace = 10;   // no check before the window holds more
+// How far from their mean items lie that are means themselves. Where they lie close together, not chance
+// parts them but hours and weekdays, which are no change; nor is what rounding made of items that are all the
+// same.
 constexpr double kDeviations = 3;
-constexpr double kRangeMin = 0.01;
+constexpr double kRangeMin = 0.1;
 constexpr uint32_t kFormat = 2;
 constexpr uint32_t kWithDelta = 1;  // an older format, which held one of the terms
 constexpr size_t kRowsMax = 64;
@@ -77,7 +77,7 @@ bool Adwin::update(double value) {
 }
 
 void Adwin::insert(double value) {
-  rows_[0].push_back({value, 0});
+  rows_[0].push({value, 0});
   ++width_;
   if (width_ > 1) {
     const double older = static_cast<double>(width_ - 1);
@@ -88,14 +88,15 @@ void Adwin::insert(double value) {
 }
 
 void Adwin::compress() {
-  for (size_t i = 0; rows_[i].size() > kBucketsMax; ++i) {
+  // Sizes are powers of two: halves and products are exact, and nothing is divided.
+  double n = 1, part = 1;
+  for (size_t i = 0; rows_[i].size > Row::kMost; ++i, n *= 2, part /= 2) {
     if (i + 1 == rows_.size()) rows_.emplace_back();
-    auto& row = rows_[i];
-    const double n = std::ldexp(1.0, static_cast<int>(i));
-    const Bucket &a = row[0], &b = row[1];
-    rows_[i + 1].push_back(
-        {a.total + b.total, a.variance + b.variance + between(n, a.total / n, n, b.total / n)});
-    row.erase(row.begin(), row.begin() + 2);
+    Row& row = rows_[i];
+    const Bucket &a = row.buckets[0], &b = row.buckets[1];
+    rows_[i + 1].push(
+        {a.total + b.total, a.variance + b.variance + n / 2 * square(a.total * part - b.total * part)});
+    row.drop_oldest(2);
   }
 }
 
@@ -103,14 +104,14 @@ void Adwin::drop_oldest() {
   auto& row = rows_.back();
   const uint64_t items = uint64_t{1} << (rows_.size() - 1);
   const double n = static_cast<double>(items);
-  const Bucket oldest = row.front();
+  const Bucket oldest = row.buckets[0];
   width_ -= items;
   total_ -= oldest.total;
   const double rest = static_cast<double>(width_);
   variance_ -= oldest.variance + between(n, oldest.total / n, rest, total_ / rest);
-  row.erase(row.begin());
+  row.drop_oldest(1);
   // A row can be empty with smaller ones filled: its successors are what was merged last.
-  while (rows_.size() > 1 && rows_.back().empty()) rows_.pop_back();
+  while (rows_.size() > 1 && rows_.back().size == 0) rows_.pop_back();
 }
 
 uint64_t Adwin::likeliest_newer() const {
@@ -152,9 +153,11 @@ bool Adwin::detect() {
         if (n0 < kSideMin || n1 < kSideMin) continue;
         const double m =
             1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
-        const double bound = std::sqrt(2 * m * window_variance * d) + 2.0 / 3.0 * range * d * m;
         const double mean0 = u0 / static_cast<double>(n0), mean1 = u1 / static_cast<double>(n1);
-        if (std::abs(mean0 - mean1) <= bound) continue;
+        const double apart = std::abs(mean0 - mean1), by_range = 2.0 / 3.0 * range * d * m;
+        if (apart <= by_range) continue;  // most are: no root is taken
+        const double bound = std::sqrt(2 * m * window_variance * d) + by_range;
+        if (apart <= bound) continue;
         if (!changed) {
           before_ = mean0;
           after_ = mean1;
@@ -178,7 +181,7 @@ std::string Adwin::save() const {
   for (double x : {total_, variance_, before_, after_, bound_}) put(out, x);
   put(out, static_cast<uint32_t>(rows_.size()));
   for (const auto& row : rows_) {
-    put(out, static_cast<uint32_t>(row.size()));
+    put(out, static_cast<uint32_t>(row.size));
     for (const Bucket& bucket : row) {
       put(out, bucket.total);
       put(out, bucket.variance);
@@ -204,10 +207,12 @@ Result<Adwin> Adwin::load(std::string_view bytes, AdwinTerms terms) {
   uint64_t items = 0;
   for (uint32_t i = 0; i < rows; ++i) {
     uint32_t buckets = 0;
-    if (!in.get(buckets) || buckets > kBucketsMax) return damaged;
-    out.rows_[i].resize(buckets);
-    for (Bucket& bucket : out.rows_[i])
+    if (!in.get(buckets) || buckets > Row::kMost) return damaged;
+    for (uint32_t b = 0; b < buckets; ++b) {
+      Bucket bucket;
       if (!in.get(bucket.total) || !in.get(bucket.variance)) return damaged;
+      out.rows_[i].push(bucket);
+    }
     items += uint64_t{buckets} << i;
   }
   if (!in.done() || items != out.width_) return damaged;

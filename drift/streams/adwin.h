@@ -6,6 +6,9 @@
 // Source of the test: Bifet and Gavalda, "Learning from time-changing data with adaptive windowing".
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,8 +22,8 @@ struct AdwinTerms {
   double delta = 0.002;
   uint64_t clock = 32;  // items between checks
   // Not river's. Items that are means of many numbers hardly lie further from theirs than three standard
-  // deviations: the bound is of that range (0.01 at least), where it is narrower than [0, 1]. It is a rule,
-  // no theorem.
+  // deviations: the bound is of that range (a tenth at least), where it is narrower than [0, 1]. It is a
+  // rule, no theorem.
   bool of_means = false;
 };
 
@@ -52,6 +55,19 @@ class Adwin {
     double total = 0;
     double variance = 0;  // sum of squared differences from the bucket's mean
   };
+  // Buckets of one size, oldest first.
+  struct Row {
+    static constexpr size_t kMost = 5;  // the sixth makes the two oldest merge
+    std::array<Bucket, kMost + 1> buckets;
+    size_t size = 0;
+    const Bucket* begin() const { return buckets.data(); }
+    const Bucket* end() const { return buckets.data() + size; }
+    void push(const Bucket& bucket) { buckets[size++] = bucket; }
+    void drop_oldest(size_t count) {
+      std::copy(begin() + count, end(), buckets.begin());
+      size -= count;
+    }
+  };
   void insert(double value);
   void compress();
   void drop_oldest();
@@ -67,7 +83,7 @@ class Adwin {
   uint64_t detections_ = 0;
   double before_ = 0, after_ = 0, bound_ = 0;
   uint64_t newer_ = 0;
-  std::vector<std::vector<Bucket>> rows_;  // rows_[i]: buckets of 2^i items, oldest first
+  std::vector<Row> rows_;  // rows_[i]: buckets of 2^i items
 };
 
 }  // namespace rekindle::drift

@@ -56,7 +56,7 @@ TEST(Adwin, GoesOnFromItsSavedStateAsIfThereHadBeenNoBreak) {
 }
 
 // Of means what counts is how much of their own spread a change is, not how much of [0, 1].
-TEST(Adwin, OfMeansFindsAsSoonWhatIsTenTimesSmaller) {
+TEST(Adwin, OfMeansFindsAsSoonWhatIsSmaller) {
   const auto items_until_found = [](double scale, bool of_means) {
     Adwin adwin({.clock = 1, .of_means = of_means});
     Uniform uniform(5);
@@ -65,9 +65,9 @@ TEST(Adwin, OfMeansFindsAsSoonWhatIsTenTimesSmaller) {
     while (!adwin.update(scale * (0.3 + 0.2 * uniform()))) ++items;
     return items;
   };
-  EXPECT_EQ(items_until_found(0.1, true), items_until_found(1, true));
+  EXPECT_EQ(items_until_found(0.6, true), items_until_found(1, true));
   EXPECT_LT(3 * items_until_found(1, true), items_until_found(1, false));
-  EXPECT_GT(items_until_found(0.1, false), 5 * items_until_found(1, false));
+  EXPECT_LT(10 * items_until_found(0.1, true), items_until_found(0.1, false));
 }
 
 TEST(Adwin, OfMeansRarelyAlarmsWhereNothingChanges) {
@@ -79,6 +79,14 @@ TEST(Adwin, OfMeansRarelyAlarmsWhereNothingChanges) {
     adwin.update(mean);
   }
   EXPECT_EQ(adwin.detections(), 0u);
+}
+
+// Two days in seven by a tenth of log-loss, and hardly any noise, as of a million rows an hour.
+TEST(Adwin, OfMeansThatAreWorseAtWeekendsNothingIsFound) {
+  Adwin adwin({.clock = 1, .of_means = true});
+  Uniform uniform(8);
+  for (int hour = 0; hour < 24 * 365; ++hour)
+    ASSERT_FALSE(adwin.update(0.1 + (hour / 24 % 7 >= 5 ? 0.02 : 0) + 0.002 * uniform())) << hour;
 }
 
 TEST(Adwin, OfMeansThatAreAllTheSameRoundingIsNoChange) {
