@@ -48,13 +48,17 @@ int Kswin::distance() {
   random_.sample(kWindow - kRecent, kRecent, drawn_);
   // 1 for what was drawn of the older ones, -1 for the newest, by slot.
   std::array<int8_t, kWindow> sides{};
-  const auto slot = [this](size_t age) { return (next_ + age) % kWindow; };  // 0: the oldest
+  const auto slot = [this](size_t age) {  // 0: the oldest
+    const size_t at = next_ + age;
+    return at < kWindow ? at : at - kWindow;
+  };
   for (const uint32_t age : drawn_) sides[slot(age)] = 1;
   for (size_t age = kWindow - kRecent; age < kWindow; ++age) sides[slot(age)] = -1;
+  // Without a branch: whether neighbours are equal nobody can guess. At the end both have seen all theirs.
   int apart = 0, most = 0;
-  for (size_t i = 0; i < kWindow; ++i) {
+  for (size_t i = 0; i + 1 < kWindow; ++i) {
     apart += sides[slots_[i]];
-    if (i + 1 == kWindow || sorted_[i] != sorted_[i + 1]) most = std::max(most, std::abs(apart));
+    most = std::max(most, std::abs(apart) * static_cast<int>(sorted_[i] != sorted_[i + 1]));
   }
   return most;
 }
