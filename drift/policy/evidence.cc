@@ -281,7 +281,9 @@ class Asked {
     if (!window_.has_regret() || !of_champion(score))
       return say(told, v1::CAUSE_REGRET, "regret", false, "its shadow has seen none of its labels yet");
     measure(told, score.value(), score.threshold());
-    const bool fired = over(score, alarmed("regret"), clear_);
+    // By itself it is no worse any more: what is left of the sum is what its shadow has learned.
+    const bool worse = score.since_us() != 0;
+    const bool fired = over(score, worse && alarmed("regret"), clear_);
     if (fired) {
       told.gain = score.value();
       changed(score.since_us());

@@ -85,6 +85,20 @@ TEST(Triggers, AnExpectedLossMustPersist) {
   EXPECT_THAT(s.reason, HasSubstr("does not say what it lost on its holdout"));
 }
 
+// What is left of the sum then is what its shadow has learned.
+TEST(Triggers, AnAlarmOfRegretEndsWhenTheVersionIsNoWorseByItself) {
+  Stream s = bare();
+  s.retrain.add_when()->mutable_regret();
+  s.regret = 0.02;
+  s.lost_since = kStart;
+  ASSERT_EQ(s.hour(), v1::CAUSE_REGRET);
+  v1::JudgedWindow window = s.window();
+  window.mutable_regret()->set_fired(false);
+  EXPECT_EQ(step(s.retrain, s.state, window, s.context).cause, v1::CAUSE_REGRET) << "still over, and worse";
+  window.mutable_regret()->set_since_us(0);
+  EXPECT_FALSE(step(s.retrain, s.state, window, s.context).cause);
+}
+
 TEST(Triggers, RegretIsOfTheChampionAlone) {
   Stream s = bare();
   s.retrain.add_when()->mutable_regret();
