@@ -237,7 +237,9 @@ v1::Score loss_score(const v1::DetectorState& state, const ErrorTerms& terms) {
 }
 
 v1::Score wrong_score(const v1::DetectorState& state, const ErrorTerms& terms) {
-  return score_of(state.wrong(), state, terms, "the share of wrong answers");
+  v1::Score score = score_of(state.wrong(), state, terms, "the share of wrong answers");
+  score.set_feature("wrong answers");
+  return score;
 }
 
 }  // namespace rekindle::events

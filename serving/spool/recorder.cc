@@ -6,6 +6,7 @@
 #include "base/faults/crash_point.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/priority.h"
 
 namespace rekindle::serving {
 namespace {
@@ -99,6 +100,7 @@ Flushed Recorder::flushed() const {
 }
 
 void Recorder::run() {
+  give_way();  // to those who answer requests
   for (;;) {
     Work work = take_work();
     if (work.requests.empty() && work.labels.empty() && work.flushes.empty())

@@ -8,6 +8,7 @@
 
 #include "base/faults/crash_point.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "rekindle/v1/api.pb.h"
 #include "rekindle/v1/events.pb.h"
 
@@ -79,6 +80,7 @@ void Sender::stop(std::chrono::milliseconds bound) {
 }
 
 void Sender::run() {
+  give_way();  // to those who answer requests
   auto pause = kFirstPause;
   for (;;) {
     const Step step = send_one();

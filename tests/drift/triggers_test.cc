@@ -85,6 +85,24 @@ TEST(Triggers, AnExpectedLossMustPersist) {
   EXPECT_THAT(s.reason, HasSubstr("does not say what it lost on its holdout"));
 }
 
+TEST(Triggers, MoreWrongAnswersAreReasonEnough) {
+  Stream s = bare();
+  s.retrain.add_when()->mutable_quality();
+  v1::JudgedWindow window = s.window();
+  EXPECT_FALSE(step(s.retrain, s.state, window, s.context).cause);
+  v1::Score& wrong = *window.add_quality();
+  wrong.set_version(1);
+  wrong.set_value(0.2);
+  wrong.set_fired(true);
+  wrong.set_reason("the share of wrong answers went up");
+  const PolicyStep found = step(s.retrain, s.state, window, s.context);
+  EXPECT_EQ(found.cause, v1::CAUSE_QUALITY);
+  EXPECT_THAT(found.reason, HasSubstr("the share of wrong answers went up"));
+  EXPECT_EQ(found.gain, 0.2);
+  wrong.set_version(7);
+  EXPECT_FALSE(step(s.retrain, s.state, window, s.context).cause) << "of another version";
+}
+
 // What is left of the sum then is what its shadow has learned.
 TEST(Triggers, AnAlarmOfRegretEndsWhenTheVersionIsNoWorseByItself) {
   Stream s = bare();

@@ -85,6 +85,10 @@ TEST_F(JudgeTest, WorseAnswersAreNoticedAndAttributedToTheirVersion) {
   EXPECT_EQ(fired->quality(0).version(), 1u);
   EXPECT_THAT(fired->quality(0).reason(), HasSubstr("log-loss went up from 0."));
   EXPECT_TRUE(windows.back().quality(0).fired()) << "it stays so until the errors fall";
+  ASSERT_EQ(windows.back().quality_size(), 2);
+  EXPECT_EQ(windows.back().quality(1).feature(), "wrong answers");
+  EXPECT_TRUE(windows.back().quality(1).fired());
+  EXPECT_THAT(windows.back().quality(1).reason(), HasSubstr("the share of wrong answers went up from 0."));
 }
 
 TEST_F(JudgeTest, AVersionThatIsBadFromItsFirstDayIsWorseThanTheOneBeforeIt) {

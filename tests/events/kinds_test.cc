@@ -93,6 +93,7 @@ TEST_P(KindsTest, WorseAnswersAreNoticed) {
   ASSERT_NE(fired, windows.end());
   EXPECT_GT(fired->slot_us(), kStart + 9 * kDay);
   EXPECT_LT(fired->slot_us(), kStart + 11 * kDay);
+  EXPECT_EQ(fired->quality_size(), GetParam() == v1::Label::REGRESSION ? 1 : 2) << "numbers are not wrong";
   EXPECT_THAT(fired->quality(0).reason(),
               HasSubstr(GetParam() == v1::Label::REGRESSION
                             ? "squared error (of the training labels' variance) went up"
