@@ -6,7 +6,7 @@
 #include "base/faults/crash_point.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/priority.h"
+#include "serving/spool/priority.h"
 
 namespace rekindle::serving {
 namespace {

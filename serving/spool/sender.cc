@@ -8,9 +8,9 @@
 
 #include "base/faults/crash_point.h"
 #include "base/log.h"
-#include "base/priority.h"
 #include "rekindle/v1/api.pb.h"
 #include "rekindle/v1/events.pb.h"
+#include "serving/spool/priority.h"
 
 namespace rekindle::serving {
 namespace {

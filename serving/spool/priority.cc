@@ -1,8 +1,8 @@
-#include "base/priority.h"
+#include "serving/spool/priority.h"
 
 #include <sys/resource.h>
 
-namespace rekindle {
+namespace rekindle::serving {
 namespace {
 
 constexpr int kNice = 10;  // about a tenth of the share of a thread at 0
@@ -16,4 +16,4 @@ void give_way() {
   (void)::setpriority(PRIO_PROCESS, 0, kNice);
 }
 
-}  // namespace rekindle
+}  // namespace rekindle::serving
