@@ -1,4 +1,5 @@
-// How well each version did: ADWIN on the mean clipped loss of each slot's labelled rows.
+// How well each version did: ADWIN on the mean clipped loss of each slot's labelled rows, and of classes on
+// the share of wrong answers.
 // Private to this folder. docs/drift.md says why slots and not rows.
 #pragma once
 
