@@ -205,11 +205,13 @@ class Asked {
     for (const auto& score : window_.quality())
       if (score.version() == window_.version() && (teller == nullptr || (score.fired() && !teller->fired())))
         teller = &score;
-    if (teller != nullptr) measure(told, teller->value(), teller->threshold());
-    if (teller != nullptr && teller->fired()) {
-      told.gain = teller->value();
-      changed(teller->since_us());
-      return say(told, v1::CAUSE_QUALITY, "quality", true, teller->reason());
+    if (teller != nullptr) {
+      measure(told, teller->value(), teller->threshold());
+      if (teller->fired()) {
+        told.gain = teller->value();
+        changed(teller->since_us());
+        return say(told, v1::CAUSE_QUALITY, "quality", true, teller->reason());
+      }
     }
     learn_more(told, v1::CAUSE_QUALITY, "quality", state_.changed_us(), state_.changed_version());
     if (!told.word.fired()) learn_all(told, v1::CAUSE_QUALITY, "quality");

@@ -1,8 +1,9 @@
 // ADWIN: tells when the mean of a stream of numbers in [0, 1] has changed.
 //
-// The rule is exactly that of river 0.26.1 (bucket rows of at most five buckets of size 2^i; every 32nd
-// item all bucket boundaries with at least five items on both sides are compared; after a detection the
-// window starts afresh at the next item), so that indices of detections and widths equal river's.
+// The rule is exactly that of river 0.26.1 (bucket rows of at most five buckets of size 2^i; after every
+// `clock` items all bucket boundaries with at least five items on both sides are compared; after a detection
+// the window starts afresh at the next item), so that indices of detections and widths equal river's, unless
+// items are said to be means.
 // Source of the test: Bifet and Gavalda, "Learning from time-changing data with adaptive windowing".
 #pragma once
 
