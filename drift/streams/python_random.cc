@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <numeric>
 
 #include "base/check.h"
@@ -45,11 +44,13 @@ struct Words {
   }
 };
 
-// How many of a population Python draws into a set before it draws from a list instead.
-uint32_t set_size(uint32_t count) {
-  uint32_t size = 21;
-  if (count > 5) size += 1u << (2 * static_cast<uint32_t>(std::ceil(std::log(count * 3.0) / std::log(4.0))));
-  return size;
+// How many of a population Python draws into a set before it draws from a list instead: 21, and from a
+// sample of six on the least power of four that is no less than three times the sample.
+uint64_t set_size(uint32_t count) {
+  uint64_t power = 0;
+  if (count > 5)
+    for (power = 1; power < uint64_t{3} * count;) power *= 4;
+  return 21 + power;
 }
 
 }  // namespace
@@ -76,12 +77,22 @@ void PythonRandom::sample(uint32_t n, uint32_t count, std::vector<uint32_t>& out
   CHECK(count <= n, "a sample is no larger than its population");
   out.clear();
   if (n <= set_size(count)) {
-    pool_.resize(n);
+    out.resize(count);
+    pool_.resize(std::bit_ceil(uint64_t{n} + 1));  // a draw that is too large is within it
     std::iota(pool_.begin(), pool_.end(), 0u);
-    for (uint32_t i = 0; i < count; ++i) {
-      const uint32_t at = below(n - i);
-      out.push_back(pool_[at]);
-      pool_[at] = pool_[n - i - 1];
+    uint32_t taken = 0;
+    while (taken < count) {
+      // below(n - taken), without a branch that nobody can guess: what is too large is overwritten. So many
+      // bits are asked for until fewer do.
+      const int bits = std::bit_width(n - taken);
+      const uint32_t until = std::min(count, n - (1u << (bits - 1)) + 1);
+      while (taken < until) {
+        const uint32_t at = engine_() >> (32 - bits), left = n - taken;
+        const bool fits = at < left;
+        out[taken] = pool_[at];
+        pool_[at] = fits ? pool_[left - 1] : pool_[at];
+        taken += fits;
+      }
     }
     return;
   }

@@ -20,7 +20,10 @@ class PythonRandom {
   void sample(uint32_t n, uint32_t count, std::vector<uint32_t>& out);
 
  private:
-  std::mt19937 engine_;
+  // std::mt19937 of words of 32 bits: its own are of 64, twice the memory to go through.
+  std::mersenne_twister_engine<uint32_t, 32, 624, 397, 31, 0x9908b0df, 11, 0xffffffff, 7, 0x9d2c5680, 15,
+                               0xefc60000, 18, 1812433253>
+      engine_;
   std::vector<uint32_t> pool_;  // kept for its memory alone
 };
 

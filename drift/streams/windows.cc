@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 #include "drift/distances/ks_law.h"
 
@@ -22,29 +23,36 @@ bool Kswin::update(double value) {
     while (apart / 30.0 <= kDistanceMin || ks_p_value(apart / 30.0, kRecent, kRecent) > kAlpha) ++apart;
     return apart;
   }();
-  detected_ = distance() >= kRare;
+  detected_ = apart_by(kRare);
   return detected_;
 }
 
 void Kswin::insert(double value) {
-  if (size_ == kWindow) {
-    const auto oldest =
-        static_cast<size_t>(std::ranges::find(slots_, static_cast<uint8_t>(next_)) - slots_.begin());
-    std::copy(sorted_.begin() + oldest + 1, sorted_.end(), sorted_.begin() + oldest);
-    std::copy(slots_.begin() + oldest + 1, slots_.end(), slots_.begin() + oldest);
-    --size_;
+  const size_t held = size_;
+  // Where the oldest was, or behind them all while the window fills.
+  size_t gap = size_;
+  if (size_ == kWindow)
+    gap = static_cast<size_t>(static_cast<const uint8_t*>(std::memchr(slots_.data(), next_, kWindow)) -
+                              slots_.data());
+  else
+    ++size_;
+  // Counted rather than searched for: a search by halves guesses wrong every other time.
+  auto at = static_cast<size_t>(std::count_if(sorted_.begin(), sorted_.begin() + held,
+                                              [value](double other) { return !(value < other); }));
+  if (at > gap) {
+    --at;
+    std::copy(sorted_.begin() + gap + 1, sorted_.begin() + at + 1, sorted_.begin() + gap);
+    std::copy(slots_.begin() + gap + 1, slots_.begin() + at + 1, slots_.begin() + gap);
+  } else {
+    std::copy_backward(sorted_.begin() + at, sorted_.begin() + gap, sorted_.begin() + gap + 1);
+    std::copy_backward(slots_.begin() + at, slots_.begin() + gap, slots_.begin() + gap + 1);
   }
-  const auto at = static_cast<size_t>(std::upper_bound(sorted_.begin(), sorted_.begin() + size_, value) -
-                                      sorted_.begin());
-  std::copy_backward(sorted_.begin() + at, sorted_.begin() + size_, sorted_.begin() + size_ + 1);
-  std::copy_backward(slots_.begin() + at, slots_.begin() + size_, slots_.begin() + size_ + 1);
   sorted_[at] = value;
   slots_[at] = static_cast<uint8_t>(next_);
-  ++size_;
   next_ = (next_ + 1) % kWindow;
 }
 
-int Kswin::distance() {
+bool Kswin::apart_by(int thirtieths) {
   random_.sample(kWindow - kRecent, kRecent, drawn_);
   // 1 for what was drawn of the older ones, -1 for the newest, by slot.
   std::array<int8_t, kWindow> sides{};
@@ -54,13 +62,21 @@ int Kswin::distance() {
   };
   for (const uint32_t age : drawn_) sides[slot(age)] = 1;
   for (size_t age = kWindow - kRecent; age < kWindow; ++age) sides[slot(age)] = -1;
-  // Without a branch: whether neighbours are equal nobody can guess. At the end both have seen all theirs.
-  int apart = 0, most = 0;
-  for (size_t i = 0; i + 1 < kWindow; ++i) {
-    apart += sides[slots_[i]];
-    most = std::max(most, std::abs(apart) * static_cast<int>(sorted_[i] != sorted_[i + 1]));
+  // Between equal values nothing counts; with them it is no less, and as a rule too little already.
+  int apart = 0, highest = 0, lowest = 0;
+  for (const uint8_t slot : slots_) {
+    apart += sides[slot];
+    highest = std::max(highest, apart);
+    lowest = std::min(lowest, apart);
   }
-  return most;
+  if (std::max(highest, -lowest) < thirtieths) return false;
+  apart = 0;
+  int most = 0;
+  for (size_t i = 0; i + 1 < kWindow; ++i) {  // at the end both have seen all theirs
+    apart += sides[slots_[i]];
+    if (sorted_[i] != sorted_[i + 1]) most = std::max(most, std::abs(apart));
+  }
+  return most >= thirtieths;
 }
 
 bool Stepd::update(double correct) {

@@ -28,7 +28,7 @@ class Kswin {
   static constexpr double kDistanceMin = 0.1;
 
   void insert(double value);
-  int distance();  // in thirtieths
+  bool apart_by(int thirtieths);  // the newest, and as many drawn of the older ones
 
   uint32_t seed_;
   PythonRandom random_;
