@@ -16,6 +16,10 @@ namespace rekindle::drift {
 // chance goes as one over its rows).
 inline constexpr int64_t kTimesTheRows = 3;
 
+// What the first refit wins stays won the longest, and nobody has tried yet what more rows bring.
+inline constexpr double kTimesTheFirst = 1.5;
+inline constexpr uint64_t kFirstVersion = 1;
+
 // A run would learn from less of the world since `from_us` than is held back to judge it by.
 inline bool too_new(const PolicyContext& context, int64_t from_us) {
   return from_us != 0 && context.holdout_us > 0 && context.learns_until_us - from_us < context.holdout_us;
@@ -37,13 +41,15 @@ inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t not
 }
 
 // The world is what it was when the rows began that the version in service learned from, and a run would
-// learn from many times as many. Each candidate in a row that was no better asks for as many times more.
+// learn from many times as many. Each candidate in a row that was no better asks for three times more.
 inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us, uint32_t rejections) {
   if (context.learned_from_us == 0 || changed_us > context.learned_from_us || context.holdout_us <= 0)
     return false;
   const auto learned = static_cast<double>(context.learned_until_us - context.learned_from_us);
+  const double times = context.champion == kFirstVersion ? kTimesTheFirst : kTimesTheRows;
   return static_cast<double>(context.learns_until_us - context.learns_from_us) >=
-         std::max(static_cast<double>(context.holdout_us), learned * std::pow(kTimesTheRows, 1 + rejections));
+         std::max(static_cast<double>(context.holdout_us),
+                  learned * times * std::pow(kTimesTheRows, rejections));
 }
 
 }  // namespace rekindle::drift

@@ -289,7 +289,7 @@ TEST_F(Gpus, ATriggeredRunFailsRatherThanWaitForEver) {
   d.host(4, 1);
   d.trains(d.start("gpu"), evaluation_of(.5, 0));
   d.host(4, 0);
-  d.world.now = time_from_micros(day_us(3, 1));
+  d.world.now = time_from_micros(day_us(2, 12));
   for (int slot = 0; slot < 3; ++slot) {
     v1::JudgedWindow window = window_of(
         "gpu", to_micros(d.world.now) - (slot == 0 ? 40 * kDayUs : 2 * kHourUs) + slot * kHourUs, 1, .9);

@@ -91,7 +91,7 @@ TEST(Learned, AVersionOfTheFirstDaysOfAChangedWorldIsOutgrown) {
               HasSubstr("version 1 has learned from 7d of the world since 2013-02-01T00:00:00Z, a run "
                         "would learn from 21d"));
   s.context.learned_until_us = kStart + 21 * kDay;
-  EXPECT_FALSE(s.until(kStart + 71 * kDay)) << "three times as many again";
+  EXPECT_FALSE(s.until(kStart + 71 * kDay)) << "three times as many again: " << s.reason;
   EXPECT_TRUE(s.next());
 }
 
@@ -105,13 +105,23 @@ TEST(Learned, AVersionFromBeforeTheChangeIsJudgedByItsErrors) {
 
 TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
   Held s;
+  s.context.champion = 2;
   s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
   s.context.learned_until_us = kStart;
   EXPECT_FALSE(s.until(kStart + 68 * kDay)) << s.reason;
   EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "90 days instead of 30";
   EXPECT_THAT(s.reason,
-              HasSubstr("version 1 has learned from 30d of rows, a run would learn from 90d of a world that "
+              HasSubstr("version 2 has learned from 30d of rows, a run would learn from 90d of a world that "
                         "has not changed since"));
+}
+
+TEST(Learned, TheFirstVersionIsOutgrownSooner) {
+  Held s;
+  s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
+  s.context.learned_until_us = kStart;
+  EXPECT_FALSE(s.until(kStart + 23 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "45 days instead of 30";
+  EXPECT_THAT(s.reason, HasSubstr("version 1 has learned from 30d of rows, a run would learn from 45d"));
 }
 
 TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
@@ -119,8 +129,12 @@ TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
   s.context.learned_from_us = s.context.learns_from_us = kStart - 10 * kDay;
   s.context.learned_until_us = kStart;
   s.state.set_rejections(1);
-  EXPECT_FALSE(s.until(kStart + 88 * kDay)) << s.reason;
-  EXPECT_TRUE(s.next()) << "90 days instead of 10";
+  Held second = s;
+  second.context.champion = 2;
+  EXPECT_FALSE(s.until(kStart + 43 * kDay)) << s.reason;
+  EXPECT_TRUE(s.next()) << "45 days instead of 10";
+  EXPECT_FALSE(second.until(kStart + 88 * kDay)) << second.reason;
+  EXPECT_TRUE(second.next()) << "90 days instead of 10";
 }
 
 TEST(Learned, AWishForMoreRowsIsNoAlarmThatGoesOn) {

@@ -36,7 +36,7 @@ data:
 retrain:
   when: [drift, quality{}]
   at_most: {{runs: 9, per: 270d, burst: 3}}
-gate: {{holdout: 4d}}
+gate: {{holdout: 4d, margin: -0.005}}
 )",
                      kDataset, kind, names_of(world, false),
                      categorical.empty() ? "" : fmt::format("  categorical: [{}]\n", categorical),
