@@ -9,8 +9,8 @@ namespace rekindle::drift {
 
 namespace {
 
-constexpr uint64_t kSideMin = 5;  // items on each side of a cut
-constexpr uint64_t kGrace = 10;   // no check before the window holds more
+constexpr double kSideMin = 5;   // items on each side of a cut
+constexpr uint64_t kGrace = 10;  // no check before the window holds more
 // How far from their mean items lie that are means themselves. Where they lie close together, not chance
 // parts them but hours and weekdays, which are no change; nor is what rounding made of items that are all the
 // same.
@@ -19,6 +19,8 @@ constexpr double kRangeMin = 0.1;
 constexpr uint32_t kFormat = 2;
 constexpr uint32_t kWithDelta = 1;  // an older format, which held one of the terms
 constexpr size_t kRowsMax = 64;
+// What products and quotients of the same numbers differ by is far less.
+constexpr double kRounding = 1e-6;
 
 double square(double x) {
   return x * x;
@@ -65,12 +67,14 @@ bool Adwin::update(double value) {
   if (detected_) {
     // As river does: a detection empties the window, tick included, before the next item.
     detected_ = false;
-    tick_ = width_ = 0;
+    tick_ = unchecked_ = width_ = 0;
     total_ = variance_ = 0;
     rows_.assign(1, {});
   }
   ++tick_;
   insert(value);
+  if (++unchecked_ < terms_.clock) return false;
+  unchecked_ = 0;
   detected_ = detect();
   if (detected_) ++detections_;
   return detected_;
@@ -133,29 +137,31 @@ uint64_t Adwin::likeliest_newer() const {
 }
 
 bool Adwin::detect() {
-  if (tick_ % terms_.clock != 0 || width_ <= kGrace) return false;
+  if (width_ <= kGrace) return false;
   bool changed = false;
   for (bool cut = true; cut;) {
     cut = false;
-    uint64_t n0 = 0, n1 = width_;
+    double n0 = 0, n1 = static_cast<double>(width_);
     double u0 = 0, u1 = total_;
-    const double window_variance = std::max(0.0, variance_ / static_cast<double>(width_));
+    const double window_variance = std::max(0.0, variance_ / n1);
     const double range =
         terms_.of_means ? std::clamp(kDeviations * std::sqrt(window_variance), kRangeMin, 1.0) : 1;
-    const double d = std::log(2 * std::log(static_cast<double>(width_)) / terms_.delta);
+    const double d = std::log(2 * std::log(n1) / terms_.delta);
+    const double near = 2.0 / 3.0 * range * d * (1 - kRounding);
     for (size_t i = rows_.size(); i-- > 0 && !cut;) {
-      const uint64_t n = uint64_t{1} << i;
+      const auto n = static_cast<double>(uint64_t{1} << i);
       for (const Bucket& bucket : rows_[i]) {
         n0 += n;
         n1 -= n;
         u0 += bucket.total;
         u1 -= bucket.total;
         if (n0 < kSideMin || n1 < kSideMin) continue;
-        const double m =
-            1 / static_cast<double>(n0 - kSideMin + 1) + 1 / static_cast<double>(n1 - kSideMin + 1);
-        const double mean0 = u0 / static_cast<double>(n0), mean1 = u1 / static_cast<double>(n1);
+        const double most0 = n0 - kSideMin + 1, most1 = n1 - kSideMin + 1;
+        // Most means are no further apart than the range allows: told by products, without a division or
+        // root.
+        if (std::abs(u0 * n1 - u1 * n0) * (most0 * most1) <= near * (most0 + most1) * (n0 * n1)) continue;
+        const double m = 1 / most0 + 1 / most1, mean0 = u0 / n0, mean1 = u1 / n1;
         const double apart = std::abs(mean0 - mean1), by_range = 2.0 / 3.0 * range * d * m;
-        if (apart <= by_range) continue;  // most are: no root is taken
         const double bound = std::sqrt(2 * m * window_variance * d) + by_range;
         if (apart <= bound) continue;
         if (!changed) {
@@ -203,6 +209,7 @@ Result<Adwin> Adwin::load(std::string_view bytes, AdwinTerms terms) {
     ok = ok && in.get(*x);
   if (!ok || !in.get(rows) || rows == 0 || rows > kRowsMax) return damaged;
   out.detected_ = detected != 0;
+  out.unchecked_ = out.tick_ % terms.clock;
   out.rows_.assign(rows, {});
   uint64_t items = 0;
   for (uint32_t i = 0; i < rows; ++i) {

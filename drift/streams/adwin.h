@@ -77,7 +77,8 @@ class Adwin {
 
   AdwinTerms terms_;
   bool detected_ = false;
-  uint64_t tick_ = 0;
+  uint64_t tick_ = 0;       // items since the window last began afresh,
+  uint64_t unchecked_ = 0;  // and since it was last checked
   uint64_t width_ = 0;
   double total_ = 0;
   double variance_ = 0;
