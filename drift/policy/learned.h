@@ -12,13 +12,16 @@
 
 namespace rekindle::drift {
 
-// So many times the rows, and two thirds of what too few of them cost is won back (what a fit loses to
-// chance goes as one over its rows).
-inline constexpr int64_t kTimesTheRows = 3;
+// What a fit loses to chance goes as one over its rows. Of a world that has just changed a version knows
+// days: so many times the rows, and two thirds of what too few of them cost is won back.
+inline constexpr int64_t kTimesTheChanged = 3;
 
-// What the first refit wins stays won the longest, and nobody has tried yet what more rows bring.
-inline constexpr double kTimesTheFirst = 1.5;
+// Of a world that stands still it knows months. What the first refit wins stays won the longest, and nobody
+// has tried yet what more rows bring; then as often as the rows double.
+inline constexpr double kTimesTheFirst = 1.5, kTimesTheRows = 2;
 inline constexpr uint64_t kFirstVersion = 1;
+// Each candidate in a row that was no better has tried it, and asks for so many times more.
+inline constexpr double kTimesRejected = 3;
 
 // A run would learn from less of the world since `from_us` than is held back to judge it by.
 inline bool too_new(const PolicyContext& context, int64_t from_us) {
@@ -37,11 +40,11 @@ inline bool same_change(const PolicyContext& context, int64_t clock_us, int64_t 
 inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t noticed_version) {
   if (from_us == 0 || context.holdout_us <= 0 || context.champion == noticed_version) return false;
   const int64_t learned = std::max<int64_t>(0, context.learned_until_us - from_us);
-  return context.learns_until_us - from_us >= std::max(context.holdout_us, kTimesTheRows * learned);
+  return context.learns_until_us - from_us >= std::max(context.holdout_us, kTimesTheChanged * learned);
 }
 
 // The world is what it was when the rows began that the version in service learned from, and a run would
-// learn from many times as many. Each candidate in a row that was no better asks for three times more.
+// learn from many times as many.
 inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us, uint32_t rejections) {
   if (context.learned_from_us == 0 || changed_us > context.learned_from_us || context.holdout_us <= 0)
     return false;
@@ -49,7 +52,7 @@ inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us,
   const double times = context.champion == kFirstVersion ? kTimesTheFirst : kTimesTheRows;
   return static_cast<double>(context.learns_until_us - context.learns_from_us) >=
          std::max(static_cast<double>(context.holdout_us),
-                  learned * times * std::pow(kTimesTheRows, rejections));
+                  learned * times * std::pow(kTimesRejected, rejections));
 }
 
 }  // namespace rekindle::drift

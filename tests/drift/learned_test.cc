@@ -108,10 +108,10 @@ TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
   s.context.champion = 2;
   s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
   s.context.learned_until_us = kStart;
-  EXPECT_FALSE(s.until(kStart + 68 * kDay)) << s.reason;
-  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "90 days instead of 30";
+  EXPECT_FALSE(s.until(kStart + 38 * kDay)) << s.reason;
+  EXPECT_EQ(s.next(), v1::CAUSE_QUALITY) << "60 days instead of 30";
   EXPECT_THAT(s.reason,
-              HasSubstr("version 2 has learned from 30d of rows, a run would learn from 90d of a world that "
+              HasSubstr("version 2 has learned from 30d of rows, a run would learn from 60d of a world that "
                         "has not changed since"));
 }
 
@@ -133,8 +133,8 @@ TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
   second.context.champion = 2;
   EXPECT_FALSE(s.until(kStart + 43 * kDay)) << s.reason;
   EXPECT_TRUE(s.next()) << "45 days instead of 10";
-  EXPECT_FALSE(second.until(kStart + 88 * kDay)) << second.reason;
-  EXPECT_TRUE(second.next()) << "90 days instead of 10";
+  EXPECT_FALSE(second.until(kStart + 58 * kDay)) << second.reason;
+  EXPECT_TRUE(second.next()) << "60 days instead of 10";
 }
 
 TEST(Learned, AWishForMoreRowsIsNoAlarmThatGoesOn) {
