@@ -168,6 +168,7 @@ Status decide_one(Draft& draft, const JudgeWindow& command) {
   const int64_t oldest_us = oldest_row_us(draft.state, job->spec());
   drift::PolicyContext context;
   context.champion = registry::champion(*model);
+  context.versions = registry::next_version(*model) - 1;
   if (const v1::Version* version = registry::find_version(*model, context.champion)) {
     context.champion_as_of_us = version->as_of_us();
     context.learned_from_us = learns_from_us(job->spec(), oldest_us, version->as_of_us(), changed_us);

@@ -19,7 +19,6 @@ inline constexpr int64_t kTimesTheChanged = 3;
 // Of a world that stands still it knows months. What the first refit wins stays won the longest, and nobody
 // has tried yet what more rows bring; then as often as the rows double.
 inline constexpr double kTimesTheFirst = 1.5, kTimesTheRows = 2;
-inline constexpr uint64_t kFirstVersion = 1;
 // Each candidate in a row that was no better has tried it, and asks for so many times more.
 inline constexpr double kTimesRejected = 3;
 
@@ -46,10 +45,10 @@ inline bool outgrown(const PolicyContext& context, int64_t from_us, uint64_t not
 // The world is what it was when the rows began that the version in service learned from, and a run would
 // learn from many times as many.
 inline bool outgrown_unchanged(const PolicyContext& context, int64_t changed_us, uint32_t rejections) {
-  if (context.learned_from_us == 0 || changed_us > context.learned_from_us || context.holdout_us <= 0)
-    return false;
+  const bool changed = changed_us != 0 && changed_us >= context.learned_from_us;
+  if (context.learned_from_us == 0 || changed || context.holdout_us <= 0) return false;
   const auto learned = static_cast<double>(context.learned_until_us - context.learned_from_us);
-  const double times = context.champion == kFirstVersion ? kTimesTheFirst : kTimesTheRows;
+  const double times = context.versions <= 1 ? kTimesTheFirst : kTimesTheRows;
   return static_cast<double>(context.learns_until_us - context.learns_from_us) >=
          std::max(static_cast<double>(context.holdout_us),
                   learned * times * std::pow(kTimesRejected, rejections));

@@ -105,7 +105,7 @@ TEST(Learned, AVersionFromBeforeTheChangeIsJudgedByItsErrors) {
 
 TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
   Held s;
-  s.context.champion = 2;
+  s.context.champion = s.context.versions = 2;
   s.context.learned_from_us = s.context.learns_from_us = kStart - 30 * kDay;
   s.context.learned_until_us = kStart;
   EXPECT_FALSE(s.until(kStart + 38 * kDay)) << s.reason;
@@ -113,6 +113,17 @@ TEST(Learned, WhereNothingChangesAVersionOfFewRowsIsOutgrown) {
   EXPECT_THAT(s.reason,
               HasSubstr("version 2 has learned from 30d of rows, a run would learn from 60d of a world that "
                         "has not changed since"));
+}
+
+TEST(Learned, RowsSinceAChangeAreAskedForThreeTimes) {
+  Held s;
+  s.context.champion = s.context.versions = 2;
+  s.state.set_changed_us(kStart);
+  s.state.set_changed_version(1);
+  s.context.learned_from_us = s.context.learns_from_us = kStart;
+  s.context.learned_until_us = kStart + 7 * kDay;
+  EXPECT_FALSE(s.until(kStart + 29 * kDay)) << "twice as many are no reason yet: " << s.reason;
+  EXPECT_TRUE(s.next());
 }
 
 TEST(Learned, TheFirstVersionIsOutgrownSooner) {
@@ -130,7 +141,7 @@ TEST(Learned, ACandidateThatWasNoBetterAsksForThreeTimesMoreRows) {
   s.context.learned_until_us = kStart;
   s.state.set_rejections(1);
   Held second = s;
-  second.context.champion = 2;
+  second.context.versions = 2;  // made, and rolled back
   EXPECT_FALSE(s.until(kStart + 43 * kDay)) << s.reason;
   EXPECT_TRUE(s.next()) << "45 days instead of 10";
   EXPECT_FALSE(second.until(kStart + 58 * kDay)) << second.reason;
