@@ -18,7 +18,7 @@ namespace rekindle::drift {
 // What the policy must know beside its own memory.
 struct PolicyContext {
   uint64_t champion = 0;          // version in service; 0: none, nothing triggers
-  uint64_t versions = 0;          // made so far
+  uint64_t versions = 0;          // made so far, those that were undone too
   int64_t champion_as_of_us = 0;  // model clock up to which its rows were known: its age
   uint64_t new_labels = 0;        // labelled rows that settled since those that it knows
   // Event times between which lie the rows that a run learns from: one that starts now, and the one that made
