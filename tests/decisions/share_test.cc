@@ -62,7 +62,6 @@ const std::set<std::string_view> kReachedLate = {
     "agrawal-gradual",
     "hyperplane-abrupt",
     "hyperplane-gradual",
-    "hyperplane-incremental",
     "hyperplane-covariate",
     "hyperplane-prior",
     "led-abrupt",
