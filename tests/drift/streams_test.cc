@@ -91,5 +91,20 @@ TEST(PythonRandom, DrawsASetOfAFewAsPythonDoes) {
   EXPECT_EQ(drawn, numbers<uint32_t>(golden().at("python_sample")));
 }
 
+TEST(PythonRandom, DrawsManyAsPythonDoes) {
+  // random.Random(7).sample(range(10), 10), and of another one sample(range(70), 30) twice: from a list, with
+  // fewer bits once fewer are left.
+  std::vector<uint32_t> drawn;
+  PythonRandom(7).sample(10, 10, drawn);
+  EXPECT_EQ(drawn, (std::vector<uint32_t>{5, 2, 6, 9, 0, 7, 4, 1, 3, 8}));
+  PythonRandom random(7);
+  random.sample(70, 30, drawn);
+  EXPECT_EQ(drawn, (std::vector<uint32_t>{41, 19, 50, 6,  9,  12, 46, 37, 3, 58, 32, 13, 2,  5,  27,
+                                          26, 4,  15, 56, 35, 55, 61, 36, 7, 14, 40, 44, 62, 48, 47}));
+  random.sample(70, 30, drawn);
+  EXPECT_EQ(drawn, (std::vector<uint32_t>{50, 6,  28, 5,  17, 37, 53, 9,  34, 7,  36, 19, 35, 52, 43,
+                                          11, 68, 64, 59, 40, 12, 23, 63, 57, 45, 4,  51, 3,  39, 13}));
+}
+
 }  // namespace
 }  // namespace rekindle::drift
