@@ -147,7 +147,7 @@ bool Adwin::detect() {
     const double range =
         terms_.of_means ? std::clamp(kDeviations * std::sqrt(window_variance), kRangeMin, 1.0) : 1;
     const double d = std::log(2 * std::log(n1) / terms_.delta);
-    const double near = 2.0 / 3.0 * range * d * (1 - kRounding);
+    const double reach = 2.0 / 3.0 * range * d, near = reach * (1 - kRounding);
     for (size_t i = rows_.size(); i-- > 0 && !cut;) {
       const auto n = static_cast<double>(uint64_t{1} << i);
       for (const Bucket& bucket : rows_[i]) {
@@ -161,7 +161,7 @@ bool Adwin::detect() {
         // root.
         if (std::abs(u0 * n1 - u1 * n0) * (most0 * most1) <= near * (most0 + most1) * (n0 * n1)) continue;
         const double m = 1 / most0 + 1 / most1, mean0 = u0 / n0, mean1 = u1 / n1;
-        const double apart = std::abs(mean0 - mean1), by_range = 2.0 / 3.0 * range * d * m;
+        const double apart = std::abs(mean0 - mean1), by_range = reach * m;
         const double bound = std::sqrt(2 * m * window_variance * d) + by_range;
         if (apart <= bound) continue;
         if (!changed) {

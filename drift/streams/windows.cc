@@ -28,17 +28,15 @@ bool Kswin::update(double value) {
 }
 
 void Kswin::insert(double value) {
-  const size_t held = size_;
-  // Where the oldest was, or behind them all while the window fills.
-  size_t gap = size_;
-  if (size_ == kWindow)
-    gap = static_cast<size_t>(static_cast<const uint8_t*>(std::memchr(slots_.data(), next_, kWindow)) -
-                              slots_.data());
-  else
-    ++size_;
   // Counted rather than searched for: a search by halves guesses wrong every other time.
-  auto at = static_cast<size_t>(std::count_if(sorted_.begin(), sorted_.begin() + held,
+  auto at = static_cast<size_t>(std::count_if(sorted_.begin(), sorted_.begin() + size_,
                                               [value](double other) { return !(value < other); }));
+  // Where the oldest was, or behind them all while the window fills.
+  const size_t gap =
+      size_ < kWindow
+          ? size_++
+          : static_cast<size_t>(static_cast<const uint8_t*>(std::memchr(slots_.data(), next_, kWindow)) -
+                                slots_.data());
   if (at > gap) {
     --at;
     std::copy(sorted_.begin() + gap + 1, sorted_.begin() + at + 1, sorted_.begin() + gap);

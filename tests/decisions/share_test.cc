@@ -109,6 +109,10 @@ struct Lives {
   }
 };
 
+const char* word(bool worthwhile, bool reached) {
+  return !worthwhile ? "nothing to gain" : reached ? "reached" : "missed";
+}
+
 void tell(const std::string& world, const Lives& soon) {
   fmt::print(
       "| {} | {} | {:.4f} | {:.4f} | {:.4f} | {:.0f} | {:.4f} | {:.1f} | {:.2f} | {:+.4f} | {:.1f} | {} |",
@@ -128,9 +132,7 @@ bool reached_late(const Lives& soon, const Lives& late) {
 
 void tell_late(const Lives& soon, const Lives& late) {
   fmt::print(" {:.2f} | {:.1f} | {} |", late.share(), late.mean(static_cast<double>(late.fits)),
-             !soon.worthwhile() || !late.worthwhile() ? "nothing to gain"
-             : reached_late(soon, late)               ? "reached"
-                                                      : "missed");
+             word(soon.worthwhile() && late.worthwhile(), reached_late(soon, late)));
 }
 
 // Where nothing comes to mean anything else little is to be gained, and in one life luck decides.
@@ -157,9 +159,8 @@ void live_both(const Life& life, Lives& soon, Lives& late) {
 TEST(Share, OfTheGainOfTheClairvoyantSoonAndLate) {
   start_logging("decisions_test", LogLevel::kError, false);
   fmt::print(
-      "| world | lives | never | rekindle | cron | its fits | best | fits | share | points over cron | "
-      "delay, "
-      "days | goals | late: share | fits | goals |\n");
+      "| world | lives | never | rekindle | cron | its fits | best | fits | share | points over cron "
+      "| delay, days | goals | late: share | fits | goals |\n");
   for (const std::string& name : changing_worlds()) {
     Lives soon, late;
     for (uint32_t seed = 1; seed <= lives_of(name); ++seed)

@@ -30,9 +30,8 @@ TEST(Still, NothingIsFittedForNothing) {
   start_logging("decisions_test", LogLevel::kError, false);
   size_t years = 0, worse = 0;
   fmt::print(
-      "| world | years | runs | most in a year | needless | most in a year | promoted | of them worse | by "
-      "at "
-      "most |\n");
+      "| world | years | runs | most in a year | needless | most in a year | promoted | of them worse "
+      "| by at most |\n");
   for (const std::string& name : still_worlds()) {
     size_t runs = 0, most = 0, needless = 0, most_needless = 0, promoted = 0, worse_here = 0;
     double by = 0;
